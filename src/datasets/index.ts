@@ -1,0 +1,12 @@
+export type {
+  ClassValue,
+  ColumnRole,
+  DatasetColumn,
+  DatasetColumnType,
+  FeatureColumn,
+  SplitSpec,
+  Table,
+  TableColumn,
+  TrainingPlan,
+  TrainingTask,
+} from './table.ts';
