@@ -1,4 +1,35 @@
 export type { Clock } from './clock.ts';
 export { systemClock } from './clock.ts';
+export type { Environment } from './config.ts';
+export { ConfigError, findUnknownVariables, loadConfig } from './config.ts';
+export type {
+  Command,
+  CommandsModule,
+  Database,
+  DatabaseOptions,
+  DialectName,
+  Migration,
+  Tx,
+} from './database/index.ts';
+export { command, openDatabase } from './database/index.ts';
 export type { ErrorCode } from './errors.ts';
 export { ApiError, ERROR_STATUS } from './errors.ts';
+export type { App } from './http/app-type.ts';
+export { type AppOptions, createApp } from './http/create-app.ts';
+export { type ErrorBody, errorBody, toApiError } from './http/error-response.ts';
+export { addHotRoute, type HotRequest, type HotRoute } from './http/hot-lane.ts';
+export { ListenError, type ListenOptions, listen } from './http/listen.ts';
+export { isLoopback } from './http/request-origin.ts';
+export { type StopOptions, stopGracefully } from './http/stop-gracefully.ts';
+export { createLogger, LOG_LEVELS, type Logger, type LogLevel } from './logging.ts';
+export {
+  type Counter,
+  createMetrics,
+  DURATION_BUCKETS,
+  type Gauge,
+  type Histogram,
+  type Labels,
+  type Metrics,
+} from './metrics.ts';
+export { nearestName } from './nearest-name.ts';
+export { type RunOptions, runUntilSignal, type StopSource } from './run-until-signal.ts';

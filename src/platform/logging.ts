@@ -1,0 +1,32 @@
+import { type DestinationStream, type Logger, pino } from 'pino';
+
+export type { Logger } from 'pino';
+
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Values under these keys never reach a log line. */
+const SECRET_KEYS = ['authorization', 'cookie', 'password', 'secret', 'token', 'api_key', 'apiKey'];
+
+/**
+ * A logger of JSON lines (`time` is ISO 8601, `level` a word). Lines go to standard error, so that standard output
+ * stays free for what a command prints; `destination` replaces it (tests).
+ */
+export function createLogger(options: {
+  level: LogLevel;
+  name: string;
+  destination?: DestinationStream;
+}): Logger {
+  return pino(
+    {
+      level: options.level,
+      name: options.name,
+      base: { name: options.name, pid: process.pid },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: SECRET_KEYS.flatMap((key) => [key, `*.${key}`]), censor: '[hidden]' },
+    },
+    // Asynchronous: a slow terminal or pipe must not stop the event loop; pino flushes at exit.
+    options.destination ?? pino.destination({ dest: 2, sync: false }),
+  );
+}
