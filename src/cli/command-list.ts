@@ -1,0 +1,141 @@
+import type { Command } from 'commander';
+import type { Terminal } from './terminal.ts';
+
+/** Wraps a command's work into a commander action: makes the terminal, hands over arguments and options. */
+export type Act = <A extends unknown[]>(
+  run: (terminal: Terminal, ...args: A) => Promise<void>,
+) => (...args: A) => Promise<void>;
+
+export interface CommandModule {
+  /** Adds arguments, options, examples and the action to an empty command. */
+  configure(command: Command, act: Act): void;
+}
+
+export interface CommandEntry {
+  name: string;
+  summary: string;
+  group: string;
+  /** Imported only when this command runs, so that `tidemill --version` loads none of them. */
+  load(): Promise<CommandModule>;
+}
+
+const RUN = 'Run the platform:';
+const MODELS = 'Work with models and data:';
+const OPERATE = 'Operate:';
+
+export const COMMANDS: CommandEntry[] = [
+  {
+    name: 'up',
+    summary: 'start the whole platform on this machine',
+    group: RUN,
+    load: async () => ({ configure: (await import('./up.ts')).configureUp }),
+  },
+  {
+    name: 'server',
+    summary: 'start the control plane alone',
+    group: RUN,
+    load: async () => ({ configure: (await import('./server.ts')).configureServer }),
+  },
+  {
+    name: 'serve',
+    summary: 'start a model server alone',
+    group: RUN,
+    load: async () => ({ configure: (await import('./serve.ts')).configureServe }),
+  },
+  {
+    name: 'demo',
+    summary: 'train on three million flights, serve, predict, swap under load, roll back',
+    group: RUN,
+    load: async () => ({ configure: (await import('./demo.ts')).configureDemo }),
+  },
+  {
+    name: 'train',
+    summary: 'train a model on a table, track the run, register the version',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./train.ts')).configureTrain }),
+  },
+  {
+    name: 'predict',
+    summary: 'predict the rows of a file with the model that serves',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./predict.ts')).configurePredict }),
+  },
+  {
+    name: 'evaluate',
+    summary: 'measure a model version on labelled rows',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./evaluate.ts')).configureEvaluate }),
+  },
+  {
+    name: 'models',
+    summary: 'list registered models, or show one: versions, champion, history',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./models.ts')).configureModels }),
+  },
+  {
+    name: 'runs',
+    summary: 'list tracked runs, or show one: parameters, metrics, tags',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./runs.ts')).configureRuns }),
+  },
+  {
+    name: 'promote',
+    summary: 'make a version the champion, if it is not worse than the one that serves',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./promote.ts')).configurePromote }),
+  },
+  {
+    name: 'rollback',
+    summary: 'give the predecessor its place back, at once',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./rollback.ts')).configureRollback }),
+  },
+  {
+    name: 'datasets',
+    summary: 'add tables as versioned datasets, list and show them',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./datasets.ts')).configureDatasets }),
+  },
+  {
+    name: 'inspect',
+    summary: 'show what an ONNX file holds, without a server',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./inspect.ts')).configureInspect }),
+  },
+  {
+    name: 'status',
+    summary: 'show what runs and what serves',
+    group: OPERATE,
+    load: async () => ({ configure: (await import('./status.ts')).configureStatus }),
+  },
+  {
+    name: 'doctor',
+    summary: 'check this machine and the servers, with a remedy for each finding',
+    group: OPERATE,
+    load: async () => ({ configure: (await import('./doctor.ts')).configureDoctor }),
+  },
+  {
+    name: 'load-test',
+    summary: 'measure a model server: requests per second, latencies, errors',
+    group: OPERATE,
+    load: async () => ({ configure: (await import('./load-test.ts')).configureLoadTest }),
+  },
+  {
+    name: 'backup',
+    summary: 'copy the embedded platform into one folder while it works',
+    group: OPERATE,
+    load: async () => ({ configure: (await import('./backup.ts')).configureBackup }),
+  },
+  {
+    name: 'restore',
+    summary: 'lay a backup out as a new data folder',
+    group: OPERATE,
+    load: async () => ({ configure: (await import('./restore.ts')).configureRestore }),
+  },
+  {
+    name: 'completion',
+    summary: 'print the completion script for bash, zsh or fish',
+    group: OPERATE,
+    load: async () => ({ configure: (await import('./completion.ts')).configureCompletion }),
+  },
+];

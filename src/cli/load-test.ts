@@ -1,0 +1,101 @@
+import type { Command } from 'commander';
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { CliError, usageError } from './cli-error.ts';
+import type { Act } from './command-list.ts';
+import { createHttpClient } from './http-client.ts';
+import { type LoadResult, measureLoad } from './measure-load.ts';
+import { parseCounts, parseSeconds, withExamples } from './options.ts';
+import { interruption } from './interruption.ts';
+
+interface LoadTestOptions {
+  concurrency: number[];
+  duration: number;
+  body?: string;
+  path: string;
+}
+
+export function configureLoadTest(command: Command, act: Act): void {
+  command
+    .argument('<url>', 'a model server, such as http://127.0.0.1:7071')
+    .option('--concurrency <list>', 'connections, one measurement for each number', parseCounts, [50])
+    .option('--duration <seconds>', 'length of each measurement', parseSeconds, 5)
+    .option('--path <path>', 'what to post to, such as /models/iris/predict', '/predict')
+    .option('--body <json>', 'the request: JSON, or @file (default: the example that the model server publishes)')
+    .action(
+      act(async (terminal, url: string, options: LoadTestOptions) => {
+        const client = createHttpClient({ url, remedy: 'start a model server with `tidemill up`' });
+        const body = await chooseBody(options, client, terminal.io.cwd);
+        const target = `${client.url}${options.path}`;
+        const first = await client.request('POST', options.path, { body: JSON.parse(body) as unknown });
+        terminal.note(`POST ${target} answers ${JSON.stringify(first).slice(0, 160)}`);
+
+        const results: LoadResult[] = [];
+        const signal = interruption(terminal.io);
+        for (const concurrency of options.concurrency) {
+          const label = `${concurrency} connections`;
+          const totalMs = options.duration * 1000;
+          const result = await measureLoad({
+            url: target,
+            body,
+            concurrency,
+            durationMs: totalMs,
+            signal,
+            onProgress: ({ elapsedMs, requests }) =>
+              terminal.progress({
+                label,
+                done: Math.min(elapsedMs, totalMs - 1),
+                total: totalMs,
+                detail: `${requests} answers`,
+              }),
+          });
+          results.push(result);
+          if (signal.aborted) break;
+        }
+        terminal.closeBar();
+        terminal.table(
+          ['connections', 'req/s', 'p50 ms', 'p95 ms', 'p99 ms', 'max ms', 'errors'],
+          results.map((r) => [
+            r.concurrency,
+            r.requests_per_second,
+            r.p50_ms,
+            r.p95_ms,
+            r.p99_ms,
+            r.max_ms,
+            r.errors,
+          ]),
+        );
+        terminal.document({ url: target, duration_seconds: options.duration, results });
+        if (signal.aborted) throw new CliError('interrupted', { exit: 'interrupted' });
+        const failed = results.reduce((sum, { errors }) => sum + errors, 0);
+        if (failed > 0) throw new CliError(`${failed} requests failed`);
+      }),
+    );
+  withExamples(command, [
+    ['tidemill load-test http://127.0.0.1:7071 --concurrency 50,100 --duration 5', ''],
+    ['tidemill load-test http://127.0.0.1:7071 --path /models/iris/predict --body @row.json', ''],
+  ]);
+}
+
+async function chooseBody(
+  { body, path }: LoadTestOptions,
+  client: ReturnType<typeof createHttpClient>,
+  cwd: string,
+): Promise<string> {
+  if (body !== undefined) {
+    const text = body.startsWith('@') ? await readFile(resolve(cwd, body.slice(1)), 'utf8') : body;
+    try {
+      return JSON.stringify(JSON.parse(text));
+    } catch (error) {
+      throw usageError(`--body is not JSON: ${(error as Error).message}`);
+    }
+  }
+  const openapi = await client.get<Record<string, any>>('/openapi.json');
+  const content = openapi['paths']?.[path]?.post?.requestBody?.content?.['application/json'];
+  const example =
+    content?.example ?? Object.values<any>(content?.examples ?? {})[0]?.value ?? content?.schema?.examples?.[0];
+  if (example === undefined) {
+    throw usageError(`${client.url}/openapi.json holds no example for POST ${path}: give one by --body`);
+  }
+  return JSON.stringify(example);
+}

@@ -1,0 +1,119 @@
+import type { Command } from 'commander';
+import type { Act } from './command-list.ts';
+import { controlPlane } from './http-client.ts';
+import { withExamples, withUrl } from './options.ts';
+import { formatBytes, formatNumber, formatTime, type Terminal } from './terminal.ts';
+
+interface ModelSummary {
+  name: string;
+  versions: number;
+  latest_version?: string;
+  aliases: Record<string, string>;
+  champion?: { version: string; by: string; servable: boolean };
+  updated_at: number;
+}
+
+interface ModelDetails extends ModelSummary {
+  description?: string;
+  history: Move[];
+  model_versions: {
+    version: string;
+    created_at: number;
+    stage: string;
+    aliases?: string[];
+    run_id?: string;
+    servable: boolean;
+    not_servable_reason?: string;
+    size_bytes?: number;
+    metrics?: Record<string, number>;
+  }[];
+}
+
+export interface Move {
+  at: number;
+  action: string;
+  from?: string;
+  to?: string;
+  actor: string;
+  reason?: string;
+}
+
+export function configureModels(command: Command, act: Act): void {
+  command.argument('[name]', 'show this model').action(
+    act(async (terminal, name: string | undefined, options: { url?: string }) => {
+      const client = controlPlane(options, terminal.io.env);
+      if (name !== undefined) {
+        const model = await client.get<ModelDetails>(`/api/v1/models/${encodeURIComponent(name)}`);
+        terminal.document(model);
+        showModel(terminal, model);
+        return;
+      }
+      const answer = await client.get<{ models: ModelSummary[] }>('/api/v1/models');
+      terminal.document(answer);
+      if (answer.models.length === 0) {
+        terminal.line('No models yet. Train one: tidemill train FILE --target COLUMN --name NAME --promote');
+        return;
+      }
+      terminal.table(
+        ['model', 'versions', 'latest', 'champion', 'aliases', 'updated'],
+        answer.models.map((model) => [
+          model.name,
+          model.versions,
+          model.latest_version,
+          model.champion && `${model.champion.version}${model.champion.servable ? '' : ' (not servable)'}`,
+          listAliases(model.aliases),
+          formatTime(model.updated_at),
+        ]),
+      );
+    }),
+  );
+  withUrl(command);
+  withExamples(command, [
+    ['tidemill models', ''],
+    ['tidemill models iris', 'versions, champion, history'],
+  ]);
+}
+
+function showModel(terminal: Terminal, model: ModelDetails): void {
+  const { colors } = terminal;
+  terminal.line(`${colors.bold(model.name)}${model.description ? `  ${model.description}` : ''}`);
+  terminal.line(
+    model.champion
+      ? `serves version ${model.champion.version} (by ${model.champion.by}${model.champion.servable ? '' : ', not servable'})`
+      : `nothing serves yet: tidemill promote ${model.name} VERSION`,
+  );
+  terminal.line();
+  terminal.table(
+    ['version', 'stage', 'aliases', 'servable', 'size', 'metrics', 'run', 'created'],
+    model.model_versions.map((version) => [
+      version.version,
+      version.stage,
+      (version.aliases ?? []).join(', '),
+      version.servable ? 'yes' : `no: ${version.not_servable_reason ?? 'unknown'}`,
+      version.size_bytes === undefined ? undefined : formatBytes(version.size_bytes),
+      Object.entries(version.metrics ?? {})
+        .slice(0, 3)
+        .map(([key, value]) => `${key}=${formatNumber(value)}`)
+        .join(' '),
+      version.run_id?.slice(0, 8),
+      formatTime(version.created_at),
+    ]),
+  );
+  if (model.history.length === 0) return;
+  terminal.line();
+  showHistory(terminal, model.history);
+}
+
+/** Prints who moved what serves, newest first. */
+export function showHistory(terminal: Terminal, history: Move[]): void {
+  terminal.table(
+    ['when', 'what', 'from', 'to', 'by', 'why'],
+    history.map((move) => [formatTime(move.at), move.action, move.from, move.to, move.actor, move.reason]),
+  );
+}
+
+function listAliases(aliases: Record<string, string>): string {
+  return Object.entries(aliases)
+    .map(([alias, version]) => `${alias}=${version}`)
+    .join(' ');
+}

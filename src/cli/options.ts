@@ -1,0 +1,81 @@
+import { InvalidArgumentError, type Command } from 'commander';
+import { usageError } from './cli-error.ts';
+
+/** Adds `--url`, for commands that call the control plane. */
+export function withUrl(command: Command): Command {
+  return command.option('--url <url>', 'the control plane (default: $TIDEMILL_URL, else http://127.0.0.1:7070)');
+}
+
+/** Adds `--serve-url`, for commands that call a model server. */
+export function withServeUrl(command: Command): Command {
+  return command.option(
+    '--serve-url <url>',
+    'the model server (default: $TIDEMILL_SERVE_URL, else the one that the control plane knows)',
+  );
+}
+
+/** Adds examples under the help of a command. */
+export function withExamples(command: Command, examples: [string, string][]): Command {
+  const width = Math.max(...examples.map(([line]) => line.length));
+  const lines = examples.map(([line, what]) => (what ? `  $ ${line.padEnd(width)}  # ${what}` : `  $ ${line}`));
+  return command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
+}
+
+export function parsePort(text: string): number {
+  const port = Number(text);
+  if (!/^\d+$/.test(text) || port > 65_535) {
+    throw new InvalidArgumentError('A port is a whole number from 0 (any free one) to 65535.');
+  }
+  return port;
+}
+
+export function parseCount(text: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || count < 1) throw new InvalidArgumentError('It is a whole number from 1.');
+  return count;
+}
+
+export function parseSeed(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('A seed is a whole number from 0 to 999999999.');
+  return Number(text);
+}
+
+export function parseShare(text: string): number {
+  const share = Number(text);
+  if (!(share > 0 && share < 1)) throw new InvalidArgumentError('A share is a number between 0 and 1, such as 0.2.');
+  return share;
+}
+
+export function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!(seconds > 0)) throw new InvalidArgumentError('It is a number of seconds above 0.');
+  return seconds;
+}
+
+/** `50,100` as numbers. */
+export function parseCounts(text: string): number[] {
+  return text.split(',').map((part) => parseCount(part.trim()));
+}
+
+/** Collects a repeated `--set key=value`; numbers and booleans are read as such. */
+export function collectSetting(text: string, settings: Record<string, string | number | boolean> = {}) {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('Write it as key=value, such as trees=150.');
+  return { ...settings, [text.slice(0, at)]: parseValue(text.slice(at + 1)) };
+}
+
+function parseValue(text: string): string | number | boolean {
+  if (text === 'true' || text === 'false') return text === 'true';
+  return text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
+}
+
+/** `MODEL`, `MODEL/VERSION` or `MODEL@ALIAS` as its parts. */
+export function parseModelRef(text: string): { name: string; version?: string; alias?: string } {
+  const match = /^([^/@]+)(?:\/(\d+)|@([\w-]+))?$/.exec(text);
+  if (!match?.[1]) throw usageError(`${text} names no model: write NAME, NAME/VERSION or NAME@ALIAS`);
+  return {
+    name: match[1],
+    ...(match[2] !== undefined && { version: match[2] }),
+    ...(match[3] !== undefined && { alias: match[3] }),
+  };
+}

@@ -1,0 +1,114 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { CliError, EXIT_CODES } from './cli-error.ts';
+import { type Act, COMMANDS } from './command-list.ts';
+import { createTerminal, type Io } from './terminal.ts';
+
+/**
+ * Runs one command line in this process and answers its exit status (`EXIT_CODES`). Nothing is thrown: failures
+ * are printed, as one line or, under `--json`, as `{"error_code","message"}` on stderr.
+ */
+export async function runCli(argv: string[], io: Io): Promise<number> {
+  const json = argv.includes('--json');
+  try {
+    const program = await buildProgram(io, { only: argv.find((word) => !word.startsWith('-')), json });
+    await program.parseAsync(argv, { from: 'user' });
+    return EXIT_CODES.ok;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return EXIT_CODES.ok;
+      if (json) writeError(io, 'USAGE', error.message.replace(/^error: /, ''), undefined);
+      return EXIT_CODES.usage;
+    }
+    return reportFailure(error, io, json);
+  }
+}
+
+/**
+ * The command tree. `only` names the one command that is imported and configured, the others are names; `help` and
+ * `*` configure all.
+ */
+export async function buildProgram(
+  io: Io,
+  { only, json = false }: { only?: string | undefined; json?: boolean } = {},
+): Promise<Command> {
+  const program = new Command('tidemill')
+    .description('Runs the whole life of a machine-learning model: track, register, serve, roll out, roll back.')
+    .version(readVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show help of a command')
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+      getOutHelpWidth: () => io.stdout.columns ?? 100,
+      getErrHelpWidth: () => io.stderr.columns ?? 100,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+      outputError: (text, write) => {
+        // Under --json the frame prints the one error document instead.
+        if (!json) write(text);
+      },
+    })
+    .addHelpText(
+      'after',
+      `
+Start here:
+  $ tidemill up                                    the platform on http://127.0.0.1:7070
+  $ tidemill train examples/iris/iris.csv --target species --name iris --promote
+  $ tidemill predict iris examples/iris/iris.csv
+
+Every command takes --json and --help. Exit status: 0 done, 1 failed, 2 wrong usage,
+3 no server answers, 4 refused by the gate.`,
+    );
+
+  for (const entry of COMMANDS) {
+    const command = program.command(entry.name).summary(entry.summary).description(entry.summary);
+    command.helpGroup(entry.group);
+    if (only !== entry.name && only !== 'help' && only !== '*') continue;
+    (await entry.load()).configure(command, createAct(io));
+    addJsonOption(command);
+  }
+  return program;
+}
+
+function createAct(io: Io): Act {
+  return (run) =>
+    async (...args) => {
+      const command = args.at(-1) as Command;
+      await run(createTerminal(io, { json: Boolean(command.optsWithGlobals()['json']) }), ...args);
+    };
+}
+
+function addJsonOption(command: Command): void {
+  command.option('--json', 'print one JSON document instead of text');
+  for (const child of command.commands) addJsonOption(child);
+}
+
+function reportFailure(error: unknown, io: Io, json: boolean): number {
+  const terminal = createTerminal(io, { json });
+  terminal.closeBar();
+  const isExpected = error instanceof CliError;
+  const code = isExpected ? error.code : (codeOf(error) ?? 'FAILED');
+  const message = error instanceof Error ? error.message : String(error);
+  if (json) writeError(io, code, message, isExpected ? error.details : undefined);
+  else io.stderr.write(`error: ${message}\n`);
+  if (!isExpected && io.env['TIDEMILL_DEBUG'] && error instanceof Error) io.stderr.write(`${error.stack}\n`);
+  return EXIT_CODES[isExpected ? error.exit : 'failed'];
+}
+
+function writeError(io: Io, code: string, message: string, details: Record<string, unknown> | undefined): void {
+  io.stderr.write(`${JSON.stringify({ error_code: code, message, ...(details && { details }) })}\n`);
+}
+
+function codeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : undefined;
+}
+
+/** The version of the package that this file belongs to; `src` and the release's `lib` lie equally deep. */
+export function readVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

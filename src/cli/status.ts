@@ -1,0 +1,58 @@
+import type { Command } from 'commander';
+import { CliError } from './cli-error.ts';
+import type { Act } from './command-list.ts';
+import { controlPlane, modelServer } from './http-client.ts';
+import { withExamples, withServeUrl, withUrl } from './options.ts';
+import { formatDuration } from './terminal.ts';
+
+interface Status {
+  version: string;
+  database: { dialect: string };
+  data_dir?: string;
+  uptime_ms: number;
+  counts: Record<string, number>;
+  models: { name: string; champion?: { version: string; servable?: boolean } | string }[];
+  model_servers: string[];
+}
+
+export function configureStatus(command: Command, act: Act): void {
+  command.action(
+    act(async (terminal, options: { url?: string; serveUrl?: string }) => {
+      const client = controlPlane(options, terminal.io.env);
+      const status = await client.get<Status>('/api/v1/status');
+      const serve = await modelServer(options, terminal.io.env);
+      const serving = await serve.probe('/ready').then(
+        ({ status: code, body }) => ({ url: serve.url, ready: code === 200, ...body }),
+        (error: unknown) => {
+          if (error instanceof CliError) return { url: serve.url, ready: false, status: error.message };
+          throw error;
+        },
+      );
+      terminal.document({ url: client.url, ...status, serving });
+      const { colors } = terminal;
+      const mark = (isGood: boolean) => (isGood ? colors.green('●') : colors.red('●'));
+      terminal.line(
+        `${mark(true)} control plane  ${client.url}  tidemill ${status.version}, ${status.database.dialect}, up ${formatDuration(status.uptime_ms)}${status.data_dir ? `, data in ${status.data_dir}` : ''}`,
+      );
+      terminal.line(
+        `${mark(serving.ready)} model server   ${serving.url}  ${serving.ready ? 'ready' : `not ready: ${String(serving['status' as never] ?? 'no answer')}`}`,
+      );
+      terminal.line(
+        Object.entries(status.counts)
+          .map(([what, count]) => `${count} ${what}`)
+          .join(', '),
+      );
+      if (status.models.length === 0) return;
+      terminal.line();
+      terminal.table(
+        ['model', 'champion'],
+        status.models.map(({ name, champion }) => [
+          name,
+          typeof champion === 'string' ? champion : (champion?.version ?? 'none'),
+        ]),
+      );
+    }),
+  );
+  withServeUrl(withUrl(command));
+  withExamples(command, [['tidemill status', '']]);
+}
