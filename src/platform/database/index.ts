@@ -1,0 +1,11 @@
+export type {
+  Command,
+  CommandsModule,
+  Database,
+  DatabaseOptions,
+  DialectName,
+  Migration,
+  Tx,
+} from './database.ts';
+export { command } from './database.ts';
+export { openDatabase } from './open-database.ts';
