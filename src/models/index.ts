@@ -1,0 +1,30 @@
+export type { AttributeValue, Dimension, TensorValue } from './build-onnx-graph.ts';
+export { ML_DOMAIN, OnnxGraphBuilder } from './build-onnx-graph.ts';
+export type { TensorData } from './code-column.ts';
+export type { CodedBatch, RawRow, RowCoder } from './code-rows.ts';
+export { createRowCoder } from './code-rows.ts';
+export type { ModelSession, SessionOptions } from './create-session.ts';
+export { createSession } from './create-session.ts';
+export type { BatchOutput } from './read-outputs.ts';
+export {
+  addMetadata,
+  EXAMPLE_KEY,
+  FRAMEWORK_KEY,
+  readMetadata,
+  readSignature,
+  SIGNATURE_KEY,
+  TRAINING_KEY,
+  writeSignature,
+} from './read-signature.ts';
+export type {
+  ClassifierOutput,
+  ClassValue,
+  ColumnType,
+  ElementType,
+  GraphInput,
+  InputColumn,
+  OutputSpec,
+  RegressionOutput,
+  Signature,
+} from './signature.ts';
+export { MISSING_DATETIME, MISSING_TEXT, signatureSchema } from './signature.ts';

@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { ApiError } from '../platform/index.ts';
+import { metadataEntryMessage, modelHeaderMessage } from './onnx-schema.ts';
+import { type Decoded, decodeMessage, defineMessage, encodeMessage, many } from './protobuf-message.ts';
+import { type Signature, signatureSchema } from './signature.ts';
+
+export const SIGNATURE_KEY = 'tidemill.signature';
+export const EXAMPLE_KEY = 'tidemill.example';
+export const FRAMEWORK_KEY = 'tidemill.framework';
+export const TRAINING_KEY = 'tidemill.training';
+
+/** The file's metadata_props. The graph is skipped, so that a large file costs no more than a small one. */
+export function readMetadata(bytes: Uint8Array): Record<string, string> {
+  return metadataOf(decodeMessage(modelHeaderMessage, bytes));
+}
+
+/** The metadata of a decoded header; where a key stands twice, the last one counts. */
+export function metadataOf(model: {
+  metadata: Decoded<typeof metadataEntryMessage>[];
+}): Record<string, string> {
+  const metadata: Record<string, string> = Object.create(null);
+  for (const { key, value } of model.metadata) metadata[key ?? ''] = value ?? '';
+  return metadata;
+}
+
+/**
+ * The same file with more metadata. They are appended: a protobuf message followed by another is their union, so
+ * that nothing of the file is parsed or changed, and the last entry of a key counts.
+ */
+export function addMetadata(bytes: Uint8Array, metadata: Record<string, string>): Uint8Array {
+  const entries = Object.entries(metadata).map(([key, value]) => ({ key, value }));
+  const added = encodeMessage(metadataOnlyMessage, { metadata: entries });
+  const all = new Uint8Array(bytes.byteLength + added.byteLength);
+  all.set(bytes);
+  all.set(added, bytes.byteLength);
+  return all;
+}
+
+const metadataOnlyMessage = defineMessage('ModelProto', { metadata: many(14, metadataEntryMessage) });
+
+/** The signature as text, for the file's metadata. */
+export const writeSignature = (signature: Signature): string =>
+  JSON.stringify(signatureSchema.parse(signature));
+
+/** The signature that a file carries; undefined when it carries none. Throws when it is broken. */
+export function signatureOf(metadata: Record<string, string>): Signature | undefined {
+  const text = metadata[SIGNATURE_KEY];
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new ApiError(
+      'INVALID_PARAMETER_VALUE',
+      `The model's ${SIGNATURE_KEY} is no JSON: ${(error as Error).message}`,
+    );
+  }
+  const result = signatureSchema.safeParse(value);
+  if (result.success) return result.data;
+  throw new ApiError(
+    'INVALID_PARAMETER_VALUE',
+    `The model's ${SIGNATURE_KEY} is broken: ${z.prettifyError(result.error)}`,
+  );
+}
+
+/** The signature of a model file: the one it carries, else what its graph says. */
+export function readSignature(bytes: Uint8Array): Signature {
+  const signature = signatureOf(readMetadata(bytes));
+  if (signature) return signature;
+  throw new ApiError('INVALID_PARAMETER_VALUE', 'The model carries no signature');
+}
