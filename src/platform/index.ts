@@ -1,3 +1,11 @@
+export {
+  type AuditEntry,
+  type AuditStore,
+  appendAudit,
+  createAuditStore,
+  type RecordedAuditEntry,
+} from './audit.ts';
+export { canonicalJson } from './canonical-json.ts';
 export type { Clock } from './clock.ts';
 export { systemClock } from './clock.ts';
 export type { Environment } from './config.ts';

@@ -50,10 +50,17 @@ export async function startPostgres(): Promise<PostgresServer> {
       for (const path of [data, password]) chownSync(path, identity.uid, identity.gid);
     }
     run(join(native, 'bin', executable('initdb')), identity, [
-      ...['--pgdata', data, '--username', 'tidemill', '--pwfile', password, '--auth', 'scram-sha-256'],
+      `--pgdata=${data}`,
+      '--username=tidemill',
+      `--pwfile=${password}`,
+      '--auth=scram-sha-256',
+      '--encoding=UTF8',
       // A locale that sorts by language, as servers in the field have: a sort that forgets COLLATE "C" must fail here.
-      ...['--encoding', 'UTF8', '--locale', 'C', '--locale-provider', 'icu', '--icu-locale', 'en-US'],
-      ...['--no-sync', '--no-instructions'],
+      '--locale=C',
+      '--locale-provider=icu',
+      '--icu-locale=en-US',
+      '--no-sync',
+      '--no-instructions',
     ]);
     const port = await findFreePort();
     server = startServer(join(native, 'bin', executable('postgres')), data, port, identity);

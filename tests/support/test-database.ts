@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterAll, describe, inject } from 'vitest';
 import { type Database, type DialectName, openDatabase } from '../../src/platform/database/index.ts';
 import { silentLogger } from './silent-logger.ts';
@@ -9,6 +10,7 @@ import { tempDir } from './temp-dir.ts';
 
 const commandsModule = new URL('../../src/commands.ts', import.meta.url);
 const cleanUps: (() => Promise<unknown>)[] = [];
+const urls = new WeakMap<Database, string>();
 
 afterAll(async () => {
   await Promise.all(cleanUps.splice(0).map((cleanUp) => cleanUp()));
@@ -27,6 +29,7 @@ export async function openTestDatabase(dialect: DialectName): Promise<Database> 
     threads: false,
     poolSize: 4,
   });
+  urls.set(database, url);
   cleanUps.push(async () => {
     await database.close();
     await drop();
@@ -39,16 +42,27 @@ export function describeDatabases(
   name: string,
   body: (openDatabase: () => Promise<Database>, dialect: DialectName) => void,
 ): void {
-  describe(`${name} (sqlite)`, () => body(() => openTestDatabase('sqlite'), 'sqlite'));
-  describe.skipIf('problem' in inject('postgresServer'))(`${name} (postgres)`, () =>
-    body(() => openTestDatabase('postgres'), 'postgres'),
-  );
+  describe(`${name} (sqlite)`, () => {
+    body(() => openTestDatabase('sqlite'), 'sqlite');
+  });
+  describe.skipIf('problem' in inject('postgresServer'))(`${name} (postgres)`, () => {
+    body(() => openTestDatabase('postgres'), 'postgres');
+  });
+}
+
+/** Runs one statement behind the platform's back: what a vandal, or an operator with a SQL prompt, could do. */
+export async function tamperWith(database: Database, statement: string): Promise<void> {
+  const url = urls.get(database) as string;
+  if (database.dialect === 'postgres') return runStatement(url, statement);
+  const db = new DatabaseSync(url.slice('sqlite:'.length), { timeout: 5000 });
+  db.exec(statement);
+  db.close();
 }
 
 /** The URL of a new empty PostgreSQL database, for tests that migrate it themselves; needs a running server. */
 export async function createPostgresDatabase(
   template?: string,
-): Promise<{ url: string; drop(): Promise<void> }> {
+): Promise<{ url: string; drop: () => Promise<void> }> {
   const server = inject('postgresServer');
   if ('problem' in server) throw new Error(`No PostgreSQL: ${server.problem}`);
   const name = `test_${randomBytes(8).toString('hex')}`;
@@ -65,7 +79,7 @@ function clonePostgresTemplate() {
   return createPostgresDatabase('problem' in server ? undefined : server.template);
 }
 
-function copySqliteTemplate(): { url: string; drop(): Promise<void> } {
+function copySqliteTemplate(): { url: string; drop: () => Promise<void> } {
   const template = inject('sqliteTemplate');
   if ('problem' in template) throw new Error(`src/commands.ts does not migrate: ${template.problem}`);
   const path = join(tempDir(), 'tidemill.db');

@@ -17,7 +17,7 @@ export type DialectName = 'sqlite' | 'postgres';
 /** A named write, run whole inside one transaction. Input and output must survive structured cloning. */
 export interface Command<I, O> {
   name: string;
-  run(tx: Tx, input: I): Promise<O>;
+  run: (tx: Tx, input: I) => Promise<O>;
 }
 
 /**

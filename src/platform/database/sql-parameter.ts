@@ -3,25 +3,15 @@
  * what one of them would refuse or change in silence is refused on both.
  */
 export function checkParameter(value: unknown, index: number): unknown {
-  switch (typeof value) {
-    case 'string':
-      if (value.includes('\0')) throw refused(index, 'text may not hold U+0000');
-      return value;
-    case 'number':
-      return Number.isNaN(value) ? null : value;
-    case 'bigint':
-      return value;
-    case 'object':
-      if (value === null || value instanceof Uint8Array) return value;
-      throw refused(
-        index,
-        `${value.constructor?.name ?? 'an object'} is not stored; give text, a number or bytes`,
-      );
-    case 'boolean':
-      throw refused(index, `booleans are stored as 1 and 0, got ${value}`);
-    default:
-      throw refused(index, `${typeof value} is not stored; say null where nothing is meant`);
+  if (typeof value === 'string') {
+    if (value.includes('\0')) throw refused(index, 'text may not hold U+0000');
+    return value;
   }
+  if (typeof value === 'number') return Number.isNaN(value) ? null : value;
+  if (typeof value === 'bigint' || value === null || value instanceof Uint8Array) return value;
+  if (typeof value === 'boolean') throw refused(index, `booleans are stored as 1 and 0, got ${value}`);
+  const kind = typeof value === 'object' ? (value.constructor?.name ?? 'an object') : typeof value;
+  throw refused(index, `${kind} is not stored; give text, a number, bytes or null`);
 }
 
 /** A number where that is exact, else the bigint itself. */

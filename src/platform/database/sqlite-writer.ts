@@ -26,7 +26,9 @@ export async function openSqliteWriter(options: WriterOptions) {
     db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma temp_store = memory');
     db.exec('pragma cache_size = -8192; pragma journal_size_limit = 67108864');
     const connection = createSqliteConnection(db);
-    const tx = new Kysely<any>({ dialect: createSqliteDialect(connection.run) });
+    const tx = new Kysely<any>({
+      dialect: createSqliteDialect((sql, parameters) => connection.run(sql, parameters)),
+    });
     const module = await loadCommandsModule(options.commandsModule);
     const migrations = await migrate({
       db: tx,
