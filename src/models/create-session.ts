@@ -58,8 +58,8 @@ async function createNative(ort: Runtime, bytes: Uint8Array, threads: number): P
       intraOpNumThreads: threads,
       interOpNumThreads: 1,
       executionMode: 'sequential',
-      // Warnings about a model's graph would reach standard error past our own log.
-      logSeverityLevel: 3,
+      // It would write what we throw to standard error too, past our own log.
+      logSeverityLevel: 4,
     });
   } catch (error) {
     throw new ApiError(

@@ -1,5 +1,6 @@
 export type { AttributeValue, Dimension, TensorValue } from './build-onnx-graph.ts';
 export { ML_DOMAIN, OnnxGraphBuilder } from './build-onnx-graph.ts';
+export { addCategoryCodes, addCategorySets } from './category-splits.ts';
 export type { TensorData } from './code-column.ts';
 export type { CodedBatch, RawRow, RowCoder } from './code-rows.ts';
 export { createRowCoder } from './code-rows.ts';
@@ -28,3 +29,5 @@ export type {
   Signature,
 } from './signature.ts';
 export { MISSING_DATETIME, MISSING_TEXT, signatureSchema } from './signature.ts';
+export type { Tree, TreeEnsemble } from './tree-ensemble.ts';
+export { addTreeEnsemble } from './tree-ensemble.ts';
