@@ -6,21 +6,24 @@ export type ChildMessage =
   | { type: 'ready' }
   | { type: 'failed'; message: string };
 
-export interface SupervisedChild {
+export interface SupervisedChild<Options> {
   /** Settles at the first time that the child listens; rejects when its very first start fails. */
   listening: Promise<string>;
   /** Settles when the child has said that it is ready. */
   ready: Promise<void>;
-  /** The present child's process id, for tests and `status`. */
+  /** The present child's process id. */
   pid(): number | undefined;
+  /** Tells the child, and every later one, the options that were not known at the first start. */
+  update(options: Partial<Options>): void;
   /** Asks the child to drain and end, kills it when that takes longer than `graceMs`; idempotent. */
   stop(): Promise<void>;
 }
 
 /**
  * Runs `entry` as a child process and starts it again when it dies, after a pause that doubles from 200 ms to 10 s
- * and falls back once the child has been ready. `options` is sent to the child as `{type: 'start', options}`; after
- * the first start a port of 0 is replaced by the port that the child got, so that its URL stays.
+ * and falls back once the child has been ready. `options` are sent to the child as `{type: 'start', options}`, what
+ * becomes known later as `{type: 'update', options}`. After the first start a port of 0 is replaced by the port that
+ * the child got, so that its URL stays.
  */
 export function superviseChild<Options extends { port: number }>({
   entry,
@@ -34,7 +37,7 @@ export function superviseChild<Options extends { port: number }>({
   say: (message: string) => void;
   graceMs?: number;
   env?: Record<string, string | undefined>;
-}): SupervisedChild {
+}): SupervisedChild<Options> {
   let child: ChildProcess | undefined;
   let isStopping = false;
   let hasListened = false;
@@ -71,7 +74,7 @@ export function superviseChild<Options extends { port: number }>({
       if (isStopping) return;
       const why = failure ?? `ended with ${signal ?? `status ${code}`}`;
       if (!hasListened) {
-        const error = new Error(failure ?? `the model server ${why}`);
+        const error = new Error(failure ?? `The model server ${why} before it listened`);
         listening.reject(error);
         ready.reject(error);
         return;
@@ -87,6 +90,10 @@ export function superviseChild<Options extends { port: number }>({
     listening: listening.promise,
     ready: ready.promise,
     pid: () => child?.pid,
+    update(known) {
+      Object.assign(current, known);
+      if (child?.connected) child.send({ type: 'update', options: known }, () => {});
+    },
     stop() {
       stopped ??= stopChild();
       return stopped;

@@ -99,10 +99,17 @@ export function createHttpClient({
     },
 
     /** Answers status and JSON whatever the status is; only a silent server throws. */
-    async probe(path: string, timeoutLimitMs = 5000): Promise<{ status: number; body: Record<string, unknown> }> {
-      const response = await send('GET', path, { timeoutMs: timeoutLimitMs });
+    async probe(
+      path: string,
+      limitMs = 5000,
+    ): Promise<{ status: number; body: Record<string, unknown>; date: string | undefined }> {
+      const response = await send('GET', path, { timeoutMs: limitMs });
       const text = await response.text();
-      return { status: response.status, body: parseObject(text) };
+      return {
+        status: response.status,
+        body: parseObject(text),
+        date: response.headers.get('date') ?? undefined,
+      };
     },
   };
 }
@@ -137,8 +144,8 @@ async function reportedServeUrl(
 ): Promise<string | undefined> {
   try {
     const { status, body } = await controlPlane(options, env).probe('/api/v1/status', 2000);
-    const url = status === 200 ? body['serve_url'] : undefined;
-    return typeof url === 'string' ? url : undefined;
+    const urls = status === 200 ? body['model_servers'] : undefined;
+    return Array.isArray(urls) && typeof urls[0] === 'string' ? urls[0] : undefined;
   } catch (error) {
     // Predictions go on while the control plane is away, so its silence decides nothing here.
     if (error instanceof CliError && error.exit === 'unreachable') return undefined;

@@ -22,7 +22,7 @@ export function interruption(io: Io): AbortSignal {
  * the change of the parent process is the sign.
  */
 function watchParent({ env }: Io, onChange: () => void): void {
-  if (!env['npm_command'] && !env['TIDEMILL_RELAUNCHED_BY']) return;
+  if (!env['npm_command'] && !env['_TIDEMILL_LAUNCHER']) return;
   const parent = process.ppid;
   const timer = setInterval(() => {
     if (process.ppid === parent) return;
@@ -30,4 +30,12 @@ function watchParent({ env }: Io, onChange: () => void): void {
     onChange();
   }, 500);
   timer.unref();
+}
+
+/** Settles when the signal fires. */
+export function whenAborted(signal: AbortSignal): Promise<'stopped'> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve('stopped');
+    else signal.addEventListener('abort', () => resolve('stopped'), { once: true });
+  });
 }

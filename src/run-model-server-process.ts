@@ -1,0 +1,50 @@
+import type { EventEmitter } from 'node:events';
+import type { ModelServerOptions } from './main.ts';
+import type { Environment } from './platform/index.ts';
+import type { ChildMessage } from './supervise-child.ts';
+
+/** The part of `process` that a supervised child uses. */
+export interface ParentChannel extends EventEmitter {
+  send?(message: ChildMessage): unknown;
+}
+
+/**
+ * Runs a model server on behalf of `up` until the parent says stop, or is gone; answers the exit status. An
+ * interrupt is left to the parent, which gets it too.
+ */
+export async function runModelServerProcess({
+  channel,
+  options,
+  env,
+}: {
+  channel: ParentChannel;
+  options: Promise<ModelServerOptions & { controlPlaneUrl: string }>;
+  env: Environment;
+}): Promise<number> {
+  const stop = new Promise<'stop'>((resolve) => {
+    channel.on('message', (message: { type: string }) => {
+      if (message.type === 'stop') resolve('stop');
+    });
+    channel.on('disconnect', () => resolve('stop'));
+    channel.on('SIGTERM', () => resolve('stop'));
+    channel.on('SIGINT', () => {});
+  });
+  try {
+    const { startModelServerFromOptions } = await import('./start-model-server.ts');
+    const chosen = await Promise.race([options, stop]);
+    if (chosen === 'stop') return 0;
+    const server = await startModelServerFromOptions({ ...chosen, env });
+    channel.send?.({ type: 'listening', url: server.url });
+    void server.ready.then(
+      () => channel.send?.({ type: 'ready' }),
+      // A server that ends before it was ready has said why in its log.
+      () => {},
+    );
+    await stop;
+    await server.stop();
+    return 0;
+  } catch (error) {
+    channel.send?.({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
+    return 1;
+  }
+}
