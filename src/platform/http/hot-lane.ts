@@ -16,10 +16,14 @@ export interface HotRequest {
   readonly id: string;
   readonly actor: string;
   readonly headers: IncomingHttpHeaders;
+  /** The path's parameters, decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  /** Whether the client has gone, so that nobody waits for the answer. */
+  readonly isGone: boolean;
 }
 
 export interface HotRoute {
-  /** A path without parameters. */
+  /** A path; its parameters, as `/models/:name`, are whole segments. */
   url: string;
   /** Described in the OpenAPI document, but not applied: the handler validates its body by itself. */
   schema?: FastifySchema;
@@ -41,7 +45,17 @@ export function addHotRoute(app: App, route: HotRoute): void {
     route.url,
     { schema: route.schema ? { ...route.schema } : {}, config: { logLevel: 'debug', ownValidation: true } },
     async (request, reply) => {
-      const answer = await handler(request.body, request);
+      const { id, actor, headers } = request;
+      const params = request.params as Record<string, string>;
+      const answer = await handler(request.body, {
+        id,
+        actor,
+        headers,
+        params,
+        get isGone() {
+          return reply.raw.destroyed;
+        },
+      });
       void reply.type('application/json; charset=utf-8');
       return typeof answer === 'string' ? answer : JSON.stringify(answer);
     },
@@ -59,13 +73,55 @@ type Listener = (request: IncomingMessage, response: ServerResponse) => void;
 class LaneRequest implements HotRequest {
   readonly id: string;
   readonly headers: IncomingHttpHeaders;
-  constructor(id: string, headers: IncomingHttpHeaders) {
+  readonly params: Readonly<Record<string, string>>;
+  readonly #response: ServerResponse;
+  constructor(
+    id: string,
+    headers: IncomingHttpHeaders,
+    params: Readonly<Record<string, string>>,
+    response: ServerResponse,
+  ) {
     this.id = id;
     this.headers = headers;
+    this.params = params;
+    this.#response = response;
   }
   get actor(): string {
     return actorOf(this.headers);
   }
+  get isGone(): boolean {
+    return this.#response.destroyed;
+  }
+}
+
+const NO_PARAMS = Object.freeze({});
+
+interface LaneRoute {
+  url: string;
+  handler: HotRoute['handler'];
+  metrics: RouteMetrics;
+}
+
+/** The parameters of a path under a pattern's segments; undefined when it does not fit or cannot be decoded. */
+function matchPath(segments: readonly string[], path: string): Record<string, string> | undefined {
+  const given = path.split('/');
+  if (given.length !== segments.length || path.includes('?')) return undefined;
+  const params: Record<string, string> = {};
+  for (let at = 0; at < segments.length; at++) {
+    const segment = segments[at] as string;
+    const value = given[at] as string;
+    if (!segment.startsWith(':')) {
+      if (segment !== value) return undefined;
+      continue;
+    }
+    if (value === '') return undefined;
+    try {
+      params[segment.slice(1)] = value.includes('%') ? decodeURIComponent(value) : value;
+    } catch {
+      return undefined;
+    }
+  }
+  return params;
 }
 
 export function createHotLane(deps: {
@@ -77,7 +133,8 @@ export function createHotLane(deps: {
   stop: AbortSignal;
 }): HotLane {
   const { hosts, logger, nextRequestId, stop, bodyLimitBytes } = deps;
-  const routes = new Map<string, { url: string; handler: HotRoute['handler']; metrics: RouteMetrics }>();
+  const routes = new Map<string, LaneRoute>();
+  const patterns: { segments: string[]; route: LaneRoute }[] = [];
 
   function isCommon(request: IncomingMessage): boolean {
     const { headers } = request;
@@ -93,12 +150,13 @@ export function createHotLane(deps: {
   }
 
   function serve(
-    route: { url: string; handler: HotRoute['handler']; metrics: RouteMetrics },
+    route: LaneRoute,
+    params: Readonly<Record<string, string>>,
     message: IncomingMessage,
     response: ServerResponse,
   ): void {
     const start = performance.now();
-    const request = new LaneRequest(nextRequestId(message.headers), message.headers);
+    const request = new LaneRequest(nextRequestId(message.headers), message.headers, params, response);
     let body: Buffer | undefined;
     let rest: Buffer[] | undefined;
 
@@ -172,12 +230,25 @@ export function createHotLane(deps: {
 
   return {
     add(url, handler) {
-      routes.set(url, { url, handler, metrics: deps.routeMetrics('POST', url) });
+      const route = { url, handler, metrics: deps.routeMetrics('POST', url) };
+      if (url.includes('/:')) patterns.push({ segments: url.split('/'), route });
+      else routes.set(url, route);
     },
     wrap: (next) => (request, response) => {
-      const route = routes.get(request.url as string);
-      if (route !== undefined && isCommon(request)) serve(route, request, response);
-      else next(request, response);
+      const path = request.url as string;
+      const route = routes.get(path);
+      if (route !== undefined) {
+        if (isCommon(request)) serve(route, NO_PARAMS, request, response);
+        else next(request, response);
+        return;
+      }
+      if (patterns.length > 0 && isCommon(request)) {
+        for (const pattern of patterns) {
+          const params = matchPath(pattern.segments, path);
+          if (params !== undefined) return serve(pattern.route, params, request, response);
+        }
+      }
+      next(request, response);
     },
   };
 }

@@ -21,7 +21,13 @@ const PAGE_POLICY =
 /** Adds `/metrics`, `/openapi.json` and `/docs`, and gives the list that every later route of the app joins. */
 export function addReferenceRoutes(
   app: App,
-  options: { name: string; version: string; description?: string; metrics: Metrics },
+  options: {
+    name: string;
+    version: string;
+    description?: string;
+    metrics: Metrics;
+    completeDocument?: (document: Record<string, any>) => Record<string, any>;
+  },
 ): readonly KnownRoute[] {
   const routes: KnownRoute[] = [];
   app.addHook('onRoute', (route) => {
@@ -36,18 +42,18 @@ export function addReferenceRoutes(
     reply.type(options.metrics.contentType).send(options.metrics.render()),
   );
 
-  let document: Promise<string> | undefined;
+  const { completeDocument = (document) => document } = options;
+  let document: Promise<Record<string, any>> | undefined;
   app.get('/openapi.json', hidden, async (_request, reply) => {
     document ??= import('./openapi.ts').then(({ describeApi }) =>
-      JSON.stringify(
-        describeApi(routes, {
-          title: options.name,
-          version: options.version,
-          description: options.description,
-        }),
-      ),
+      describeApi(routes, {
+        title: options.name,
+        version: options.version,
+        description: options.description,
+      }),
     );
-    return reply.type('application/json; charset=utf-8').send(await document);
+    const text = JSON.stringify(completeDocument(structuredClone(await document)));
+    return reply.type('application/json; charset=utf-8').send(text);
   });
 
   app.get('/docs', hidden, (_request, reply) =>
