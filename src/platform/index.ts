@@ -19,7 +19,7 @@ export type {
   Migration,
   Tx,
 } from './database/index.ts';
-export { command, openDatabase } from './database/index.ts';
+export { command, openDatabase, sortedText } from './database/index.ts';
 export type { ErrorCode } from './errors.ts';
 export { ApiError, ERROR_STATUS } from './errors.ts';
 export type { App } from './http/app-type.ts';
@@ -29,6 +29,7 @@ export { addHotRoute, type HotRequest, type HotRoute } from './http/hot-lane.ts'
 export { ListenError, type ListenOptions, listen } from './http/listen.ts';
 export { isLoopback } from './http/request-origin.ts';
 export { type StopOptions, stopGracefully } from './http/stop-gracefully.ts';
+export { acceptStreams, type StreamLimits, streamOf } from './http/stream-body.ts';
 export { createLogger, LOG_LEVELS, type Logger, type LogLevel } from './logging.ts';
 export {
   type Counter,

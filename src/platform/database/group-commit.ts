@@ -14,9 +14,13 @@ export interface Answer {
   error?: WireError;
 }
 
+/** How often a group is run again without the command that made SQLite undo the whole transaction. */
+const MOST_RETRIES = 3;
+
 /**
  * Runs commands in one transaction, each in a savepoint of its own, and answers only after the commit: a command that
- * throws undoes itself alone; a commit that fails (full disk) fails them all, and the next group is tried afresh.
+ * throws undoes itself alone. One that fills the disk makes SQLite undo the whole transaction: the others then run
+ * again without it. A commit that fails fails them all, and the next group is tried afresh.
  */
 export function createGroupCommit(options: {
   connection: SqliteConnection;
@@ -28,47 +32,47 @@ export function createGroupCommit(options: {
 
   async function runInSavepoint(request: CommandRequest): Promise<Answer> {
     exec('savepoint command');
+    let output: unknown;
     try {
-      const output = await findCommand(request.name).run(tx, request.input);
-      if (!connection.db.isTransaction)
-        throw new Error(`'${request.name}' ended the transaction that it runs in`);
-      exec('release command');
-      return { id: request.id, output };
+      output = await findCommand(request.name).run(tx, request.input);
     } catch (error) {
-      // After a full disk or an I/O error SQLite itself has undone the whole transaction.
       if (connection.db.isTransaction) {
         exec('rollback to command');
         exec('release command');
       }
       return { id: request.id, error: encodeError(error) };
     }
+    if (!connection.db.isTransaction)
+      throw new Error(`'${request.name}' ended the transaction that it runs in`);
+    exec('release command');
+    return { id: request.id, output };
   }
 
-  return async function runGroup(requests) {
+  async function runGroup(requests: readonly CommandRequest[], retries = MOST_RETRIES): Promise<Answer[]> {
     const answers: Answer[] = [];
-    const failAll = (error: WireError | undefined) => {
-      for (const [i, request] of requests.entries()) {
-        if (answers[i]?.error === undefined) answers[i] = { id: request.id, error: error as WireError };
-      }
-    };
+    const failAll = (error: WireError) =>
+      requests.map((request, i) => (answers[i]?.error ? answers[i] : { id: request.id, error }));
     try {
       exec('begin immediate');
       for (const request of requests) {
         const answer = await runInSavepoint(request);
         answers.push(answer);
         if (connection.db.isTransaction) continue;
-        failAll(answer.error);
-        return answers;
+        if (retries === 0) return failAll(answer.error as WireError);
+        const others = requests.filter((each) => each !== request);
+        return [answer, ...(await runGroup(others, retries - 1))];
       }
       exec('commit');
+      return answers;
     } catch (error) {
-      failAll(encodeError(error));
       try {
         if (connection.db.isTransaction) exec('rollback');
       } catch {
         // The first error says more, and the next group's BEGIN reports what remains wrong.
       }
+      return failAll(encodeError(error));
     }
-    return answers;
-  };
+  }
+
+  return (requests) => (requests.length === 0 ? Promise.resolve([]) : runGroup(requests));
 }

@@ -9,3 +9,4 @@ export type {
 } from './database.ts';
 export { command } from './database.ts';
 export { openDatabase } from './open-database.ts';
+export { sortedText } from './sorted-text.ts';

@@ -1,16 +1,15 @@
-import { CompiledQuery, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from 'kysely';
-import { PostgresJSDriver } from 'kysely-postgres-js';
-import postgres, { type Sql } from 'postgres';
+import { CompiledQuery } from 'kysely';
 import { ApiError } from '../errors.ts';
 import { indexCommands, loadCommandsModule } from './commands-module.ts';
 import type { Database, DatabaseOptions, Tx } from './database.ts';
-import { type AppliedMigrations, migrate } from './migrate.ts';
+import { type AppliedMigrations, migrate, reportMigrations } from './migrate.ts';
 import { describePostgresError, isWorthRepeating } from './postgres-error.ts';
-import { checkParameter, toExactNumber } from './sql-parameter.ts';
+import { connectPool } from './postgres-pool.ts';
 
 /** One migrating process at a time; the number only has to differ from other programs' locks. */
 const MIGRATION_LOCK = 7_070_001;
-const CONNECT_SECONDS = 5;
+/** How long `close` waits for work under way. */
+const CLOSE_WAIT_MS = 5000;
 const MOST_ATTEMPTS = 6;
 
 /** PostgreSQL: a command is a transaction in this process, repeated when the server asks for that. */
@@ -20,9 +19,9 @@ export async function openPostgres(options: DatabaseOptions): Promise<Database> 
   const module = await loadCommandsModule(options.commandsModule.href);
   const findCommand = indexCommands(module);
   const max = options.poolSize ?? 10;
-  const writes = connect(options.url, { max, statementMs: timeoutMs, readOnly: false });
-  const reads = connect(options.url, { max, statementMs: timeoutMs, readOnly: true });
-  const writer = createKysely(writes);
+  const writes = connectPool(options.url, { max, statementMs: timeoutMs, readOnly: false });
+  const reads = connectPool(options.url, { max, statementMs: timeoutMs, readOnly: true });
+  const writer = writes.kysely;
 
   function withinLimit<T>(work: Promise<T>, onTimeout?: () => void): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
@@ -63,7 +62,8 @@ export async function openPostgres(options: DatabaseOptions): Promise<Database> 
     });
   }
 
-  const closeAll = () => Promise.all([writes.end({ timeout: 5 }), reads.end({ timeout: 5 })]).then(() => {});
+  const closeAll = (waitMs: number) =>
+    Promise.all([writes.close(waitMs), reads.close(waitMs)]).then(() => {});
   let migrations: AppliedMigrations;
   try {
     migrations = await withinLimit(
@@ -84,79 +84,24 @@ export async function openPostgres(options: DatabaseOptions): Promise<Database> 
       }),
     );
   } catch (error) {
-    await closeAll();
+    await closeAll(0);
     throw error;
   }
-  if (migrations.applied.length > 0)
-    options.logger.info({ migrations: migrations.applied }, 'schema brought up to date');
-  if (migrations.edited.length > 0)
-    options.logger.warn(
-      { migrations: migrations.edited },
-      'migrations differ from those that made this database',
-    );
+  reportMigrations(migrations, options.logger);
 
   let closing: Promise<void> | undefined;
   return {
     dialect: 'postgres',
-    reader: createKysely(reads),
+    reader: reads.kysely,
     async execute(command, input) {
       if (closing !== undefined) throw new ApiError('TEMPORARILY_UNAVAILABLE', 'The database is closed');
       return (await attempt(findCommand(command.name).run, input)) as never;
     },
     close() {
-      closing ??= closeAll();
+      closing ??= closeAll(CLOSE_WAIT_MS);
       return closing;
     },
   };
-}
-
-function connect(url: string, options: { max: number; statementMs: number; readOnly: boolean }): Sql {
-  return postgres(url, {
-    max: options.max,
-    connect_timeout: CONNECT_SECONDS,
-    idle_timeout: 60,
-    onnotice: () => {},
-    connection: {
-      application_name: 'tidemill',
-      statement_timeout: options.statementMs,
-      idle_in_transaction_session_timeout: 2 * options.statementMs,
-      default_transaction_read_only: options.readOnly,
-    },
-    types: {
-      exactInteger: {
-        to: 20,
-        from: [20],
-        serialize: String,
-        parse: (text: string) => toExactNumber(BigInt(text)),
-      },
-      // sum() of bigints is numeric; SQLite answers a number.
-      numeric: { to: 1700, from: [1700], serialize: String, parse: Number },
-      // SQLite answers comparisons with 1 and 0.
-      truth: { to: 16, from: [16], serialize: String, parse: (text: string) => (text === 't' ? 1 : 0) },
-    } as never,
-  });
-}
-
-function createKysely(sql: Sql): Kysely<any> {
-  return new Kysely({
-    dialect: {
-      createAdapter: () => new PostgresAdapter(),
-      createDriver: () => new CheckingDriver({ postgres: sql }),
-      createIntrospector: (db) => new PostgresIntrospector(db),
-      createQueryCompiler: () => new PostgresQueryCompiler(),
-    },
-  });
-}
-
-/** Checks parameters as the SQLite connection does. */
-class CheckingDriver extends PostgresJSDriver {
-  override async acquireConnection(options?: never) {
-    const connection = await super.acquireConnection(options);
-    const executeQuery = connection.executeQuery.bind(connection);
-    connection.executeQuery = (query) =>
-      executeQuery({ ...query, parameters: query.parameters.map(checkParameter) });
-    return connection;
-  }
 }
 
 /** Host, port and database of the URL, without its password. */

@@ -2,13 +2,15 @@ import { resolve } from 'node:path';
 import { Kysely } from 'kysely';
 import { ApiError } from '../errors.ts';
 import type { Database, DatabaseOptions } from './database.ts';
+import { reportMigrations } from './migrate.ts';
+import { createReaderPool } from './reader-pool.ts';
 import { serveReader } from './serve-reader.ts';
 import { serveWriter } from './serve-writer.ts';
-import type { SqlResult } from './sqlite-connection.ts';
 import { createSqliteDialect } from './sqlite-dialect.ts';
 import type { WriterOptions } from './sqlite-writer.ts';
-import { startThread, type ThreadClient } from './thread-client.ts';
+import { startThread } from './thread-client.ts';
 
+/** `.ts` in the repository, `.js` in the release build. */
 const extension = import.meta.url.slice(-3);
 
 /** SQLite: one writer thread with group commit, and read-only threads that start when reads overlap. */
@@ -32,54 +34,37 @@ export async function openSqlite(options: DatabaseOptions): Promise<Database> {
     threads
       ? { worker: new URL(`./writer-thread${extension}`, import.meta.url), workerData: writerOptions }
       : { serve: (port) => serveWriter(port, writerOptions) },
-    { name: 'writer', ...limits },
+    { name: 'writer', schedule: setImmediate, ...limits },
   );
-  const migrations = await writer.opened;
-  if (migrations.applied.length > 0)
-    options.logger.info({ migrations: migrations.applied }, 'schema brought up to date');
-  if (migrations.edited.length > 0)
-    options.logger.warn(
-      { migrations: migrations.edited },
-      'migrations differ from those that made this database',
-    );
+  reportMigrations(await writer.opened, options.logger);
 
-  const readers: ThreadClient[] = [];
-  const mostReaders = threads ? (options.readers ?? 2) : 1;
+  const readers = createReaderPool({
+    most: threads ? (options.readers ?? 2) : 1,
+    start: () =>
+      startThread(
+        threads
+          ? { worker: new URL(`./reader-thread${extension}`, import.meta.url), workerData: { path } }
+          : { serve: (port) => serveReader(port, { path }) },
+        { name: 'reader', schedule: queueMicrotask, ...limits },
+      ),
+  });
 
-  function startReader(): ThreadClient {
-    const reader = startThread(
-      threads
-        ? { worker: new URL(`./reader-thread${extension}`, import.meta.url), workerData: { path } }
-        : { serve: (port) => serveReader(port, { path }) },
-      { name: 'reader', ...limits },
-    );
-    readers.push(reader);
-    return reader;
-  }
-
-  function pickReader(): ThreadClient {
-    const least = readers.reduce<ThreadClient | undefined>(
-      (best, each) => (best === undefined || each.pending < best.pending ? each : best),
-      undefined,
-    );
-    if (least !== undefined && (least.pending === 0 || readers.length >= mostReaders)) return least;
-    return startReader();
-  }
-
+  const closed = new ApiError('TEMPORARILY_UNAVAILABLE', 'The database is closed');
   let closing: Promise<void> | undefined;
   return {
     dialect: 'sqlite',
     reader: new Kysely({
       dialect: createSqliteDialect((sql, parameters) => {
-        if (closing !== undefined) throw new ApiError('TEMPORARILY_UNAVAILABLE', 'The database is closed');
-        return pickReader().call({ sql, parameters }) as Promise<SqlResult>;
+        if (closing !== undefined) throw closed;
+        return readers.run(sql, parameters);
       }),
     }),
     execute(command, input) {
+      if (closing !== undefined) return Promise.reject(closed);
       return writer.call({ name: command.name, input }) as Promise<never>;
     },
     close() {
-      closing ??= Promise.all([writer, ...readers].map((thread) => thread.close())).then(() => {});
+      closing ??= Promise.all([writer.close(), readers.close(closed)]).then(() => {});
       return closing;
     },
   };

@@ -7,6 +7,8 @@ import { decodeError } from './wire-error.ts';
 
 /** How often waiting calls are checked against their time limit. */
 const SWEEP_MS = 1000;
+/** Calls that may wait at once; more are refused, so that an overload does not eat the memory. */
+const MOST_WAITING = 20_000;
 
 interface Waiting {
   resolve(output: unknown): void;
@@ -29,7 +31,13 @@ export type ThreadStart = { worker: URL; workerData: unknown } | { serve: (port:
 
 export function startThread(
   start: ThreadStart,
-  options: { name: string; timeoutMs: number; onFatal: (error: Error) => void },
+  options: {
+    name: string;
+    timeoutMs: number;
+    /** When the requests that came together are sent: `setImmediate` gathers those of a whole turn. */
+    schedule: (send: () => void) => unknown;
+    onFatal: (error: Error) => void;
+  },
 ): ThreadClient {
   const waiting = new Map<number, Waiting>();
   let outbox: { id: number }[] = [];
@@ -102,7 +110,7 @@ export function startThread(
       call.reject(
         new ApiError(
           'TEMPORARILY_UNAVAILABLE',
-          `The database's ${options.name} did not answer within ${options.timeoutMs} ms`,
+          `The database's ${options.name} did not answer within ${options.timeoutMs} ms; it may still do what was asked`,
         ),
       );
     }
@@ -121,10 +129,14 @@ export function startThread(
     opened: opened.promise,
     call(request) {
       if (ended !== undefined) return Promise.reject(ended);
+      if (waiting.size >= MOST_WAITING)
+        return Promise.reject(
+          new ApiError('TEMPORARILY_UNAVAILABLE', `${MOST_WAITING} calls already wait for the database`),
+        );
       const id = nextId++;
-      if (outbox.length === 0) setImmediate(flush);
+      if (outbox.length === 0) options.schedule(flush);
       outbox.push({ ...request, id });
-      sweep ??= setInterval(expire, SWEEP_MS).unref();
+      sweep ??= setInterval(expire, Math.min(SWEEP_MS, options.timeoutMs)).unref();
       return new Promise((resolve, reject) => {
         waiting.set(id, { resolve, reject, deadline: performance.now() + options.timeoutMs });
       });

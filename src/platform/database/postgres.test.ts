@@ -1,0 +1,104 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { createPostgresDatabase, silentLogger } from '../../../tests/support/index.ts';
+import { addNote, meeting, touchTwo } from '../../../tests/support/note-commands.ts';
+import { type Database, openDatabase } from './index.ts';
+import { describePostgresError } from './postgres-error.ts';
+
+const commandsModule = new URL('../../../tests/support/note-commands.ts', import.meta.url);
+const open = (url: string, timeoutMs?: number) =>
+  openDatabase({ url, commandsModule, logger: silentLogger, poolSize: 2, timeoutMs });
+
+describe('a PostgreSQL server that is away', () => {
+  it('is named in a clear error when nothing listens', async () => {
+    await expect(open('postgres://ada:secret@127.0.0.1:1/models')).rejects.toMatchObject({
+      code: 'TEMPORARILY_UNAVAILABLE',
+      message: expect.stringMatching(
+        /^The PostgreSQL server 127\.0\.0\.1:1\/models cannot do this now \(ECONNREFUSED/,
+      ),
+    });
+  });
+
+  it('is named within the time limit when it accepts and never answers', async () => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as { port: number };
+    await expect(open(`postgres://ada@127.0.0.1:${port}/models`, 100)).rejects.toThrow(
+      `The PostgreSQL server 127.0.0.1:${port}/models did not answer within 100 ms`,
+    );
+    silent.close();
+  });
+
+  it('is told apart from an error of the statement', () => {
+    const error = Object.assign(new Error('duplicate key'), { code: '23505' });
+    expect(describePostgresError(error, 'here')).toBe(error);
+    expect(describePostgresError(Object.assign(new Error('stop'), { code: '57P01' }), 'here')).toMatchObject({
+      code: 'TEMPORARILY_UNAVAILABLE',
+      message: 'The PostgreSQL server here cannot do this now (57P01: stop)',
+    });
+  });
+});
+
+describe.skipIf('problem' in inject('postgresServer'))('a PostgreSQL database', () => {
+  let created: Awaited<ReturnType<typeof createPostgresDatabase>>;
+  let database: Database;
+
+  beforeEach(async () => {
+    created = await createPostgresDatabase();
+    database = await open(created.url, 5000);
+  });
+
+  afterEach(async () => {
+    meeting.between = async () => {};
+    await database.close();
+    await created.drop();
+  });
+
+  it('repeats a command that the server chose as the victim of a deadlock', async () => {
+    await database.execute(addNote, { id: 'a' });
+    await database.execute(addNote, { id: 'b' });
+    let arrived = 0;
+    const both = Promise.withResolvers<void>();
+    meeting.between = () => {
+      if (++arrived === 2) both.resolve();
+      return both.promise;
+    };
+    await Promise.all([
+      database.execute(touchTwo, ['a', 'b'] as [string, string]),
+      database.execute(touchTwo, ['b', 'a'] as [string, string]),
+    ]);
+    expect(arrived).toBe(3);
+  });
+
+  it('undoes a command whose caller was told that it took too long', async () => {
+    const impatient = await open(created.url, 300);
+    await impatient.execute(addNote, { id: 'a' });
+    const gate = Promise.withResolvers<void>();
+    meeting.between = () => gate.promise;
+    await expect(impatient.execute(touchTwo, ['a', 'a'] as [string, string])).rejects.toMatchObject({
+      code: 'TEMPORARILY_UNAVAILABLE',
+    });
+    gate.resolve();
+    await impatient.close();
+    expect(await database.reader.selectFrom('notes').select('size').execute()).toEqual([{ size: null }]);
+  });
+
+  it('works again after the server ended its connections', async () => {
+    await database.execute(addNote, { id: 'a' });
+    const { runStatement } = await import('../../../tests/support/start-postgres.ts');
+    await runStatement(
+      created.url,
+      'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+    );
+    // The first call may still meet a closed connection, and says so; the next one has a new connection.
+    const outcome = await database
+      .execute(addNote, { id: 'b' })
+      .catch((error: { code: string }) => error.code);
+    expect(['b', 'TEMPORARILY_UNAVAILABLE']).toContain(outcome);
+    await database.execute(addNote, { id: 'c' });
+    expect((await database.reader.selectFrom('notes').select('id').execute()).length).toBeGreaterThanOrEqual(
+      2,
+    );
+  });
+});
