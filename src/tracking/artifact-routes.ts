@@ -134,8 +134,8 @@ function addProxyRoutes(app: App, prefix: string, artifacts: ArtifactStore, hide
     },
     async (request) => {
       const key = trackingKey(request.params['*']);
-      await artifacts.delete(key);
-      await artifacts.deletePrefix(key);
+      if (await artifacts.head(key)) await artifacts.delete(key);
+      else await artifacts.deletePrefix(key);
       return {};
     },
   );

@@ -42,7 +42,7 @@ export function compareNumber(column: RawBuilder<unknown>, comparison: Compariso
   }
   const number = typeof value === 'number' ? value : Number.NaN;
   if (Number.isNaN(number))
-    throw refused(comparison, `the value must be a number without quotes, got '${value}'`);
+    throw refused(comparison, `the value must be a number without quotes, got '${String(value)}'`);
   return sql<boolean>`${column} ${sql.raw(operator === '!=' ? '<>' : operator)} ${number}`;
 }
 

@@ -364,7 +364,7 @@ describeDatabases('tracking routes', (openDatabase) => {
     }
     const search = async (filter: string, more: object = {}) => {
       const { status, body } = await post('/runs/search', { experiment_ids: ['0'], filter, ...more });
-      expect(status, JSON.stringify(body)).toBe(200);
+      if (status !== 200) throw new Error(JSON.stringify(body));
       return (body.runs ?? []).map((run: { info: { run_id: string } }) => ids.indexOf(run.info.run_id));
     };
     expect(await search('')).toEqual([3, 2, 1, 0]);
@@ -393,7 +393,13 @@ describeDatabases('tracking routes', (openDatabase) => {
       'a = 1 OR b = 2',
       "speed = 'x'",
     ]) {
-      expect((await post('/runs/search', { experiment_ids: ['0'], filter })).status, filter).toBe(400);
+      expect({
+        filter,
+        status: (await post('/runs/search', { experiment_ids: ['0'], filter })).status,
+      }).toEqual({
+        filter,
+        status: 400,
+      });
     }
   });
 
@@ -434,7 +440,7 @@ describeDatabases('tracking routes', (openDatabase) => {
     expect(missing.json().error_code).toBe('RESOURCE_DOES_NOT_EXIST');
     for (const path of ['%252e%252e/x', 'a%23b', '%2Fetc/passwd']) {
       const refused = await app.inject({ method: 'PUT', url: `${base}/${path}`, payload: 'x' });
-      expect(refused.statusCode, path).toBe(400);
+      expect({ path, status: refused.statusCode }).toEqual({ path, status: 400 });
       expect(refused.json().message).toContain('Invalid path');
     }
     expect((await app.inject({ method: 'DELETE', url: `${base}/${root}/many` })).statusCode).toBe(200);
