@@ -43,6 +43,23 @@ export async function withDuckdb<T>(
   limits: DuckdbLimits,
   work: (session: DuckdbSession) => Promise<T>,
 ): Promise<T> {
+  const opened = await openDuckdb(limits);
+  try {
+    return await work(opened.session);
+  } catch (error) {
+    throw opened.explain(error);
+  } finally {
+    await opened.close();
+  }
+}
+
+/** The same for work that lasts longer than a call, such as a generator: `close` must be called, `explain` makes errors readable. */
+export async function openDuckdb(limits: DuckdbLimits): Promise<{
+  session: DuckdbSession;
+  explain: (error: unknown) => unknown;
+  close: () => Promise<void>;
+}> {
+  limits.signal?.throwIfAborted();
   const { DuckDBInstance } = await import('@duckdb/node-api');
   const spillFolder = await mkdtemp(join(tmpdir(), 'tidemill-duckdb-'));
   const instance = await DuckDBInstance.create(':memory:', {
@@ -54,41 +71,44 @@ export async function withDuckdb<T>(
     autoload_known_extensions: 'false',
     allow_community_extensions: 'false',
   });
+  const connection = await instance.connect();
   const state: { stopped?: 'time' | 'signal' } = {};
   const timeLimitMs = limits.timeLimitMs ?? TEN_MINUTES_MS;
-  let connection: DuckDBConnection | undefined;
   const stop = (why: 'time' | 'signal') => {
     state.stopped ??= why;
-    connection?.interrupt();
+    connection.interrupt();
   };
   const timer = setTimeout(stop, timeLimitMs, 'time');
   const abort = () => stop('signal');
   limits.signal?.addEventListener('abort', abort, { once: true });
+  const close = async () => {
+    clearTimeout(timer);
+    limits.signal?.removeEventListener('abort', abort);
+    connection.closeSync();
+    instance.closeSync();
+    await rm(spillFolder, { recursive: true, force: true });
+  };
+  const explain = (error: unknown) => {
+    if (state.stopped === 'signal') return limits.signal?.reason ?? error;
+    if (state.stopped === 'time') {
+      return new ApiError(
+        'INVALID_PARAMETER_VALUE',
+        `The table took longer than ${timeLimitMs / 1000} s to process; use fewer rows or a simpler expression`,
+      );
+    }
+    return explainDuckdbError(error);
+  };
   try {
-    limits.signal?.throwIfAborted();
-    connection = await instance.connect();
     const reachable = [...limits.read, ...(limits.write ?? [])].map(resolvePath);
     await connection.run(`SET TimeZone = 'UTC'`);
     await connection.run(`SET allowed_paths = ${quoteTextList(reachable)}`);
     await connection.run('SET enable_external_access = false');
     await connection.run('SET lock_configuration = true');
-    return await work(createSession(connection, state));
   } catch (error) {
-    if (state.stopped === 'signal') limits.signal?.throwIfAborted();
-    if (state.stopped === 'time') {
-      throw new ApiError(
-        'INVALID_PARAMETER_VALUE',
-        `The table took longer than ${timeLimitMs / 1000} s to process; use fewer rows or a simpler expression`,
-      );
-    }
-    throw explainDuckdbError(error);
-  } finally {
-    clearTimeout(timer);
-    limits.signal?.removeEventListener('abort', abort);
-    connection?.closeSync();
-    instance.closeSync();
-    await rm(spillFolder, { recursive: true, force: true });
+    await close();
+    throw error;
   }
+  return { session: createSession(connection, state), explain, close };
 }
 
 /** The path under which DuckDB knows a file: absolute and without symbolic links in its folder. */

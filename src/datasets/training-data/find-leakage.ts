@@ -1,0 +1,202 @@
+import type { DuckdbSession } from '../duckdb-session.ts';
+import { rawItems } from '../duckdb-vectors.ts';
+import { quoteIdentifier } from '../quote-sql.ts';
+import type { DatasetColumnType, TrainingTask } from '../table.ts';
+
+export interface LeakageQuestion {
+  session: DuckdbSession;
+  relation: string;
+  /** SQL of the target. */
+  target: string;
+  task: TrainingTask;
+  targetDistinct: number;
+  /** Rows with a target. */
+  rows: number;
+}
+
+/** Targets with more different values than this are not compared as names of one another. */
+const MAX_RENAMED = 1000;
+const SAMPLE_ROWS = 50_000;
+const LEAST_SAMPLE_ROWS = 40;
+const BINS = 64;
+
+/**
+ * Says why a column equals the target up to renaming, on all rows: each value stands for one target and each target for one value,
+ * or, where the target is a number, the column is it on another scale. Undefined where it does not.
+ */
+export async function findCopy(
+  { session, relation, target, task, targetDistinct, rows }: LeakageQuestion,
+  column: { name: string; type: DatasetColumnType; distinct: number; nullable: boolean },
+): Promise<string | undefined> {
+  const name = quoteIdentifier(column.name);
+  const pairs = `(SELECT ${name} AS value, ${target} AS target FROM ${relation}) WHERE target IS NOT NULL`;
+  const values = column.distinct + (column.nullable ? 1 : 0);
+  const repeated = targetDistinct <= MAX_RENAMED && targetDistinct * 2 <= rows;
+  if (repeated && values === targetDistinct) {
+    const row = await session.row(
+      `SELECT count(*) AS n FROM (SELECT DISTINCT value, target FROM ${pairs} LIMIT ${targetDistinct + 1})`,
+    );
+    if (Number(row['n']) === targetDistinct) return 'it equals the target up to renaming';
+  }
+  if (task !== 'regression' || column.nullable || column.type === 'string' || column.type === 'boolean')
+    return undefined;
+  const value = column.type === 'datetime' ? 'epoch_ms(value)' : 'value';
+  const numbers = `(SELECT CAST(${value} AS DOUBLE) AS x, CAST(target AS DOUBLE) AS y FROM ${pairs})`;
+  const fit = await session.row(
+    `SELECT avg(x) AS mx, avg(y) AS my, arg_min(y, x) AS y0, arg_max(y, x) AS y1, min(x) AS x0, max(x) AS x1 FROM ${numbers}`,
+  );
+  const [x0, x1, y0, y1] = ['x0', 'x1', 'y0', 'y1'].map((key) => Number(fit[key])) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const slope = (y1 - y0) / (x1 - x0);
+  if (!Number.isFinite(slope) || slope === 0) return undefined;
+  const number = (given: number) => `CAST('${given}' AS DOUBLE)`;
+  const error = await session.row(
+    `SELECT max(abs(y - (${number(y0)} + ${number(slope)} * (x - ${number(x0)})))) AS largest FROM ${numbers}`,
+  );
+  if (Number(error['largest']) > 1e-9 * Math.abs(y1 - y0)) return undefined;
+  return slope === 1 && y0 === x0 ? 'it equals the target' : 'it is the target on another scale';
+}
+
+/**
+ * How well a column alone predicts the target, on up to 50,000 rows: bins (or categories) are learned on one half and scored on the
+ * other. AUC, for several classes the mean over one against the rest, or R² for regression. Undefined for too few rows.
+ */
+export async function scoreAlone(
+  question: LeakageQuestion,
+  column: { name: string; type: DatasetColumnType },
+): Promise<{ metric: 'AUC' | 'R²'; value: number } | undefined> {
+  const { codes, targets } = await sampleColumn(question, column);
+  if (codes.length < LEAST_SAMPLE_ROWS) return undefined;
+  if (question.task === 'regression') return { metric: 'R²', value: binnedR2(codes, targets) };
+  const classes = [...new Set(targets)];
+  const aucs = classes
+    .slice(0, 50)
+    .map((wanted) =>
+      binnedAuc(
+        codes,
+        targets.map((value) => (value === wanted ? 1 : 0)),
+      ),
+    )
+    .filter((auc) => auc !== undefined);
+  if (aucs.length === 0) return undefined;
+  return { metric: 'AUC', value: aucs.reduce((sum, auc) => sum + auc, 0) / aucs.length };
+}
+
+async function sampleColumn(
+  { session, relation, target, task, rows }: LeakageQuestion,
+  { name, type }: { name: string; type: DatasetColumnType },
+): Promise<{ codes: Int32Array; targets: Float64Array }> {
+  const column = quoteIdentifier(name);
+  const step = Math.max(1, Math.ceil(rows / SAMPLE_ROWS));
+  const text = type === 'string';
+  const value = text
+    ? `CAST(coalesce(dense_rank() OVER (ORDER BY value), 0) AS DOUBLE)`
+    : `coalesce(CAST(${type === 'datetime' ? 'epoch_ms(value)' : 'value'} AS DOUBLE), 'NaN'::DOUBLE)`;
+  const outcome =
+    task === 'regression' ? 'CAST(target AS DOUBLE)' : 'CAST(dense_rank() OVER (ORDER BY target) AS DOUBLE)';
+  const drawn =
+    `SELECT position, value, target FROM (SELECT row_number() OVER () AS position, ${column} AS value, ${target} AS target FROM ${relation}) ` +
+    `WHERE target IS NOT NULL AND hash(position) % ${step} = 0`;
+  const values: number[] = [];
+  const targets: number[] = [];
+  for await (const chunk of session.chunks(`SELECT ${value}, ${outcome} FROM (${drawn}) ORDER BY position`)) {
+    values.push(...rawItems<Float64Array>(chunk, 0));
+    targets.push(...rawItems<Float64Array>(chunk, 1));
+  }
+  const numbers = Float64Array.from(values);
+  return {
+    codes: text ? Int32Array.from(numbers) : cutIntoBins(numbers),
+    targets: Float64Array.from(targets),
+  };
+}
+
+/** The bin of each value: bins hold about as many values each, equal values share one; missing values have bin 0. */
+function cutIntoBins(values: Float64Array): Int32Array {
+  const sorted = values.filter((value) => !Number.isNaN(value)).sort();
+  const edges: number[] = [];
+  for (let bin = 1; bin < BINS; bin++) {
+    const edge = sorted[Math.floor((bin * sorted.length) / BINS)];
+    if (edge !== undefined && edge !== edges.at(-1)) edges.push(edge);
+  }
+  return Int32Array.from(values, (value) => {
+    if (Number.isNaN(value)) return 0;
+    let low = 0;
+    let high = edges.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (value >= edges[middle]!) low = middle + 1;
+      else high = middle;
+    }
+    return low + 1;
+  });
+}
+
+/** The mean target of each bin over the even rows, drawn towards the mean of all as if by one more row. */
+function learnMeans(codes: Int32Array, targets: ArrayLike<number>): (code: number) => number {
+  const sums = new Map<number, { sum: number; count: number }>();
+  let total = 0;
+  let rows = 0;
+  for (let row = 0; row < codes.length; row += 2) {
+    const bin = sums.get(codes[row]!) ?? { sum: 0, count: 0 };
+    bin.sum += targets[row]!;
+    bin.count++;
+    sums.set(codes[row]!, bin);
+    total += targets[row]!;
+    rows++;
+  }
+  const mean = total / rows;
+  return (code) => {
+    const bin = sums.get(code);
+    return bin ? (bin.sum + mean) / (bin.count + 1) : mean;
+  };
+}
+
+function binnedR2(codes: Int32Array, targets: Float64Array): number {
+  const predict = learnMeans(codes, targets);
+  let sum = 0;
+  let count = 0;
+  for (let row = 1; row < codes.length; row += 2) {
+    sum += targets[row]!;
+    count++;
+  }
+  const mean = sum / count;
+  let residual = 0;
+  let total = 0;
+  for (let row = 1; row < codes.length; row += 2) {
+    residual += (targets[row]! - predict(codes[row]!)) ** 2;
+    total += (targets[row]! - mean) ** 2;
+  }
+  return total === 0 ? 0 : 1 - residual / total;
+}
+
+/** The area under the ROC curve over the odd rows, ties counted half; undefined where one class is missing there. */
+function binnedAuc(codes: Int32Array, labels: ArrayLike<number>): number | undefined {
+  const predict = learnMeans(codes, labels);
+  const byScore = new Map<number, { positive: number; negative: number }>();
+  let positives = 0;
+  let negatives = 0;
+  for (let row = 1; row < codes.length; row += 2) {
+    const score = predict(codes[row]!);
+    const tied = byScore.get(score) ?? { positive: 0, negative: 0 };
+    if (labels[row] === 1) {
+      tied.positive++;
+      positives++;
+    } else {
+      tied.negative++;
+      negatives++;
+    }
+    byScore.set(score, tied);
+  }
+  if (positives === 0 || negatives === 0) return undefined;
+  let below = 0;
+  let area = 0;
+  for (const [, { positive, negative }] of [...byScore].sort((a, b) => a[0] - b[0])) {
+    area += positive * (below + negative / 2);
+    below += negative;
+  }
+  return area / (positives * negatives);
+}

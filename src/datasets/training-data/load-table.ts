@@ -1,0 +1,217 @@
+import { ApiError } from '../../platform/index.ts';
+import { type DuckdbSession, parquetRelation, withDuckdb } from '../duckdb-session.ts';
+import { rawItems } from '../duckdb-vectors.ts';
+import { quoteIdentifier, quoteText } from '../quote-sql.ts';
+import type { FeatureColumn, SplitSpec, Table, TableColumn, TrainingPlan } from '../table.ts';
+import { DROPPED, type RowPlaces, splitRows, testPlace } from './split-rows.ts';
+
+export interface LoadRequest {
+  /** A canonical Parquet file, the one that was planned for. */
+  parquetPath: string;
+  plan: TrainingPlan;
+  split: SplitSpec;
+  onProgress?: (done: number) => void;
+  signal?: AbortSignal;
+  threads?: number;
+}
+
+/** Rows as DuckDB gives them: the number of the row in the file, since some of its joins mix the order. */
+const ROW_NUMBER = 'row_number() OVER () - 1';
+
+/**
+ * Loads the rows that have a target into typed arrays, divided into training and test rows. The same seed gives the same rows,
+ * in the order of the file, whatever the number of threads. Numbers are rounded to float32, as models take them.
+ */
+export async function loadTable(request: LoadRequest): Promise<{ train: Table; test: Table }> {
+  const { parquetPath, plan, signal, threads } = request;
+  return withDuckdb({ read: [parquetPath], signal, threads }, async (session) => {
+    const relation = parquetRelation(parquetPath);
+    const target = await loadTarget(session, relation, plan);
+    request.onProgress?.(0.2);
+    const places = splitRows(target, request.split, {
+      classes: plan.classes?.length,
+      ...(request.split.kind === 'time'
+        ? { times: await loadTimes(session, relation, request.split.timeColumn, target.length) }
+        : {}),
+    });
+    const parts = {
+      train: createTable(plan, places.trainRows),
+      test: createTable(plan, places.testRows),
+    };
+    divide(target, places, parts.train.target, parts.test.target);
+    await loadFeatures(session, relation, plan, places, parts, (done) =>
+      request.onProgress?.(0.2 + 0.8 * done),
+    );
+    return parts;
+  });
+}
+
+/** Which rows of the file are for the test, in the order of the file. */
+export async function findTestRows(
+  session: DuckdbSession,
+  parquetPath: string,
+  plan: TrainingPlan,
+  split: SplitSpec,
+): Promise<Int32Array> {
+  const relation = parquetRelation(parquetPath);
+  const target = await loadTarget(session, relation, plan);
+  const { places, testRows } = splitRows(target, split, {
+    classes: plan.classes?.length,
+    ...(split.kind === 'time'
+      ? { times: await loadTimes(session, relation, split.timeColumn, target.length) }
+      : {}),
+  });
+  const rows = new Int32Array(testRows);
+  for (let row = 0; row < places.length; row++) if (places[row]! < DROPPED) rows[-2 - places[row]!] = row;
+  return rows;
+}
+
+function createTable(plan: TrainingPlan, rows: number): Table {
+  return {
+    rows,
+    columns: plan.features.map((feature) => createColumn(feature, rows)),
+    target: new Float64Array(rows),
+    targetName: plan.targetName,
+    task: plan.task,
+    ...(plan.classes ? { classes: plan.classes } : {}),
+  };
+}
+
+function createColumn({ name, type, categories }: FeatureColumn, rows: number): TableColumn {
+  switch (type) {
+    case 'string':
+      return { name, type: 'category', codes: new Int32Array(rows), categories: categories ?? [] };
+    case 'datetime':
+      return { name, type: 'datetime', values: new Float64Array(rows) };
+    default:
+      return { name, type: 'numeric', source: type, values: new Float32Array(rows) };
+  }
+}
+
+/** The target of every row of the file: a number, or the index of its class; NaN where it is missing. */
+async function loadTarget(
+  session: DuckdbSession,
+  relation: string,
+  plan: TrainingPlan,
+): Promise<Float64Array> {
+  const { classes } = plan;
+  const text = typeof classes?.[0] === 'string';
+  const value = text
+    ? `coalesce(${enumCode('target', classes as string[])}, -1)::DOUBLE`
+    : `coalesce(CAST(target AS DOUBLE), 'NaN'::DOUBLE)`;
+  const target = await loadDoubles(
+    session,
+    `SELECT position, ${value} FROM (SELECT ${ROW_NUMBER} AS position, ${plan.targetSql} AS target FROM ${relation})`,
+    await countRows(session, relation),
+  );
+  if (!classes) return target;
+  const codes = text ? undefined : new Map(classes.map((value, index) => [Number(value), index]));
+  for (let row = 0; row < target.length; row++) {
+    const given = target[row]!;
+    const code = codes ? (codes.get(given) ?? Number.NaN) : given;
+    target[row] = code < 0 ? Number.NaN : code;
+  }
+  return target;
+}
+
+async function loadTimes(
+  session: DuckdbSession,
+  relation: string,
+  name: string,
+  rows: number,
+): Promise<Float64Array> {
+  const described = await session.rows(`DESCRIBE SELECT * FROM ${relation}`);
+  const type = described.find((row) => row['column_name'] === name)?.['column_type'];
+  if (type === undefined || type === 'VARCHAR' || type === 'BOOLEAN') {
+    throw new ApiError(
+      'INVALID_PARAMETER_VALUE',
+      `Rows cannot be split by time: ${type === undefined ? `there is no column ${JSON.stringify(name)}` : `column ${JSON.stringify(name)} holds no dates or numbers`}`,
+    );
+  }
+  const value = type === 'TIMESTAMP' ? `epoch_us(${quoteIdentifier(name)})` : quoteIdentifier(name);
+  return loadDoubles(
+    session,
+    `SELECT ${ROW_NUMBER}, coalesce(CAST(${value} AS DOUBLE), 'NaN'::DOUBLE) FROM ${relation}`,
+    rows,
+  );
+}
+
+async function countRows(session: DuckdbSession, relation: string): Promise<number> {
+  return Number((await session.row(`SELECT count(*) AS n FROM ${relation}`))['n']);
+}
+
+async function loadDoubles(session: DuckdbSession, sql: string, rows: number): Promise<Float64Array> {
+  const values = new Float64Array(rows);
+  for await (const chunk of session.chunks(sql)) {
+    const positions = rawItems<BigInt64Array>(chunk, 0);
+    const given = rawItems<Float64Array>(chunk, 1);
+    const first = startOfRun(positions);
+    if (first >= 0) values.set(given, first);
+    else for (let index = 0; index < given.length; index++) values[Number(positions[index])] = given[index]!;
+  }
+  return values;
+}
+
+/** The first of row numbers that count up by one, or -1 where they do not. */
+function startOfRun(positions: BigInt64Array): number {
+  const first = positions[0]!;
+  for (let index = 1; index < positions.length; index++)
+    if (positions[index] !== first + BigInt(index)) return -1;
+  return Number(first);
+}
+
+/** The index of a text in a list of texts; NULL where it is not in it. */
+const enumCode = (sql: string, texts: readonly string[]) =>
+  `enum_code(TRY_CAST(${sql} AS ENUM(${texts.map(quoteText).join(', ')})))`;
+
+function featureSql({ name, type, categories }: FeatureColumn): string {
+  const column = quoteIdentifier(name);
+  switch (type) {
+    case 'string':
+      return categories?.length
+        ? `CAST(coalesce(${enumCode(column, categories)}, -1) AS INTEGER)`
+        : 'CAST(-1 AS INTEGER)';
+    case 'datetime':
+      return `coalesce(CAST(epoch_ms(${column}) AS DOUBLE), 'NaN'::DOUBLE)`;
+    default:
+      return `coalesce(CAST(${column} AS DOUBLE), 'NaN'::DOUBLE)`;
+  }
+}
+
+async function loadFeatures(
+  session: DuckdbSession,
+  relation: string,
+  plan: TrainingPlan,
+  { places }: RowPlaces,
+  { train, test }: { train: Table; test: Table },
+  onProgress: (done: number) => void,
+): Promise<void> {
+  let row = 0;
+  const selected = plan.features.map(featureSql);
+  for await (const chunk of session.chunks(`SELECT ${selected.join(', ')} FROM ${relation}`)) {
+    const here = places.subarray(row, row + chunk.rowCount);
+    for (const [index, feature] of plan.features.entries()) {
+      const items = rawItems<Float64Array | Int32Array>(chunk, index);
+      scatter(items, here, valuesOf(train.columns[index]!), valuesOf(test.columns[index]!));
+      if (items.length !== here.length) throw new Error(`Column ${feature.name} has more rows than its file`);
+    }
+    row += chunk.rowCount;
+    onProgress(row / places.length);
+  }
+}
+
+const valuesOf = (column: TableColumn) => (column.type === 'category' ? column.codes : column.values);
+
+type Values = Float32Array | Float64Array | Int32Array;
+
+function scatter(items: Float64Array | Int32Array, places: Int32Array, train: Values, test: Values): void {
+  for (let index = 0; index < items.length; index++) {
+    const place = places[index]!;
+    if (place >= 0) train[place] = items[index]!;
+    else if (place !== DROPPED) test[testPlace(place)] = items[index]!;
+  }
+}
+
+function divide(target: Float64Array, { places }: RowPlaces, train: Float64Array, test: Float64Array): void {
+  scatter(target as Float64Array & Int32Array, places, train, test);
+}

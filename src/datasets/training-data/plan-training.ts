@@ -1,0 +1,315 @@
+import { ApiError } from '../../platform/index.ts';
+import { type DuckdbSession, parquetRelation, withDuckdb } from '../duckdb-session.ts';
+import { convertColumn } from '../ingest/read-parquet-source.ts';
+import { quoteIdentifier } from '../quote-sql.ts';
+import type { ClassValue, DatasetColumn, FeatureColumn, TrainingPlan, TrainingTask } from '../table.ts';
+import { unknownColumn } from '../unknown-column.ts';
+import { findCopy, scoreAlone } from './find-leakage.ts';
+import { parseExpression } from './parse-expression.ts';
+
+export interface PlanRequest {
+  /** A canonical Parquet file. */
+  parquetPath: string;
+  schema: readonly DatasetColumn[];
+  /** A column's name, or an SQL expression over the columns of a row, such as `delay > 15`. */
+  target: string;
+  /** The column that names the entity; the one with the role `id` otherwise. */
+  id?: string;
+  /** The column that orders the rows; the one with the role `time` otherwise. */
+  time?: string;
+  /** Columns that must not become features. */
+  ignore?: readonly string[];
+  /** Told from the target otherwise. */
+  task?: 'classification' | 'regression';
+  /** How many categories of a text column a model learns. */
+  maxCategories?: number;
+  timeLimitMs?: number;
+  signal?: AbortSignal;
+}
+
+const MAX_CLASSES = 1000;
+/** Whole numbers with at most this many different values are taken as classes. */
+const FEW_WHOLE_NUMBERS = 10;
+const DEFAULT_MAX_CATEGORIES = 500;
+/** A text column whose values are nearly all different names its rows; at least this many rows to say so. */
+const ID_LIKE_SHARE = 0.9;
+const ID_LIKE_ROWS = 20;
+/** From here on a column alone is said to give the target away. */
+const GIVEN_AWAY = 0.99;
+
+/**
+ * Decides what is learned from what: checks the target, tells the task, and says of every column whether it becomes a feature and
+ * if not, why. Throws `INVALID_PARAMETER_VALUE` for a target that is not there, not one expression, or says nothing.
+ */
+export async function planTraining(request: PlanRequest): Promise<TrainingPlan> {
+  const { parquetPath, signal, timeLimitMs } = request;
+  return withDuckdb({ read: [parquetPath], signal, timeLimitMs }, (session) => plan(session, request));
+}
+
+async function plan(session: DuckdbSession, request: PlanRequest): Promise<TrainingPlan> {
+  const { schema } = request;
+  const names = schema.map(({ name }) => name);
+  const idColumn = request.id ?? schema.find(({ role }) => role === 'id')?.name;
+  const timeColumn = request.time ?? schema.find(({ role }) => role === 'time')?.name;
+  if (idColumn !== undefined && !names.includes(idColumn))
+    throw unknownColumn(idColumn, names, 'the id column');
+  if (timeColumn !== undefined && !names.includes(timeColumn))
+    throw unknownColumn(timeColumn, names, 'the time column');
+  for (const name of request.ignore ?? [])
+    if (!names.includes(name)) throw unknownColumn(name, names, 'to be ignored');
+
+  const relation = parquetRelation(request.parquetPath);
+  const target = await readTarget(session, relation, request, names);
+  const notes: string[] = [];
+  const outcome = await tellTask(session, relation, target, request.task, notes);
+  const features: FeatureColumn[] = [];
+  const excluded: TrainingPlan['excluded'] = [];
+  const warnings: string[] = [];
+  const given = {
+    session,
+    relation,
+    target,
+    outcome,
+    notes,
+    warnings,
+    maxCategories: request.maxCategories ?? DEFAULT_MAX_CATEGORIES,
+  };
+  for (const column of schema) {
+    const { name } = column;
+    if (target.columns.includes(name))
+      excluded.push({
+        column: name,
+        why:
+          target.columns.length === 1 && target.name === name
+            ? 'it is the target'
+            : 'the target is made of it',
+      });
+    else if (name === idColumn) excluded.push({ column: name, why: 'it is the id column' });
+    else if (request.ignore?.includes(name)) excluded.push({ column: name, why: 'it is to be ignored' });
+    else {
+      const judged = await judgeColumn(given, column);
+      if (typeof judged === 'string') excluded.push({ column: name, why: judged });
+      else features.push(judged);
+    }
+  }
+  if (features.length === 0) {
+    throw new ApiError(
+      'INVALID_PARAMETER_VALUE',
+      `No column is left to learn from: ${excluded.map(({ column, why }) => `${JSON.stringify(column)}: ${why}`).join('; ')}`,
+    );
+  }
+  if (timeColumn !== undefined && features.some(({ name }) => name === timeColumn)) {
+    notes.push(`the time column ${JSON.stringify(timeColumn)} orders the rows and is a feature too`);
+  }
+  return {
+    task: outcome.task,
+    target: request.target,
+    targetName: target.name,
+    targetColumns: target.columns,
+    targetSql: target.sql,
+    features,
+    ...(outcome.classes ? { classes: outcome.classes } : {}),
+    ...(idColumn === undefined ? {} : { idColumn }),
+    ...(timeColumn === undefined ? {} : { timeColumn }),
+    rows: outcome.rows,
+    droppedRows: outcome.droppedRows,
+    excluded,
+    warnings,
+    notes,
+  };
+}
+
+interface Target {
+  name: string;
+  sql: string;
+  columns: string[];
+  type: 'double' | 'long' | 'boolean' | 'string';
+}
+
+async function readTarget(
+  session: DuckdbSession,
+  relation: string,
+  { target: text }: PlanRequest,
+  names: string[],
+): Promise<Target> {
+  if (text.trim() === '')
+    throw new ApiError(
+      'INVALID_PARAMETER_VALUE',
+      'The target is empty; give a column or an expression such as "delay > 15"',
+    );
+  const parsed = names.includes(text)
+    ? { sql: quoteIdentifier(text), columns: [text] }
+    : await parseExpression(session, text, names).catch((error: unknown) => {
+        const near =
+          error instanceof ApiError && error.details?.['column'] === undefined
+            ? unknownColumn(text, names, 'the target')
+            : undefined;
+        throw near?.details?.['nearest'] === undefined ? error : near;
+      });
+  const only = parsed.columns.length === 1 ? parsed.columns[0]! : undefined;
+  const isColumn =
+    only !== undefined &&
+    text
+      .trim()
+      .replace(/^"(.*)"$/s, '$1')
+      .toLowerCase() === only.toLowerCase();
+  const name = isColumn ? only : text.trim();
+  const [described] = await session
+    .rows(`DESCRIBE SELECT ${parsed.sql} AS target FROM ${relation}`)
+    .catch((error: unknown) => refuseTarget(text, error));
+  const type = convertColumn('target', String(described?.['column_type']), false)?.type;
+  if (type === undefined || type === 'datetime') {
+    throw new ApiError(
+      'INVALID_PARAMETER_VALUE',
+      `The target ${JSON.stringify(text)} gives ${String(described?.['column_type'])}; it must give a number, a truth value or a text`,
+    );
+  }
+  const sql =
+    type === 'double'
+      ? `CASE WHEN isfinite(CAST(${parsed.sql} AS DOUBLE)) THEN CAST(${parsed.sql} AS DOUBLE) END`
+      : type === 'long'
+        ? `CAST(${parsed.sql} AS BIGINT)`
+        : parsed.sql;
+  return { name, sql, columns: parsed.columns, type };
+}
+
+function refuseTarget(text: string, error: unknown): never {
+  if (!(error instanceof Error) || error instanceof ApiError || error.message === 'INTERRUPT') throw error;
+  const [reason] = error.message.split('\n');
+  throw new ApiError(
+    'INVALID_PARAMETER_VALUE',
+    `The target ${JSON.stringify(text)} cannot be computed: ${reason}`,
+    undefined,
+    {
+      cause: error,
+    },
+  );
+}
+
+interface Outcome {
+  task: TrainingTask;
+  classes?: ClassValue[];
+  rows: number;
+  droppedRows: number;
+  /** Different values of the target. */
+  distinct: number;
+}
+
+async function tellTask(
+  session: DuckdbSession,
+  relation: string,
+  target: Target,
+  wanted: PlanRequest['task'],
+  notes: string[],
+): Promise<Outcome> {
+  const fail = (problem: string): never => {
+    throw new ApiError('INVALID_PARAMETER_VALUE', `The target ${JSON.stringify(target.name)} ${problem}`);
+  };
+  const whole = target.type === 'double' ? 'bool_and(target = trunc(target))' : 'true';
+  const counts = await session
+    .row(
+      `SELECT count(*) AS rows, count(target) AS filled, count(DISTINCT target) AS distinct_values, ${whole} AS whole
+       FROM (SELECT ${target.sql} AS target FROM ${relation})`,
+    )
+    .catch((error: unknown) => refuseTarget(target.name, error));
+  const rows = Number(counts['filled']);
+  const droppedRows = Number(counts['rows']) - rows;
+  const distinct = Number(counts['distinct_values']);
+  if (rows === 0) fail('is missing in every row');
+  if (distinct === 1) fail(`has the same value in all ${rows} rows; there is nothing to learn`);
+  if (droppedRows > 0) notes.push(`${droppedRows} rows without a target are left out`);
+  const numeric = target.type === 'double' || target.type === 'long';
+  if (wanted === 'regression' && !numeric) fail(`is a ${target.type}; regression needs a number`);
+  const few =
+    counts['whole'] === true &&
+    (distinct === 2 || (target.type === 'long' && distinct <= FEW_WHOLE_NUMBERS && rows >= distinct * 5));
+  const classification = wanted ? wanted === 'classification' : !numeric || few;
+  if (!classification) return { task: 'regression', rows, droppedRows, distinct };
+  if (distinct > MAX_CLASSES) fail(`has ${distinct} different values; classes can be at most ${MAX_CLASSES}`);
+  if (numeric && wanted === undefined) {
+    notes.push(
+      `the target's ${distinct} whole numbers are taken as classes; say that the task is regression to predict the number itself`,
+    );
+  }
+  const values = await session.rows(
+    `SELECT ${numeric ? 'CAST(target AS DOUBLE)' : 'target'} AS value, count(*) AS n
+     FROM (SELECT ${target.sql} AS target FROM ${relation}) WHERE target IS NOT NULL GROUP BY target`,
+  );
+  const classes = values.map(({ value }) => value as ClassValue).sort(compareClasses);
+  const rare = values.filter(({ n }) => Number(n) < 5);
+  if (rare.length > 0) notes.push(`${rare.length} of the ${classes.length} classes have fewer than 5 rows`);
+  return { task: distinct === 2 ? 'binary' : 'multiclass', classes, rows, droppedRows, distinct };
+}
+
+function compareClasses(a: ClassValue, b: ClassValue): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+interface Given {
+  session: DuckdbSession;
+  relation: string;
+  target: Target;
+  outcome: Outcome;
+  notes: string[];
+  warnings: string[];
+  maxCategories: number;
+}
+
+/** The feature that a column becomes, or why it becomes none. */
+async function judgeColumn(given: Given, { name, type }: DatasetColumn): Promise<FeatureColumn | string> {
+  const { session, relation, target, outcome } = given;
+  const column = quoteIdentifier(name);
+  const counts = await session.row(
+    `SELECT count(value) AS filled, count(DISTINCT value) AS distinct_values
+     FROM (SELECT ${column} AS value, ${target.sql} AS target FROM ${relation}) WHERE target IS NOT NULL`,
+  );
+  const filled = Number(counts['filled']);
+  const distinct = Number(counts['distinct_values']);
+  const nullable = filled < outcome.rows;
+  if (filled === 0) return 'it has no values';
+  if (distinct === 1 && !nullable) return 'it has the same value in every row';
+  if (type === 'string' && filled >= ID_LIKE_ROWS && distinct > ID_LIKE_SHARE * filled) {
+    return `nearly every row has a text of its own (${distinct} in ${filled} rows), as names and ids do`;
+  }
+  const leak = {
+    session,
+    relation,
+    target: target.sql,
+    task: outcome.task,
+    targetDistinct: outcome.distinct,
+    rows: outcome.rows,
+  };
+  const copy = await findCopy(leak, { name, type, distinct, nullable });
+  if (copy) return copy;
+  const score = await scoreAlone(leak, { name, type });
+  if (score && score.value >= GIVEN_AWAY) {
+    given.warnings.push(
+      `column ${JSON.stringify(name)} alone predicts the target nearly perfectly (${score.metric} ${score.value.toFixed(3)}); ` +
+        'if it is known only afterwards, ignore it',
+    );
+  }
+  const feature: FeatureColumn = { name, type, nullable };
+  if (type !== 'string') return feature;
+  return { ...feature, categories: await chooseCategories(given, name, distinct, filled) };
+}
+
+async function chooseCategories(
+  { session, relation, target, notes, maxCategories }: Given,
+  name: string,
+  distinct: number,
+  filled: number,
+): Promise<string[]> {
+  const column = quoteIdentifier(name);
+  const rows = await session.rows(
+    `SELECT value, count(*) AS n FROM (SELECT ${column} AS value, ${target.sql} AS target FROM ${relation})
+     WHERE target IS NOT NULL AND value IS NOT NULL GROUP BY value ORDER BY n DESC, value LIMIT ${maxCategories}`,
+  );
+  if (distinct > rows.length) {
+    const known = rows.reduce((sum, { n }) => sum + Number(n), 0);
+    notes.push(
+      `column ${JSON.stringify(name)} has ${distinct} categories; the ${rows.length} most frequent are learned, the others ` +
+        `(${(100 * (1 - known / filled)).toFixed(1)} % of the rows) count as missing`,
+    );
+  }
+  return rows.map(({ value }) => String(value));
+}
