@@ -10,6 +10,7 @@ import { errorBody, retryAfterSeconds, toApiError } from './error-response.ts';
 import { createHotLane } from './hot-lane.ts';
 import { parseJson } from './json-body.ts';
 import { answerMalformedHttp } from './malformed-http.ts';
+import { receiveRest } from './receive-rest.ts';
 import { addReferenceRoutes } from './reference-routes.ts';
 import { actorOf, createRequestIds } from './request-identity.ts';
 import { createRequestLog, logFinishedRequest } from './request-log.ts';
@@ -22,12 +23,15 @@ import {
 } from './request-origin.ts';
 import { createRouteMetrics, type RouteMetrics } from './route-metrics.ts';
 import { describeMissingRoute } from './route-table.ts';
+import { dropStalledConnections } from './stalled-connections.ts';
 
 export interface AppOptions {
   /** The API's title, for example `Tidemill`. */
   name: string;
   version: string;
   description?: string;
+  /** Adds to the OpenAPI document what is known only at run time; called with a copy for each request of it. */
+  completeDocument?: (document: Record<string, any>) => Record<string, any>;
   logger: Logger;
   metrics: Metrics;
   clock: Clock;
@@ -93,6 +97,7 @@ export function createApp(options: AppOptions): App {
         },
         hotLane.wrap(handler),
       );
+      dropStalledConnections(server, options.stallTimeoutMs ?? 60_000);
       return server;
     },
   });
@@ -128,6 +133,7 @@ export function createApp(options: AppOptions): App {
     const retryAfter = retryAfterSeconds(told);
     if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
     reply.removeHeader('content-type');
+    receiveRest(request, reply);
     return reply.code(told.status).send(errorBody(told, request.id));
   });
 
