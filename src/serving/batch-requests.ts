@@ -1,0 +1,340 @@
+import type { BatchOutput, CodedBatch } from '../models/index.ts';
+import { ApiError } from '../platform/index.ts';
+import type { TimedOutput } from './load-model.ts';
+
+export type InputRow = Record<string, unknown> | unknown[];
+
+/** The answers of one request's rows: a part of the batch that they ran in, from `offset` on. */
+export interface RowAnswers {
+  output: BatchOutput;
+  offset: number;
+  rows: number;
+  /** Time of the run (of all runs, when the rows took several). */
+  inferenceMs: number;
+}
+
+export interface BatcherOptions {
+  encode: (rows: InputRow[]) => CodedBatch;
+  run: (batch: CodedBatch) => Promise<TimedOutput>;
+  /** Values per row of the output's probabilities. */
+  classes: number;
+  /** Rows of one run at most, so that a run stays short. */
+  maxBatchRows: number;
+  /** Rows that may wait; a request beyond them is refused, unless nothing waits. */
+  maxQueueRows: number;
+  /** Runs under way at a time: 1 inline, 2 for a worker, so that it never waits for the next. */
+  maxRuns: number;
+  /** A request that is not answered after so long gets 503. */
+  timeoutMs: number;
+  now?: () => number;
+  observeRun?: (rows: number, inferenceMs: number) => void;
+}
+
+interface Job {
+  rows: InputRow[];
+  /** Rows handed to a run so far, and rows answered so far. */
+  taken: number;
+  answered: number;
+  parts: { at: number; rows: number; result: TimedOutput; offset: number }[];
+  deadline: number;
+  isGone: (() => boolean) | undefined;
+  isDone: boolean;
+  resolve: (answers: RowAnswers) => void;
+  reject: (error: Error) => void;
+}
+
+interface Part {
+  job: Job;
+  from: number;
+  count: number;
+}
+
+/**
+ * Collects the requests that one turn of the event loop parsed, and runs them as one batch; no timer holds anything
+ * back. A request is answered with its own rows or its own error, whoever shares its batch.
+ */
+export function createBatcher(options: BatcherOptions) {
+  const { encode, run, maxBatchRows, maxQueueRows, maxRuns, timeoutMs } = options;
+  const now = options.now ?? (() => performance.now());
+  let queue: Job[] = [];
+  let waitingRows = 0;
+  let runs = 0;
+  let flushIsDue = false;
+  let closedBecause: Error | undefined;
+  const running = new Set<Part[]>();
+  let sweep: NodeJS.Timeout | undefined;
+  let whenIdle: (() => void)[] = [];
+
+  function finish(job: Job, error: Error | undefined): void {
+    if (job.isDone) return;
+    job.isDone = true;
+    waitingRows -= job.rows.length - job.taken;
+    job.taken = job.rows.length;
+    if (error !== undefined) job.reject(error);
+    else job.resolve(joinParts(job, options.classes));
+  }
+
+  /** Drops what nobody waits for any more. */
+  function isStale(job: Job, time: number): boolean {
+    if (job.isDone) return true;
+    if (job.isGone?.()) finish(job, new ApiError('BAD_REQUEST', 'The client went away before its answer'));
+    else if (time >= job.deadline) finish(job, timedOut(timeoutMs));
+    return job.isDone;
+  }
+
+  function scheduleFlush(): void {
+    if (flushIsDue || runs >= maxRuns) return;
+    flushIsDue = true;
+    setImmediate(flush);
+  }
+
+  function flush(): void {
+    flushIsDue = false;
+    while (runs < maxRuns && queue.length > 0) {
+      const parts = takeBatch();
+      if (parts.length === 0) break;
+      runs += 1;
+      running.add(parts);
+      void runParts(parts).finally(() => {
+        runs -= 1;
+        running.delete(parts);
+        if (queue.length > 0) flush();
+        else tellIdle();
+      });
+    }
+    tellIdle();
+  }
+
+  /** The next run's rows, in order of arrival; a request of many rows takes a quarter of a run while others wait. */
+  function takeBatch(): Part[] {
+    const time = now();
+    if (waitingRows <= maxBatchRows) {
+      const all: Part[] = [];
+      for (const job of queue) if (!isStale(job, time)) all.push(take(job, job.rows.length - job.taken));
+      queue = [];
+      return all;
+    }
+    queue = queue.filter((job) => !isStale(job, time));
+    const parts: Part[] = [];
+    let room = maxBatchRows;
+    const share = queue.length === 1 ? maxBatchRows : Math.max(1, maxBatchRows >> 2);
+    for (const job of queue) {
+      if (room === 0) break;
+      const count = Math.min(share, room, job.rows.length - job.taken);
+      parts.push(take(job, count));
+      room -= count;
+    }
+    queue = queue.filter((job) => job.taken < job.rows.length);
+    return parts;
+  }
+
+  function take(job: Job, count: number): Part {
+    const part = { job, from: job.taken, count };
+    job.taken += count;
+    waitingRows -= count;
+    return part;
+  }
+
+  async function runParts(parts: Part[]): Promise<void> {
+    let batch: CodedBatch;
+    try {
+      batch = encode(rowsOf(parts));
+    } catch (error) {
+      // The offender is found by coding each request alone; its own error names its own row.
+      if (parts.length === 1) finish((parts[0] as Part).job, ownError(parts[0] as Part, error as Error));
+      else await runOthers(parts);
+      return;
+    }
+    try {
+      const result = await run(batch);
+      options.observeRun?.(batch.rows, result.inferenceMs);
+      deliver(parts, result);
+    } catch (error) {
+      if (parts.length > 1 && !passesByItself(error)) await eachAlone(parts);
+      else for (const { job } of parts) finish(job, runFailed(error as Error));
+    }
+  }
+
+  /** Refuses the requests that cannot be coded, and runs the others together. */
+  async function runOthers(parts: Part[]): Promise<void> {
+    const good = parts.filter((part) => {
+      try {
+        encode(rowsOf([part]));
+        return true;
+      } catch (error) {
+        finish(part.job, ownError(part, error as Error));
+        return false;
+      }
+    });
+    if (good.length === parts.length) await eachAlone(parts);
+    else if (good.length > 0) await runParts(good);
+  }
+
+  async function eachAlone(parts: Part[]): Promise<void> {
+    for (const part of parts) if (!part.job.isDone) await runParts([part]);
+  }
+
+  function ownError(part: Part, error: Error): Error {
+    if (part.job.rows.length === part.count) return error;
+    try {
+      encode(part.job.rows); // Once more from the first row, so that the error counts rows as its caller does.
+    } catch (whole) {
+      return whole as Error;
+    }
+    return error;
+  }
+
+  function deliver(parts: Part[], result: TimedOutput): void {
+    let offset = 0;
+    for (const { job, from, count } of parts) {
+      if (!job.isDone) {
+        job.parts.push({ at: from, rows: count, result, offset });
+        job.answered += count;
+        if (job.answered === job.rows.length) finish(job, undefined);
+      }
+      offset += count;
+    }
+  }
+
+  /** Answers the overdue also while a run hangs: the only timer, and it holds nothing back. */
+  function watchDeadlines(): void {
+    if (sweep !== undefined) return;
+    sweep = setTimeout(
+      () => {
+        sweep = undefined;
+        const time = now();
+        queue = queue.filter((job) => !isStale(job, time));
+        for (const parts of running) for (const { job } of parts) isStale(job, time);
+        if (queue.length > 0 || running.size > 0) watchDeadlines();
+        else tellIdle();
+      },
+      Math.max(10, Math.min(1000, timeoutMs / 4)),
+    );
+    sweep.unref();
+  }
+
+  function tellIdle(): void {
+    if (queue.length > 0 || runs > 0) return;
+    const waiting = whenIdle;
+    whenIdle = [];
+    for (const resolve of waiting) resolve();
+  }
+
+  return {
+    /** Rows that wait for a run. */
+    get depth(): number {
+      return waitingRows;
+    },
+
+    /**
+     * Runs rows with whatever else this turn of the event loop brings.
+     *
+     * @throws ApiError TOO_MANY_REQUESTS when too many rows wait, TEMPORARILY_UNAVAILABLE after the time limit, and
+     * what the coder says of the rows.
+     */
+    submit(rows: InputRow[], isGone?: () => boolean): Promise<RowAnswers> {
+      return new Promise((resolve, reject) => {
+        if (closedBecause !== undefined) return reject(closedBecause);
+        if (waitingRows > 0 && waitingRows + rows.length > maxQueueRows) {
+          return reject(
+            new ApiError(
+              'TOO_MANY_REQUESTS',
+              `${waitingRows} rows wait already, and ${maxQueueRows} may; try again`,
+            ),
+          );
+        }
+        waitingRows += rows.length;
+        queue.push({
+          rows,
+          taken: 0,
+          answered: 0,
+          parts: [],
+          deadline: now() + timeoutMs,
+          isGone,
+          isDone: false,
+          resolve,
+          reject,
+        });
+        watchDeadlines();
+        scheduleFlush();
+      });
+    },
+
+    /** Resolves when nothing waits and nothing runs. */
+    drain(): Promise<void> {
+      return new Promise((resolve) => {
+        whenIdle.push(resolve);
+        tellIdle();
+      });
+    },
+
+    /** Refuses what waits, what runs and what still comes, with this error. */
+    close(error: Error): void {
+      closedBecause = error;
+      for (const job of queue) finish(job, error);
+      queue = [];
+      for (const parts of running) for (const { job } of parts) finish(job, error);
+      clearTimeout(sweep);
+      tellIdle();
+    },
+  };
+}
+
+export type Batcher = ReturnType<typeof createBatcher>;
+
+function rowsOf(parts: Part[]): InputRow[] {
+  const rows: InputRow[] = [];
+  for (const { job, from, count } of parts) {
+    if (count === job.rows.length) for (const row of job.rows) rows.push(row);
+    else for (let i = from; i < from + count; i++) rows.push(job.rows[i] as InputRow);
+  }
+  return rows;
+}
+
+/** One request's answers as one output, in the order of its rows. */
+function joinParts({ parts, rows }: Job, classes: number): RowAnswers {
+  const [first] = parts;
+  if (parts.length === 1 && first !== undefined) {
+    const { result, offset } = first;
+    return { output: result.output, offset, rows: rows.length, inferenceMs: result.inferenceMs };
+  }
+  const output: BatchOutput = {};
+  let inferenceMs = 0;
+  for (const { at, rows: count, result, offset } of parts) {
+    inferenceMs += result.inferenceMs;
+    const { labels, probabilities, values } = result.output;
+    if (labels) {
+      output.labels ??= new Array(rows.length);
+      for (let i = 0; i < count; i++) output.labels[at + i] = labels[offset + i] as string;
+    }
+    if (probabilities) {
+      output.probabilities ??= new Float32Array(rows.length * classes);
+      output.probabilities.set(
+        probabilities.subarray(offset * classes, (offset + count) * classes),
+        at * classes,
+      );
+    }
+    if (values) {
+      output.values ??= new Float32Array(rows.length);
+      output.values.set(values.subarray(offset, offset + count), at);
+    }
+  }
+  return { output, offset: 0, rows: rows.length, inferenceMs };
+}
+
+function timedOut(timeoutMs: number): ApiError {
+  return new ApiError(
+    'TEMPORARILY_UNAVAILABLE',
+    `No answer within ${timeoutMs} ms; the server is busy, try again`,
+  );
+}
+
+/** The whole runner is away, so that running again would only fail again. */
+function passesByItself(error: unknown): boolean {
+  return error instanceof ApiError && error.code === 'TEMPORARILY_UNAVAILABLE';
+}
+
+function runFailed(error: Error): Error {
+  if (error instanceof ApiError) return error;
+  return new ApiError('INTERNAL_ERROR', `The model failed on this request: ${error.message}`);
+}

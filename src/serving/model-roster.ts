@@ -1,0 +1,302 @@
+import type { Logger } from '../platform/index.ts';
+import type { DesiredState, DesiredVersion } from './contract.ts';
+import type { PreparedModel } from './prepare-model.ts';
+import type { ServedVersion } from './served-version.ts';
+
+/** A model that should answer: who answers for it now, and why another one that should does not. */
+export interface ModelStatus {
+  name: string;
+  /** The version that answers; undefined when none is warm. */
+  champion: ServedVersion | undefined;
+  /** Kept warm, so that an undo is the move of a pointer. */
+  previous: ServedVersion | undefined;
+  desiredVersion: string;
+  problem: string | undefined;
+}
+
+export interface RosterOptions {
+  prepare: (
+    model: DesiredVersion & { name: string },
+    onLost: (reason: string) => void,
+    signal: AbortSignal,
+  ) => Promise<PreparedModel>;
+  serve: (
+    name: string,
+    desired: DesiredVersion,
+    prepared: PreparedModel,
+    loadSeconds: number,
+  ) => ServedVersion;
+  /** Called whenever who serves has changed or nothing more is to be done, with what really serves. */
+  onChange: (effective: DesiredState, isSettled: boolean) => void;
+  countFailure: (name: string, version: string) => void;
+  logger: Logger;
+}
+
+interface Failure {
+  reason: string;
+  attempts: number;
+  retryAt: number;
+}
+
+interface Wanted {
+  key: string;
+  name: string;
+  desired: DesiredVersion;
+}
+
+const FIRST_RETRY_MS = 1000;
+const LONGEST_RETRY_MS = 60_000;
+
+/**
+ * Brings what serves to what is desired, one load at a time. A version takes over only when it is warm, and the one
+ * before serves until then; a version that fails to load is tried again, and its failure is told.
+ */
+export function createModelRoster(options: RosterOptions) {
+  const { prepare, serve, onChange, logger } = options;
+  const warm = new Map<string, ServedVersion>();
+  const serving = new Map<string, { champion: ServedVersion; previous: ServedVersion | undefined }>();
+  const failures = new Map<string, Failure>();
+  const losses = new Map<string, number>();
+  const retiring = new Set<Promise<void>>();
+  let desired: DesiredState | undefined;
+  let loading: { key: string; cancel: AbortController; done: Promise<void> } | undefined;
+  let retryTimer: NodeJS.Timeout | undefined;
+  let isClosed = false;
+
+  /** Idempotent: looks at what is desired and what is warm, moves pointers, frees the rest, starts the next load. */
+  function apply(): void {
+    if (desired === undefined || isClosed) return;
+    const wanted = wantedVersions(desired);
+    switchModels(desired);
+    retireUnneeded(wanted);
+    const isSettled = loadNext(wanted);
+    onChange(effectiveState(desired), isSettled);
+  }
+
+  function switchModels({ models, not_servable }: DesiredState): void {
+    for (const model of models) {
+      const now = serving.get(model.name);
+      const champion = warm.get(keyOf(model.name, model.champion)) ?? now?.champion;
+      if (champion === undefined) continue;
+      const previous = model.previous && warm.get(keyOf(model.name, model.previous));
+      if (champion !== now?.champion) {
+        logger.info(
+          {
+            model: model.name,
+            from: now?.champion.desired.version,
+            to: champion.desired.version,
+            place: champion.place,
+          },
+          'model version serves',
+        );
+      }
+      serving.set(model.name, { champion, previous: previous === champion ? undefined : previous });
+    }
+    // A champion that cannot be served takes nothing from the version that serves.
+    const named = new Set([...models, ...not_servable].map(({ name }) => name));
+    for (const name of serving.keys()) if (!named.has(name)) serving.delete(name);
+  }
+
+  function retireUnneeded(wanted: Wanted[]): void {
+    const needed = new Set(wanted.map(({ key }) => key));
+    const held = new Set<ServedVersion>();
+    for (const { champion, previous } of serving.values()) {
+      held.add(champion);
+      if (previous) held.add(previous);
+    }
+    for (const [key, version] of warm) {
+      if (needed.has(key) || held.has(version)) continue;
+      warm.delete(key);
+      const retired = version
+        .retire()
+        .catch((error: unknown) =>
+          logger.warn({ err: error, model: version.name }, 'releasing a model failed'),
+        )
+        .finally(() => retiring.delete(retired));
+      retiring.add(retired);
+    }
+    for (const known of [failures, losses])
+      for (const key of known.keys()) if (!needed.has(key)) known.delete(key);
+    if (loading && !needed.has(loading.key))
+      loading.cancel.abort(new Error('the version is not wanted any more'));
+  }
+
+  /** Champions before predecessors. Gives whether nothing is left to do. */
+  function loadNext(wanted: Wanted[]): boolean {
+    if (loading) return false;
+    clearTimeout(retryTimer);
+    const missing = wanted.filter(({ key }) => !warm.has(key));
+    const time = performance.now();
+    const due = missing.find(({ key }) => (failures.get(key)?.retryAt ?? 0) <= time);
+    if (due) load(due);
+    else if (missing.length > 0) {
+      const next = Math.min(...missing.map(({ key }) => failures.get(key)?.retryAt ?? time));
+      retryTimer = setTimeout(apply, Math.max(10, next - time));
+      retryTimer.unref();
+    }
+    return due === undefined;
+  }
+
+  function load({ key, name, desired: version }: Wanted): void {
+    const cancel = new AbortController();
+    const started = performance.now();
+    let served: ServedVersion | undefined;
+    const onLost = (reason: string) => {
+      served?.lose(reason);
+      if (served === undefined || warm.get(key) !== served) return;
+      warm.delete(key);
+      const before = losses.get(key) ?? 0;
+      losses.set(key, before + 1);
+      noteFailure(key, name, version, reason, before === 0 ? 0 : doubled(before - 1));
+      apply();
+    };
+
+    const done = prepare({ ...version, name }, onLost, cancel.signal)
+      .then((prepared) => {
+        if (isClosed || cancel.signal.aborted) return prepared.runner.release();
+        served = serve(name, version, prepared, (performance.now() - started) / 1000);
+        warm.set(key, served);
+        failures.delete(key);
+        return undefined;
+      })
+      .catch((error: unknown) => {
+        if (!cancel.signal.aborted)
+          noteFailure(key, name, version, (error as Error).message, undefined, error);
+      })
+      .finally(() => {
+        loading = undefined;
+        apply();
+      });
+    loading = { key, cancel, done };
+  }
+
+  function noteFailure(
+    key: string,
+    name: string,
+    { version }: DesiredVersion,
+    reason: string,
+    delay: number | undefined,
+    error?: unknown,
+  ): void {
+    const attempts = (failures.get(key)?.attempts ?? 0) + 1;
+    const delayMs = delay ?? doubled(attempts - 1);
+    failures.set(key, { reason, attempts, retryAt: performance.now() + delayMs });
+    options.countFailure(name, version);
+    const level = attempts === 1 ? 'error' : 'warn';
+    logger[level](
+      { err: error, model: name, version, attempts, retry_ms: delayMs },
+      `model version not loaded: ${reason}`,
+    );
+  }
+
+  /** What to start with when nobody can be asked: the versions that serve now, not those that still have to load. */
+  function effectiveState(state: DesiredState): DesiredState {
+    let isComplete = true;
+    const models = state.models.map((model) => {
+      const now = serving.get(model.name);
+      if (now === undefined || now.champion.desired === model.champion) return model;
+      if (keyOf(model.name, now.champion.desired) === keyOf(model.name, model.champion)) return model;
+      isComplete = false;
+      return { name: model.name, champion: now.champion.desired, previous: now.previous?.desired };
+    });
+    for (const { name } of state.not_servable) {
+      const now = serving.get(name);
+      if (now === undefined || models.some((model) => model.name === name)) continue;
+      models.push({ name, champion: now.champion.desired, previous: now.previous?.desired });
+    }
+    return { ...state, revision: isComplete ? state.revision : '', models };
+  }
+
+  function statusOf(name: string): ModelStatus | undefined {
+    const model = desired?.models.find((candidate) => candidate.name === name);
+    const refused = desired?.not_servable.find((candidate) => candidate.name === name);
+    const now = serving.get(name);
+    if (model === undefined && refused === undefined) return undefined;
+    const failure = model && failures.get(keyOf(name, model.champion));
+    return {
+      name,
+      champion: now?.champion,
+      previous: now?.previous,
+      desiredVersion: model?.champion.version ?? refused?.version ?? '',
+      problem: now?.champion.lostBecause ?? failure?.reason ?? refused?.reason,
+    };
+  }
+
+  /** Names of the desired models, also of those whose champion cannot be served. */
+  function names(): string[] {
+    const all = [...(desired?.models ?? []), ...(desired?.not_servable ?? [])].map(({ name }) => name);
+    return [...new Set(all)].sort();
+  }
+
+  return {
+    /** Takes a new desired state. What is warm already serves when this returns. */
+    follow(state: DesiredState): void {
+      desired = state;
+      apply();
+    },
+
+    /** Whether it is known what should serve. */
+    get isKnown(): boolean {
+      return desired !== undefined;
+    },
+
+    get isLoading(): boolean {
+      return loading !== undefined;
+    },
+
+    /** The versions that answer for a model; undefined when none does. */
+    find: (name: string) => serving.get(name),
+
+    statusOf,
+
+    names,
+
+    /** Every desired model, also those whose champion cannot be served. */
+    statuses: (): ModelStatus[] => names().map((name) => statusOf(name) as ModelStatus),
+
+    /** Names of the models that have to be warm before this server is ready. */
+    desiredNames: (): string[] => (desired?.models ?? []).map(({ name }) => name),
+
+    /** Whether the cache has to keep these bytes. */
+    needs(sha256: string): boolean {
+      const states = desired === undefined ? [] : [desired, effectiveState(desired)];
+      return states.some(({ models }) =>
+        models.some(({ champion, previous }) => champion.sha256 === sha256 || previous?.sha256 === sha256),
+      );
+    },
+
+    /** Lets every version finish what it has, then frees it. */
+    async close(): Promise<void> {
+      isClosed = true;
+      clearTimeout(retryTimer);
+      loading?.cancel.abort(new Error('the model server stops'));
+      await loading?.done;
+      await Promise.all([...retiring, ...[...warm.values()].map((version) => version.retire())]);
+      warm.clear();
+      serving.clear();
+    },
+  };
+}
+
+export type ModelRoster = ReturnType<typeof createModelRoster>;
+
+function doubled(times: number): number {
+  return Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** times);
+}
+
+function keyOf(name: string, { version, sha256 }: DesiredVersion): string {
+  return `${name}\n${version}\n${sha256}`;
+}
+
+function wantedVersions({ models }: DesiredState): Wanted[] {
+  const champions = models.map(({ name, champion }) => ({
+    key: keyOf(name, champion),
+    name,
+    desired: champion,
+  }));
+  const predecessors = models.flatMap(({ name, previous }) =>
+    previous ? [{ key: keyOf(name, previous), name, desired: previous }] : [],
+  );
+  const seen = new Set<string>();
+  return [...champions, ...predecessors].filter(({ key }) => !seen.has(key) && seen.add(key));
+}

@@ -1,0 +1,102 @@
+import type { Logger } from '../platform/index.ts';
+import type { DesiredVersion } from './contract.ts';
+import {
+  type LoadReport,
+  type LoadRequest,
+  loadModel,
+  type ModelFacts,
+  RUNTIME_VERSION,
+  StaleCopyError,
+} from './load-model.ts';
+import type { Measure, ModelCache } from './model-cache.ts';
+import { loadInWorker, type WorkerThread } from './run-in-worker.ts';
+import { createInlineRunner, type ModelRunner } from './run-model.ts';
+
+/** Gives the ONNX bytes of a version. Rejects when they cannot be had now. */
+export type FetchModel = (
+  model: { name: string; version: string; sha256: string },
+  signal: AbortSignal,
+) => Promise<Uint8Array>;
+
+export interface PreparedModel {
+  runner: ModelRunner;
+  facts: ModelFacts;
+  measure: Measure;
+}
+
+export interface PrepareOptions {
+  cache: ModelCache;
+  fetchModel: FetchModel;
+  spawnWorker: (name: string) => WorkerThread;
+  /** A model runs on the main thread only when its create and its row both took less. */
+  inlineLimits: { createMs: number; rowMicros: number };
+  runLimitMs: number;
+  logger: Logger;
+}
+
+/**
+ * Makes a version ready to answer: from the cached copy when it is whole, else fetched; created, warmed, timed and
+ * compared with its recorded example in a worker; and created once more on the main thread when it is fast enough.
+ * One that was found fast by an earlier process goes there directly, so that a restart is instant.
+ */
+export async function prepareModel(
+  options: PrepareOptions,
+  model: DesiredVersion & { name: string },
+  onLost: (reason: string) => void,
+  signal: AbortSignal,
+): Promise<PreparedModel> {
+  const { cache, inlineLimits, logger } = options;
+  const { name, version, sha256 } = model;
+  const request: LoadRequest = { path: cache.modelPath(sha256), sha256 };
+  const isFast = (measure: Measure) =>
+    measure.createMs < inlineLimits.createMs && measure.rowMicros < inlineLimits.rowMicros;
+
+  const known = await cache.readMeasure(sha256);
+  if (known !== undefined && known.runtime === RUNTIME_VERSION && isFast(known)) {
+    try {
+      const { session, facts } = await loadModel(request);
+      return { runner: createInlineRunner(session), facts, measure: known };
+    } catch (error) {
+      if (!(error instanceof StaleCopyError)) throw error;
+    }
+  }
+
+  const { runner, report } = await loadCached();
+  const { measure, ...facts } = report;
+  try {
+    await cache.writeMeasure(sha256, measure);
+  } catch (error) {
+    logger.warn({ err: error, model: name, version }, 'the measure of a model could not be kept');
+  }
+  if (!isFast(measure)) return { runner, facts, measure };
+  try {
+    const { session } = await loadModel(request);
+    return { runner: createInlineRunner(session), facts, measure };
+  } finally {
+    await runner.release();
+  }
+
+  async function loadCached(): Promise<{ runner: ModelRunner; report: LoadReport }> {
+    if (await cache.hasModel(sha256)) {
+      try {
+        return await load(undefined);
+      } catch (error) {
+        if (!(error instanceof StaleCopyError)) throw error;
+        logger.warn({ model: name, version, reason: error.message }, 'a cached model is fetched again');
+        await cache.dropModel(sha256);
+      }
+    }
+    return load(await options.fetchModel({ name, version, sha256 }, signal));
+  }
+
+  function load(bytes: Uint8Array | undefined) {
+    signal.throwIfAborted();
+    return loadInWorker({
+      request: bytes === undefined ? request : { ...request, bytes },
+      fastCreateMs: inlineLimits.createMs,
+      runLimitMs: options.runLimitMs,
+      spawn: () => options.spawnWorker(`model ${name}/${version}`),
+      onLost,
+    });
+  }
+}

@@ -1,0 +1,122 @@
+import { Worker } from 'node:worker_threads';
+import type { CodedBatch } from '../models/index.ts';
+import { ApiError } from '../platform/index.ts';
+import { type FromWorker, movable, type ToWorker } from './answer-worker-messages.ts';
+import type { LoadReport } from './load-model.ts';
+import { type LoadRequest, StaleCopyError, type TimedOutput } from './load-model.ts';
+import type { ModelRunner } from './run-model.ts';
+
+/** What the runner needs of a worker thread. */
+export interface WorkerThread {
+  postMessage(message: ToWorker, transfer: ArrayBuffer[]): void;
+  on(event: 'message', listener: (message: FromWorker) => void): unknown;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'exit', listener: (code: number) => void): unknown;
+  terminate(): Promise<unknown>;
+}
+
+export function spawnModelWorker(name: string): WorkerThread {
+  // The file ends on .ts here and on .js in the release build.
+  const worker = new Worker(new URL(`./model-worker${import.meta.url.slice(-3)}`, import.meta.url), { name });
+  worker.unref();
+  return worker as unknown as WorkerThread;
+}
+
+export interface WorkerOptions {
+  request: LoadRequest;
+  fastCreateMs: number;
+  /** A run that takes longer means that the worker hangs: it is ended. */
+  runLimitMs: number;
+  spawn: () => WorkerThread;
+  /** Called once when a worker that had loaded its model ends by itself or is ended because it hangs. */
+  onLost: (reason: string) => void;
+}
+
+interface PendingRun {
+  resolve: (result: TimedOutput) => void;
+  reject: (error: Error) => void;
+  limit: NodeJS.Timeout;
+}
+
+/**
+ * Loads a model in a thread of its own, checked, warmed and timed there, and runs its batches there.
+ *
+ * @throws StaleCopyError when the cached copy is missing or corrupt; Error when the model cannot be served.
+ */
+export function loadInWorker(options: WorkerOptions): Promise<{ runner: ModelRunner; report: LoadReport }> {
+  const { request, fastCreateMs, runLimitMs, onLost } = options;
+  const worker = options.spawn();
+  const pending = new Map<number, PendingRun>();
+  let lastId = 0;
+  let state: 'loading' | 'warm' | 'ended' = 'loading';
+
+  return new Promise((resolveLoad, rejectLoad) => {
+    function end(reason: string): void {
+      if (state === 'ended') return;
+      const wasWarm = state === 'warm';
+      state = 'ended';
+      for (const { reject, limit } of pending.values()) {
+        clearTimeout(limit);
+        reject(unavailable(reason));
+      }
+      pending.clear();
+      void worker.terminate();
+      if (wasWarm) onLost(reason);
+      else rejectLoad(new Error(reason));
+    }
+
+    function run(batch: CodedBatch): Promise<TimedOutput> {
+      if (state === 'ended') return Promise.reject(unavailable('its worker has ended'));
+      return new Promise((resolve, reject) => {
+        lastId += 1;
+        const limit = setTimeout(() => end(`a run took longer than ${runLimitMs} ms`), runLimitMs);
+        limit.unref();
+        pending.set(lastId, { resolve, reject, limit });
+        const transfer = Object.values(batch.tensors).flatMap(movable);
+        worker.postMessage({ type: 'run', id: lastId, batch }, transfer);
+      });
+    }
+
+    function takeRun(id: number): PendingRun | undefined {
+      const found = pending.get(id);
+      pending.delete(id);
+      clearTimeout(found?.limit);
+      return found;
+    }
+
+    async function release(): Promise<void> {
+      state = 'ended';
+      for (const id of [...pending.keys()]) takeRun(id)?.reject(unavailable('it is being released'));
+      await worker.terminate();
+    }
+
+    worker.on('message', (message) => {
+      switch (message.type) {
+        case 'loaded':
+          state = 'warm';
+          resolveLoad({ runner: { place: 'worker-thread', run, release }, report: message.report });
+          break;
+        case 'load-failed':
+          state = 'ended';
+          rejectLoad(message.isStaleCopy ? new StaleCopyError(message.message) : new Error(message.message));
+          void worker.terminate();
+          break;
+        case 'ran':
+          takeRun(message.id)?.resolve(message.result);
+          break;
+        case 'run-failed':
+          takeRun(message.id)?.reject(new Error(message.message));
+          break;
+      }
+    });
+    worker.on('error', (error) => end(`its worker failed: ${error.message}`));
+    worker.on('exit', (code) => end(`its worker ended with code ${code}`));
+
+    const { bytes } = request;
+    worker.postMessage({ type: 'load', request, fastCreateMs }, movable(bytes));
+  });
+}
+
+function unavailable(reason: string): ApiError {
+  return new ApiError('TEMPORARILY_UNAVAILABLE', `The model does not answer now: ${reason}`);
+}

@@ -1,0 +1,87 @@
+import type { Metrics } from '../platform/index.ts';
+
+const BATCH_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+const INFERENCE_BUCKETS = [
+  0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1,
+];
+
+/** What is told of a warm version at each scrape. */
+export interface WarmVersion {
+  name: string;
+  version: string;
+  role: 'champion' | 'previous';
+  depth: number;
+  loadSeconds: number;
+  memoryBytes: number;
+}
+
+/** The model server's own metrics; HTTP's come with the app. `warmVersions` is asked at the scrape. */
+export function createServingMetrics(metrics: Metrics, warmVersions: () => WarmVersion[]) {
+  const byModel = ['model', 'version'] as const;
+
+  function perVersion(name: string, help: string, value: (of: WarmVersion) => number): void {
+    metrics.gauge({
+      name,
+      help,
+      labelNames: byModel,
+      collect(gauge) {
+        gauge.reset();
+        for (const warm of warmVersions())
+          gauge.set({ model: warm.name, version: warm.version }, value(warm));
+      },
+    });
+  }
+
+  perVersion('inference_queue_depth', 'Rows that wait for a run.', ({ depth }) => depth);
+  perVersion(
+    'model_load_seconds',
+    'Time from the start of the load to warm, in seconds.',
+    (of) => of.loadSeconds,
+  );
+  perVersion(
+    'model_memory_bytes',
+    'Growth of resident memory while the version was measured.',
+    (of) => of.memoryBytes,
+  );
+  metrics.gauge({
+    name: 'model_loaded',
+    help: '1 for each version that is warm; the role says whether it answers by default.',
+    labelNames: ['model', 'version', 'role'],
+    collect(gauge) {
+      gauge.reset();
+      for (const { name, version, role } of warmVersions()) gauge.set({ model: name, version, role }, 1);
+    },
+  });
+
+  return {
+    inferenceSeconds: metrics.histogram({
+      name: 'model_inference_seconds',
+      help: 'Time of a run of the model, one for each batch, in seconds.',
+      labelNames: ['model', 'version', 'variant'],
+      buckets: INFERENCE_BUCKETS,
+    }),
+    batchRows: metrics.histogram({
+      name: 'inference_batch_rows',
+      help: 'Rows of a batch.',
+      labelNames: byModel,
+      buckets: BATCH_BUCKETS,
+    }),
+    predictions: metrics.counter({
+      name: 'predictions_total',
+      help: 'Rows predicted, by class; the class is empty for a regression.',
+      labelNames: ['model', 'version', 'predicted_class'],
+    }),
+    unseenCategories: metrics.counter({
+      name: 'model_unseen_categories_total',
+      help: 'Text values that the model was not trained on.',
+      labelNames: ['model', 'version', 'column'],
+    }),
+    loadFailures: metrics.counter({
+      name: 'model_load_failures_total',
+      help: 'Loads that failed; the version that served before serves on.',
+      labelNames: byModel,
+    }),
+  };
+}
+
+export type ServingMetrics = ReturnType<typeof createServingMetrics>;
