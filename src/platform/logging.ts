@@ -1,4 +1,5 @@
-import { type DestinationStream, type Logger, pino } from 'pino';
+import { createRequire } from 'node:module';
+import type { DestinationStream, Logger } from 'pino';
 
 export type { Logger } from 'pino';
 
@@ -17,6 +18,8 @@ export function createLogger(options: {
   name: string;
   destination?: DestinationStream;
 }): Logger {
+  // Loaded here and not above: the database's writer thread loads this slice too, and logs nothing.
+  const { pino } = createRequire(import.meta.url)('pino') as typeof import('pino');
   return pino(
     {
       level: options.level,

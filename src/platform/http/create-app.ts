@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
-import Fastify, { type FastifyReply, type FastifyRequest, LogController } from 'fastify';
+import { createRequire } from 'node:module';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../logging.ts';
 import type { Metrics } from '../metrics.ts';
@@ -54,6 +55,10 @@ const MEBIBYTE = 1024 * 1024;
  * of one form, `Host` and `Origin` checks, `/metrics`, `/openapi.json` and `/docs`. Routes carry Zod schemas.
  */
 export function createApp(options: AppOptions): App {
+  // Loaded here and not above: the database's writer thread loads this slice too, and serves nothing.
+  const { fastify: Fastify, LogController } = createRequire(import.meta.url)(
+    'fastify',
+  ) as typeof import('fastify');
   const { logger, metrics } = options;
   const hosts = createHostPolicy(options.allowedHosts);
   const nextRequestId = createRequestIds();
@@ -102,7 +107,7 @@ export function createApp(options: AppOptions): App {
     },
   });
 
-  keepState(app, { hosts, hotLane, logger, stop });
+  keepState(app, { hosts, hotLane, logger, stop, verifyResponses: options.verifyResponses ?? false });
   app.log = logger as never;
   app.decorate('stopSignal', stop.signal);
   app.decorateRequest('actor', { getter: actorFromRequest });
