@@ -1,0 +1,313 @@
+import type { Table } from '../datasets/index.ts';
+import {
+  addMetadata,
+  createRowCoder,
+  createSession,
+  EXAMPLE_KEY,
+  FRAMEWORK_KEY,
+  SIGNATURE_KEY,
+  type Signature,
+  TRAINING_KEY,
+  writeSignature,
+} from '../models/index.ts';
+import { ApiError } from '../platform/index.ts';
+import {
+  baseRates,
+  type ClassificationReport,
+  classificationReport,
+  type RegressionReport,
+  regressionReport,
+} from '../statistics/index.ts';
+import { boostTrees, scoreRows, shareGain } from './boost-trees.ts';
+import { compareExport, type ExportCheck } from './compare-export.ts';
+import { fitLinear, scoreLinear, shareSpread } from './fit-linear.ts';
+import { describeTable, type GraphStart, startGraph } from './graph-inputs.ts';
+import { type Algorithm, type ParameterValue, parseParameters } from './parameters.ts';
+import type { ProgressListener } from './progress.ts';
+import { type Answers, toAnswers } from './score-answers.ts';
+import { writeBoosting } from './write-boosting.ts';
+import { writeLinear } from './write-linear.ts';
+
+export interface TrainOptions {
+  train: Table;
+  /** Rows that are held out: the report's metrics and the check of the export are on them. */
+  test: Table;
+  algorithm: Algorithm;
+  /** As `--set` gives them; what is left out has its default. */
+  params?: Record<string, ParameterValue>;
+  seed: number;
+  onProgress?: ProgressListener;
+  signal?: AbortSignal;
+  /** What the model file should say of its origin besides: code version, data digest … */
+  provenance?: Record<string, unknown>;
+}
+
+export interface TrainingReport {
+  task: Table['task'];
+  target: string;
+  algorithm: Algorithm;
+  seed: number;
+  parameters: Record<string, ParameterValue>;
+  rows: { train: number; test: number };
+  /** Trees for each output, or steps of the solver. */
+  iterations: number;
+  heldOut: ClassificationReport | RegressionReport;
+  importance: ColumnImportance[];
+  exportCheck: ExportCheck;
+  warnings: string[];
+}
+
+export interface ColumnImportance {
+  column: string;
+  /** Boosted trees: share of the summed gain; linear: share of the spread that the column gives the score. */
+  share: number;
+}
+
+export interface TrainedModel {
+  onnx: Uint8Array;
+  signature: Signature;
+  /** The held-out metrics that are numbers, and `baseline_…` for a guesser's. */
+  metrics: Record<string, number>;
+  report: TrainingReport;
+  /** Most important first. */
+  importance: ColumnImportance[];
+  params: Record<string, ParameterValue>;
+  exportCheck: ExportCheck;
+  warnings: string[];
+}
+
+/** What every algorithm gives. */
+interface Fitted {
+  score(table: Table): Float64Array[];
+  write(start: GraphStart): void;
+  importance: Float64Array;
+  iterations: number;
+  warnings: string[];
+}
+
+const EXAMPLE_ROWS = 5;
+
+/**
+ * Trains a model, writes it as ONNX, checks that ONNX Runtime answers as the trainer does, and measures it on the
+ * held-out rows. Deterministic: the same tables, parameters and seed give the same bytes on the same platform.
+ *
+ * @throws ApiError INVALID_PARAMETER_VALUE when the table or a parameter cannot be trained on, INTERNAL_ERROR when the
+ *   exported model answers otherwise than the trainer
+ */
+export async function train(options: TrainOptions): Promise<TrainedModel> {
+  const { train: table, test, algorithm, seed } = options;
+  const params = parseParameters(algorithm, options.params ?? {});
+  checkTable(table);
+  const weights = weighClasses(table, params.class_weight);
+  const fitted = algorithm === 'linear' ? await fitLines(options, weights) : await fitTrees(options, weights);
+  options.signal?.throwIfAborted();
+
+  const start = startGraph(table);
+  fitted.write(start);
+  const nullable = table.columns.map((_, index) => hasMissing(table, index) || hasMissing(test, index));
+  const signature = describeTable(table, start.inputs, nullable);
+  const withoutExample = start.graph.encode({
+    metadata: {
+      [SIGNATURE_KEY]: writeSignature(signature),
+      [FRAMEWORK_KEY]: `tidemill ${algorithm}`,
+      [TRAINING_KEY]: JSON.stringify({
+        algorithm,
+        parameters: params,
+        seed,
+        rows: { train: table.rows, test: test.rows },
+        environment: { node: process.version, platform: process.platform, arch: process.arch },
+        ...options.provenance,
+      }),
+    },
+  });
+
+  const answer = (rows: Table): Answers => toAnswers(rows, fitted.score(rows));
+  const testAnswers = answer(test);
+  const session = await createSession(withoutExample);
+  try {
+    const exportCheck = await compareExport(session, { train: table, test, testAnswers, answer });
+    const example = await recordExample(session, test.rows > 0 ? test : table);
+    const onnx = addMetadata(withoutExample, { [EXAMPLE_KEY]: JSON.stringify(example) });
+    const importance = table.columns
+      .map((column, index) => ({ column: column.name, share: fitted.importance[index]! }))
+      .sort((a, b) => b.share - a.share);
+    const heldOut = measure(table, test, testAnswers);
+    const report: TrainingReport = {
+      task: table.task,
+      target: table.targetName,
+      algorithm,
+      seed,
+      parameters: params,
+      rows: { train: table.rows, test: test.rows },
+      iterations: fitted.iterations,
+      heldOut,
+      importance,
+      exportCheck,
+      warnings: fitted.warnings,
+    };
+    return {
+      onnx,
+      signature,
+      metrics: flatten(heldOut),
+      report,
+      importance,
+      params,
+      exportCheck,
+      warnings: fitted.warnings,
+    };
+  } finally {
+    await session.release();
+  }
+}
+
+async function fitTrees(options: TrainOptions, weights?: Float64Array): Promise<Fitted> {
+  const table = options.train;
+  const parameters = parseParameters('gradient-boosting', options.params ?? {});
+  const model = await boostTrees(table, parameters, { ...options, weights });
+  const warnings: string[] = [];
+  if (!model.rounds.some((round) => round.some((tree) => tree.feature[0]! >= 0))) {
+    warnings.push(
+      `No split of any column was worth making (${table.rows} rows, at least ${parameters.min_leaf} in a leaf): the model answers the same for every row`,
+    );
+  }
+  return {
+    score: (rows) => scoreRows(model, rows),
+    write: (start) => writeBoosting(model, table, start),
+    importance: shareGain(model, table.columns.length),
+    iterations: model.rounds.length,
+    warnings,
+  };
+}
+
+async function fitLines(options: TrainOptions, weights?: Float64Array): Promise<Fitted> {
+  const table = options.train;
+  const parameters = parseParameters('linear', options.params ?? {});
+  const model = await fitLinear(table, parameters, { ...options, weights });
+  return {
+    score: (rows) => scoreLinear(model, rows),
+    write: (start) => writeLinear(model, table, start),
+    importance: shareSpread(model, table),
+    iterations: model.iterations,
+    warnings: model.converged
+      ? []
+      : [`The solver stopped after ${model.iterations} steps without converging; raise max_iterations or l2`],
+  };
+}
+
+function checkTable(table: Table): void {
+  const refuse = (message: string) => new ApiError('INVALID_PARAMETER_VALUE', message);
+  if (table.columns.length === 0) {
+    throw refuse(`There is no column to learn '${table.targetName}' from: none is left beside the target`);
+  }
+  if (table.rows < 2)
+    throw refuse(`Training needs at least 2 rows with a target, and there are ${table.rows}`);
+  const first = table.target[0]!;
+  if (!table.target.every((value) => value === first)) return;
+  const value = table.task === 'regression' ? first : JSON.stringify(table.classes?.[first]);
+  throw refuse(
+    `The target '${table.targetName}' is ${value} in all ${table.rows} training rows: there is nothing to learn`,
+  );
+}
+
+/** Balanced weights: rows / (classes that occur · rows of the class). */
+function weighClasses(table: Table, mode: 'none' | 'balanced'): Float64Array | undefined {
+  if (mode === 'none') return undefined;
+  if (table.task === 'regression') {
+    throw new ApiError(
+      'INVALID_PARAMETER_VALUE',
+      `class_weight is for classes, and '${table.targetName}' is a number`,
+    );
+  }
+  const rates = baseRates(table.target, table.classes!.length);
+  const present = rates.filter((rate) => rate > 0).length;
+  return table.target.map((label) => 1 / (present * rates[label]!));
+}
+
+function hasMissing(table: Table, index: number): boolean {
+  const column = table.columns[index]!;
+  return column.type === 'category'
+    ? column.codes.some((code) => code < 0)
+    : column.values.some((value: number) => Number.isNaN(value));
+}
+
+function measure(table: Table, test: Table, answers: Answers): ClassificationReport | RegressionReport {
+  if (answers.values) {
+    return regressionReport(
+      test.target,
+      answers.values,
+      table.target.reduce((a, b) => a + b, 0) / table.rows,
+    );
+  }
+  const classes = table.classes!;
+  return classificationReport(
+    test.target,
+    answers.probabilities,
+    classes,
+    baseRates(table.target, classes.length),
+  );
+}
+
+function flatten({ metrics, baseline }: ClassificationReport | RegressionReport): Record<string, number> {
+  const flat: Record<string, number> = {};
+  for (const [name, value] of Object.entries(metrics)) if (value !== null) flat[name] = value;
+  for (const [name, value] of Object.entries(baseline)) if (value !== null) flat[`baseline_${name}`] = value;
+  return flat;
+}
+
+/** A few raw rows with what the exported model answers: a server compares its own answers before it serves the model. */
+async function recordExample(session: Awaited<ReturnType<typeof createSession>>, table: Table) {
+  const candidates = Array.from({ length: table.rows }, (_, row) => row).filter((row) =>
+    isFiniteRow(table, row),
+  );
+  const step = Math.max(1, candidates.length / EXAMPLE_ROWS);
+  const rows = Array.from({ length: Math.min(EXAMPLE_ROWS, candidates.length) }, (_, i) =>
+    rawRow(table, candidates[Math.floor(i * step)]!),
+  );
+  const output = await session.run(createRowCoder(session.signature).encode(rows));
+  const classCount = table.classes?.length ?? 0;
+  return {
+    rows,
+    outputs: output.values
+      ? { values: [...output.values] }
+      : {
+          labels: output.labels,
+          probabilities: rows.map((_, i) => [
+            ...output.probabilities!.subarray(i * classCount, (i + 1) * classCount),
+          ]),
+        },
+  };
+}
+
+/** Callers cannot send infinite numbers: JSON has none. */
+const isFiniteRow = (table: Table, row: number): boolean =>
+  table.columns.every(
+    (column) => column.type !== 'numeric' || Math.abs(column.values[row]!) !== Number.POSITIVE_INFINITY,
+  );
+
+/** A row as a caller would send it. */
+function rawRow(table: Table, row: number): Record<string, unknown> {
+  return Object.fromEntries(
+    table.columns.map((column) => {
+      if (column.type === 'category') return [column.name, column.categories[column.codes[row]!] ?? null];
+      const value = column.values[row]!;
+      if (Number.isNaN(value)) return [column.name, null];
+      if (column.type === 'datetime') return [column.name, isoOrMs(value)];
+      return [column.name, column.source === 'boolean' ? value !== 0 : shortestDecimal(value)];
+    }),
+  );
+}
+
+/** Years beyond four digits have no ISO form that every parser reads. */
+const isoOrMs = (timeMs: number): string | number => {
+  const text = new Date(timeMs).toISOString();
+  return text.length === 24 ? text : timeMs;
+};
+
+/** The number with the fewest digits that float32 rounds to this one: 5.1 instead of 5.099999904632568. */
+function shortestDecimal(value: number): number {
+  for (let digits = 1; digits <= 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return short;
+  }
+  return value;
+}
