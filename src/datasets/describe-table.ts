@@ -86,8 +86,7 @@ async function describeColumn(
     );
   }
   const mean = finiteOrNull(row['mean']);
-  const [p05, p25, p50, p75, p95] = ((row['quantiles'] as { items?: number[] } | number[] | null) ??
-    []) as number[];
+  const [p05, p25, p50, p75, p95] = (row['quantiles'] ?? []) as readonly number[];
   const top =
     type === 'string' || type === 'boolean'
       ? await session.rows(

@@ -50,7 +50,9 @@ async function digestColumn(
         hash.update(rawItems(chunk, 0)),
       );
       break;
-    default: {
+    case 'double':
+    case 'long':
+    case 'datetime': {
       const value = { double: name, long: name, datetime: `epoch_us(${name})` }[column.type];
       const nulls = createHash('sha256');
       await update(

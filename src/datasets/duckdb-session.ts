@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir, totalmem } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { DuckDBConnection, DuckDBDataChunk, JS } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBDataChunk } from '@duckdb/node-api';
 import { ApiError } from '../platform/index.ts';
 import { quoteText, quoteTextList } from './quote-sql.ts';
 
@@ -21,13 +21,16 @@ export interface DuckdbLimits {
   signal?: AbortSignal;
 }
 
+/** The values that our own queries answer in rows. */
+export type Cell = string | number | bigint | boolean | readonly number[] | null;
+
 /** A connection that is open while `withDuckdb` runs. */
 export interface DuckdbSession {
   run(sql: string): Promise<void>;
   /** All rows as objects without a prototype, so that a column may be called `__proto__`. */
-  rows(sql: string): Promise<Record<string, JS>[]>;
+  rows(sql: string): Promise<Record<string, Cell>[]>;
   /** The one row that a query answers. */
-  row(sql: string): Promise<Record<string, JS>>;
+  row(sql: string): Promise<Record<string, Cell>>;
   /** The result in chunks of up to 2048 rows, in the order of the rows; a chunk's memory is only valid until the next. */
   chunks(sql: string): AsyncGenerator<DuckDBDataChunk>;
 }
@@ -133,8 +136,8 @@ function createSession(connection: DuckDBConnection, state: { stopped?: string }
     const reader = await connection.runAndReadAll(sql);
     const names = reader.columnNames();
     return reader.getRowsJS().map((values) => {
-      const row: Record<string, JS> = Object.create(null);
-      for (const [index, name] of names.entries()) row[name] = values[index] as JS;
+      const row: Record<string, Cell> = Object.create(null);
+      for (const [index, name] of names.entries()) row[name] = values[index] as Cell;
       return row;
     });
   };

@@ -1,3 +1,7 @@
+export { type DatasetDeps, datasetKey } from './add-versions.ts';
+export { type DatasetRouteOptions, datasetRoutes } from './dataset-routes.ts';
+export { createDatasetStore } from './dataset-store.ts';
+export type { Dataset, DatasetSource, DatasetVersion } from './dataset-tables.ts';
 export type { ColumnStatistics, TableStatistics } from './describe-table.ts';
 export {
   type IngestedTable,

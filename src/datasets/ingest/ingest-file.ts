@@ -180,7 +180,8 @@ export async function tellFormat(path: string, sourceName: string): Promise<Sour
   };
   const file = await open(path);
   const head = Buffer.alloc(4096);
-  const { bytesRead } = await file.read(head, 0, head.length, 0).finally(() => file.close());
+  const { bytesRead } = await file.read(head, 0, head.length, 0);
+  await file.close();
   const bytes = head.subarray(0, bytesRead);
   if (bytes.subarray(0, 4).toString('latin1') === 'PAR1') return 'parquet';
   if (/\.parquet$/i.test(sourceName)) fail('this is not a Parquet file');

@@ -83,7 +83,9 @@ function createColumn({ name, type, categories }: FeatureColumn, rows: number): 
       return { name, type: 'category', codes: new Int32Array(rows), categories: categories ?? [] };
     case 'datetime':
       return { name, type: 'datetime', values: new Float64Array(rows) };
-    default:
+    case 'double':
+    case 'long':
+    case 'boolean':
       return { name, type: 'numeric', source: type, values: new Float32Array(rows) };
   }
 }
@@ -173,7 +175,9 @@ function featureSql({ name, type, categories }: FeatureColumn): string {
         : 'CAST(-1 AS INTEGER)';
     case 'datetime':
       return `coalesce(CAST(epoch_ms(${column}) AS DOUBLE), 'NaN'::DOUBLE)`;
-    default:
+    case 'double':
+    case 'long':
+    case 'boolean':
       return `coalesce(CAST(${column} AS DOUBLE), 'NaN'::DOUBLE)`;
   }
 }
@@ -190,14 +194,14 @@ async function loadFeatures(
   const selected = plan.features.map(featureSql);
   for await (const chunk of session.chunks(`SELECT ${selected.join(', ')} FROM ${relation}`)) {
     const here = places.subarray(row, row + chunk.rowCount);
-    for (const [index, feature] of plan.features.entries()) {
+    for (const index of plan.features.keys()) {
       const items = rawItems<Float64Array | Int32Array>(chunk, index);
       scatter(items, here, valuesOf(train.columns[index]!), valuesOf(test.columns[index]!));
-      if (items.length !== here.length) throw new Error(`Column ${feature.name} has more rows than its file`);
     }
     row += chunk.rowCount;
     onProgress(row / places.length);
   }
+  if (row !== places.length) throw new Error(`Read ${row} rows of a file of ${places.length}`);
 }
 
 const valuesOf = (column: TableColumn) => (column.type === 'category' ? column.codes : column.values);

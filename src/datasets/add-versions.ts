@@ -1,0 +1,164 @@
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { ArtifactStore } from '../artifacts/index.ts';
+import { ApiError, type Clock, type Database } from '../platform/index.ts';
+import { appendRows } from './append-rows.ts';
+import { addDatasetVersion } from './commands.ts';
+import { type AddedVersion, createDatasetStore, type NewVersion } from './dataset-store.ts';
+import type { DatasetVersion } from './dataset-tables.ts';
+import { ingestFile } from './ingest/ingest-file.ts';
+import type { SourceFormat } from './ingest/source-table.ts';
+import { createWorkLimit } from './limit-work.ts';
+
+export interface DatasetDeps {
+  database: Database;
+  artifacts: ArtifactStore;
+  clock: Clock;
+  /** Where uploads lie while they are read; the system's folder for temporary files otherwise. */
+  tempFolder?: string;
+}
+
+/** Tries to add rows on top of the newest version before giving up, when others add at the same time on other servers. */
+const APPEND_ATTEMPTS = 10;
+
+export interface Upload {
+  name: string;
+  body: Readable;
+  filename?: string;
+  format?: SourceFormat;
+  id?: string;
+  time?: string;
+  text?: readonly string[];
+  actor: string;
+  signal?: AbortSignal;
+}
+
+/** The key of a version's canonical Parquet file. */
+export const datasetKey = ({ digest }: { digest: string }): string =>
+  `datasets/${digest.replace(/^sha256:/, '')}.parquet`;
+
+/** What turns files and rows into versions. Works for few tables at once, since each may take much memory. */
+export function createVersionAdder({ database, artifacts, clock, tempFolder = tmpdir() }: DatasetDeps) {
+  const limited = createWorkLimit({ running: 2, waiting: 32 });
+  const appending = new Map<string, Promise<unknown>>();
+
+  async function withFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+    await mkdir(tempFolder, { recursive: true });
+    const folder = await mkdtemp(join(tempFolder, 'tidemill-dataset-'));
+    try {
+      return await work(folder);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  async function keep(
+    path: string,
+    version: Omit<NewVersion, 'sizeBytes' | 'createdAt'>,
+  ): Promise<AddedVersion> {
+    const key = datasetKey(version);
+    if (!(await artifacts.head(key)))
+      await artifacts.put(key, createReadStream(path, { highWaterMark: 2 ** 20 }));
+    const { size } = await stat(path);
+    return database.execute(addDatasetVersion, { ...version, sizeBytes: size, createdAt: clock.now() });
+  }
+
+  async function appendOnce(
+    name: string,
+    rows: readonly unknown[],
+    actor: string,
+    idempotencyKey: string | undefined,
+  ): Promise<{ version: DatasetVersion; created: boolean } | undefined> {
+    const store = createDatasetStore(database.reader);
+    const before =
+      idempotencyKey === undefined ? undefined : await store.findByAppendKey(name, idempotencyKey);
+    if (before) return { version: before, created: false };
+    const base = await store.getVersion(name, 'latest');
+    return withFolder(async (folder) => {
+      const outPath = join(folder, 'table.parquet');
+      const table = await appendRows({
+        basePath: await artifacts.localPath(datasetKey(base)),
+        schema: base.schema,
+        rows,
+        outPath,
+        scratchPath: join(folder, 'rows.jsonl'),
+      });
+      const added = await keep(outPath, {
+        ...table,
+        name,
+        source: { kind: 'rows', baseVersion: base.version, addedRows: rows.length },
+        createdBy: actor,
+        baseVersion: base.version,
+        ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+      });
+      return added.outcome === 'conflict'
+        ? undefined
+        : { version: added.version, created: added.outcome === 'created' };
+    });
+  }
+
+  /** One after the other for one dataset: each adds to what the one before has left. */
+  async function oneByOne<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const before = appending.get(name) ?? Promise.resolve();
+    const result = before.then(work);
+    const settled = result.catch(() => {});
+    appending.set(name, settled);
+    try {
+      return await result;
+    } finally {
+      if (appending.get(name) === settled) appending.delete(name);
+    }
+  }
+
+  return {
+    /** Reads a file that streams in and keeps it as the dataset's next version, or finds the version that it already is. */
+    async upload(upload: Upload): Promise<{ version: DatasetVersion; created: boolean }> {
+      return withFolder(async (folder) => {
+        const path = join(folder, 'upload');
+        const outPath = join(folder, 'table.parquet');
+        await pipeline(upload.body, createWriteStream(path), { signal: upload.signal });
+        const { name, filename, format, id, time, text, actor, signal } = upload;
+        const table = await limited(() =>
+          ingestFile({ path, outPath, sourceName: filename || 'upload', format, id, time, text, signal }),
+        );
+        const added = await keep(outPath, {
+          name,
+          digest: table.digest,
+          rows: table.rows,
+          schema: table.schema,
+          statistics: table.statistics,
+          source: table.source,
+          notes: table.notes,
+          createdBy: actor,
+        });
+        if (added.outcome === 'conflict')
+          throw new Error('An upload builds on no version and cannot conflict');
+        return { version: added.version, created: added.outcome === 'created' };
+      });
+    },
+
+    /** Adds rows below those of the newest version, as a new version. */
+    async append(request: {
+      name: string;
+      rows: readonly unknown[];
+      actor: string;
+      idempotencyKey?: string;
+    }): Promise<{ version: DatasetVersion; created: boolean }> {
+      const { name, rows, actor, idempotencyKey } = request;
+      return oneByOne(name, async () => {
+        for (let attempt = 0; attempt < APPEND_ATTEMPTS; attempt++) {
+          const added = await limited(() => appendOnce(name, rows, actor, idempotencyKey));
+          if (added) return added;
+        }
+        throw new ApiError(
+          'TEMPORARILY_UNAVAILABLE',
+          `Others keep adding to dataset ${JSON.stringify(name)}; try again`,
+        );
+      });
+    },
+  };
+}
