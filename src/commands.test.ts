@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { expect, it } from 'vitest';
 import { commands, migrations } from './commands.ts';
 
-/** Names of all packages that loading `src/commands.ts` loads, as the writer thread does. */
-function listLoadedPackages(): string[] {
+/** Names of all packages that loading a module loads. */
+function listLoadedPackages(module: string): string[] {
   const script = `
     import { registerHooks } from 'node:module';
     const packages = new Set();
@@ -15,7 +15,7 @@ function listLoadedPackages(): string[] {
         return resolved;
       },
     });
-    await import(${JSON.stringify(new URL('./commands.ts', import.meta.url).href)});
+    await import(${JSON.stringify(new URL(module, import.meta.url).href)});
     console.log(JSON.stringify([...packages].sort()));`;
   const output = execFileSync(process.execPath, ['--input-type=module', '--eval', script], {
     encoding: 'utf8',
@@ -26,9 +26,13 @@ function listLoadedPackages(): string[] {
 it('the writer thread loads nothing that serves, logs, reads tables or runs models', () => {
   const heavy =
     /^(fastify|@fastify\/|pino|prom-client|@duckdb\/|onnxruntime|@bufbuild\/|postgres|kysely-postgres)/;
-  const loaded = listLoadedPackages();
+  const loaded = listLoadedPackages('./commands.ts');
   expect(loaded).toContain('kysely');
   expect(loaded.filter((name) => heavy.test(name))).toEqual([]);
+});
+
+it('the platform loads its libraries when they are used: every thread and process imports it', () => {
+  expect(listLoadedPackages('./platform/index.ts')).toEqual([]);
 });
 
 it('every command is named after its slice and every migration is numbered, once', () => {

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { sql } from 'kysely';
 import { canonicalJson } from './canonical-json.ts';
 import { command, type Migration, type Tx } from './database/index.ts';
 import { ApiError } from './errors.ts';
@@ -78,7 +77,7 @@ export const auditMigration: Migration = {
 export async function appendAudit(tx: Tx, entry: AuditEntry): Promise<{ sequence: number; hash: string }> {
   const head = (await tx
     .updateTable('audit_head')
-    .set({ sequence: sql`sequence + 1` })
+    .set((eb) => ({ sequence: eb('sequence', '+', 1) }))
     .where('id', '=', 1)
     .returning(['sequence', 'hash'])
     .executeTakeFirstOrThrow()) as { sequence: number; hash: string };

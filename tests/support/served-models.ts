@@ -132,7 +132,8 @@ export async function withExample(model: Uint8Array, rows: Record<string, unknow
   const width = (probabilities?.length ?? 0) / rows.length;
   const outputs = {
     labels,
-    probabilities: probabilities && rows.map((_, i) => [...probabilities.slice(i * width, (i + 1) * width)]),
+    probabilities:
+      probabilities && rows.map((_, i) => Array.from(probabilities.subarray(i * width, (i + 1) * width))),
     values: values && [...values],
   };
   await session.release();

@@ -24,7 +24,7 @@ export interface TestApp {
   /** The lines that were logged so far, parsed. */
   log: Record<string, any>[];
   /** Listens on a free port and gives the URL; the app is closed after the test. */
-  start(): Promise<string>;
+  start: () => Promise<string>;
 }
 
 /** An app that checks its answers against their contracts and keeps its log. */

@@ -9,14 +9,8 @@ import {
   SqliteQueryCompiler,
 } from 'kysely';
 import { ApiError } from '../errors.ts';
-import type { Logger } from '../logging.ts';
+import type { AppliedMigrations } from './applied-migrations.ts';
 import type { DialectName, Migration, Tx } from './database.ts';
-
-export interface AppliedMigrations {
-  applied: string[];
-  /** Ids whose statements differ from those that ran on this database. */
-  edited: string[];
-}
 
 interface MigrationRow {
   id: string;
@@ -67,13 +61,6 @@ export async function migrate(options: {
     result.applied.push(migration.id);
   }
   return result;
-}
-
-/** Says what `migrate` did and what looks wrong; an edited migration does not stop the start, it was applied long ago. */
-export function reportMigrations({ applied, edited }: AppliedMigrations, logger: Logger): void {
-  if (applied.length > 0) logger.info({ migrations: applied }, 'the schema is brought up to date');
-  if (edited.length > 0)
-    logger.warn({ migrations: edited }, 'these migrations were edited after they ran on this database');
 }
 
 function refuseUnknown(rows: MigrationRow[], migrations: readonly Migration[], where: string): void {

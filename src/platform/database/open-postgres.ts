@@ -1,8 +1,9 @@
 import { CompiledQuery } from 'kysely';
 import { ApiError } from '../errors.ts';
+import { type AppliedMigrations, reportMigrations } from './applied-migrations.ts';
 import { indexCommands, loadCommandsModule } from './commands-module.ts';
 import type { Database, DatabaseOptions, Tx } from './database.ts';
-import { type AppliedMigrations, migrate, reportMigrations } from './migrate.ts';
+import { migrate } from './migrate.ts';
 import { describePostgresError, isWorthRepeating } from './postgres-error.ts';
 import { connectPool } from './postgres-pool.ts';
 

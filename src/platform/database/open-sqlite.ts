@@ -1,12 +1,8 @@
 import { resolve } from 'node:path';
-import { Kysely } from 'kysely';
 import { ApiError } from '../errors.ts';
+import { reportMigrations } from './applied-migrations.ts';
 import type { Database, DatabaseOptions } from './database.ts';
-import { reportMigrations } from './migrate.ts';
 import { createReaderPool } from './reader-pool.ts';
-import { serveReader } from './serve-reader.ts';
-import { serveWriter } from './serve-writer.ts';
-import { createSqliteDialect } from './sqlite-dialect.ts';
 import type { WriterOptions } from './sqlite-writer.ts';
 import { startThread } from './thread-client.ts';
 
@@ -33,9 +29,14 @@ export async function openSqlite(options: DatabaseOptions): Promise<Database> {
   const writer = startThread(
     threads
       ? { worker: new URL(`./writer-thread${extension}`, import.meta.url), workerData: writerOptions }
-      : { serve: (port) => serveWriter(port, writerOptions) },
+      : { serve: async (port) => (await import('./serve-writer.ts')).serveWriter(port, writerOptions) },
     { name: 'writer', schedule: setImmediate, ...limits },
   );
+  // Kysely takes a while to load: meanwhile the thread does the same.
+  const [{ Kysely }, { createSqliteDialect }] = await Promise.all([
+    import('kysely'),
+    import('./sqlite-dialect.ts'),
+  ]);
   reportMigrations(await writer.opened, options.logger);
 
   const readers = createReaderPool({
@@ -44,7 +45,7 @@ export async function openSqlite(options: DatabaseOptions): Promise<Database> {
       startThread(
         threads
           ? { worker: new URL(`./reader-thread${extension}`, import.meta.url), workerData: { path } }
-          : { serve: (port) => serveReader(port, { path }) },
+          : { serve: async (port) => (await import('./serve-reader.ts')).serveReader(port, { path }) },
         { name: 'reader', schedule: queueMicrotask, ...limits },
       ),
   });

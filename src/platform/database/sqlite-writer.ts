@@ -5,7 +5,7 @@ import { Kysely } from 'kysely';
 import { indexCommands, loadCommandsModule } from './commands-module.ts';
 import { type LockHolder, lockDatabaseFile } from './file-lock.ts';
 import { createGroupCommit } from './group-commit.ts';
-import { type AppliedMigrations, migrate } from './migrate.ts';
+import { migrate } from './migrate.ts';
 import { createSqliteConnection } from './sqlite-connection.ts';
 import { createSqliteDialect } from './sqlite-dialect.ts';
 
@@ -49,7 +49,7 @@ export async function openSqliteWriter(options: WriterOptions) {
     });
     const opened = db;
     return {
-      migrations: migrations satisfies AppliedMigrations,
+      migrations,
       runGroup: createGroupCommit({ connection, tx, findCommand: indexCommands(module) }),
       close() {
         connection.clear();

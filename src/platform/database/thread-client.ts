@@ -1,7 +1,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { ApiError } from '../errors.ts';
+import type { AppliedMigrations } from './applied-migrations.ts';
 import type { Answer } from './group-commit.ts';
-import type { AppliedMigrations } from './migrate.ts';
 import type { FromThread, ToThread } from './thread-messages.ts';
 import { decodeError } from './wire-error.ts';
 

@@ -1,5 +1,5 @@
+import type { AppliedMigrations } from './applied-migrations.ts';
 import type { Answer, CommandRequest } from './group-commit.ts';
-import type { AppliedMigrations } from './migrate.ts';
 import { encodeError, type WireError } from './wire-error.ts';
 
 export interface ReadRequest {

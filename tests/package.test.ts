@@ -1,0 +1,78 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { buildRelease } from '../scripts/build-release.ts';
+import { tempDir } from './support/index.ts';
+import { spawnPlatform } from './support/spawn-platform.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+describe('the package that is published', () => {
+  let folder: string;
+  let tarball: string;
+  let dist: string;
+
+  beforeAll(() => {
+    folder = tempDir();
+    dist = join(folder, 'dist');
+    buildRelease({ outDir: dist });
+    const packed = npm(['pack', dist, '--pack-destination', folder, '--json'], folder);
+    expect(packed.stderr).not.toContain('npm error');
+    tarball = join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz')) as string);
+  }, 120_000);
+
+  it('holds compiled sources, declarations and no tests, tools or Node of its own', () => {
+    const files = readdirSync(dist, { recursive: true }) as string[];
+    expect(files).toContain('lib/cli/main.js');
+    expect(files).toContain('lib/index.d.ts');
+    expect(files.filter((file) => /\.test\.|testsuite|(?<!\.d)\.ts$/.test(file))).toEqual([]);
+    const manifest = JSON.parse(readFileSync(join(dist, 'package.json'), 'utf8'));
+    expect(manifest).not.toHaveProperty('optionalDependencies');
+    expect(manifest).not.toHaveProperty('devDependencies');
+    expect(manifest).not.toHaveProperty('private');
+    expect(manifest.engines).toEqual({ node: '>=24.15' });
+    for (const version of Object.values(manifest.dependencies)) expect(version).toMatch(/^\d/);
+    const sources = files.filter((file) => file.endsWith('.js')).map((file) => readFileSync(join(dist, file), 'utf8'));
+    expect(sources.filter((text) => /(from|import\() ?['"]\.{1,2}\/[^'"]*\.ts['"]/.test(text))).toEqual([]);
+    expect(sources.filter((text) => /new URL\(['"]\.[^'"]*\.ts['"]/.test(text))).toEqual([]);
+  });
+
+  it('installs and runs in an empty folder', { timeout: 300_000 }, async (context) => {
+    const project = tempDir();
+    writeFileSync(join(project, 'package.json'), '{"name":"empty","private":true}');
+    const installed = npm(
+      ['install', tarball, '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'],
+      project,
+    );
+    if (installed.status !== 0 && /E(NOTFOUND|AI_AGAIN|CONNREFUSED|TIMEDOUT|NOTCACHED)/.test(installed.stderr)) {
+      process.stdout.write('skipped: installing the package, because the npm registry cannot be reached\n');
+      context.skip();
+    }
+    expect(installed.stderr).not.toContain('npm error');
+    const bin = join(project, 'node_modules/tidemill/bin/tidemill.js');
+    expect(existsSync(join(project, 'node_modules/.bin/tidemill'))).toBe(true);
+    const version = spawnSync(process.execPath, [bin, '--version'], { cwd: project, encoding: 'utf8' });
+    expect(version.stdout.trim()).toBe(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version);
+
+    const platform = await spawnPlatform({ dataDir: join(project, 'data'), bin });
+    try {
+      const trained = spawnSync(
+        process.execPath,
+        [bin, 'train', join(root, 'examples/iris/iris.csv'), '--target', 'species', '--name', 'iris', '--promote'],
+        { cwd: project, encoding: 'utf8', env: { ...process.env, TIDEMILL_URL: platform.url } },
+      );
+      expect(trained.stderr).not.toContain('error');
+      expect(trained.status).toBe(0);
+    } finally {
+      expect(await platform.stop()).toBe(0);
+    }
+  });
+});
+
+function npm(args: string[], cwd: string) {
+  // What an outer npm run sets would apply the repository's settings here too.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
+  return spawnSync('npm', args, { cwd, encoding: 'utf8', env, shell: process.platform === 'win32' });
+}

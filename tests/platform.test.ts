@@ -1,0 +1,157 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { killRounds } from './fault/kill-rounds.ts';
+import { tempDir } from './support/index.ts';
+import { runCapturedCli } from './support/run-captured-cli.ts';
+import { getJson, postJson, type SpawnedPlatform, spawnPlatform } from './support/spawn-platform.ts';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const BIN = join(root, 'bin/tidemill.js');
+const IRIS = join(root, 'examples/iris/iris.csv');
+const SETOSA = {
+  'sepal length (cm)': 5.1,
+  'sepal width (cm)': 3.5,
+  'petal length (cm)': 1.4,
+  'petal width (cm)': 0.2,
+};
+
+describe('the platform as processes of its own', () => {
+  let dataDir: string;
+  let platform: SpawnedPlatform;
+  const cli = (...argv: string[]) => runCapturedCli([...argv, '--url', platform.url], { cwd: root });
+
+  beforeAll(async () => {
+    dataDir = join(tempDir(), 'data');
+    platform = await spawnPlatform({ dataDir });
+  });
+
+  afterAll(async () => {
+    await platform.stop();
+  });
+
+  it('is ready without a model, and a prediction says so', async () => {
+    expect(await getJson(`${platform.serveUrl}/ready`)).toMatchObject({
+      status: 200,
+      body: { status: 'ready', model_loaded: false },
+    });
+    expect((await postJson(`${platform.serveUrl}/predict`, { features: SETOSA })).status).toBeGreaterThanOrEqual(400);
+    const second = await spawnPlatform({ dataDir }).catch((error: Error) => error.message);
+    expect(second).toContain(`process ${platform.child.pid}`);
+  });
+
+  it('trains, registers and serves by one command of a process of its own', async () => {
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [BIN, 'train', IRIS, '--target', 'species', '--name', 'iris', '--promote', '--json'],
+      { cwd: root, encoding: 'utf8', env: { ...process.env, TIDEMILL_URL: platform.url } },
+    );
+    expect(stderr).not.toContain('error');
+    expect(status).toBe(0);
+    const trained = JSON.parse(stdout);
+    expect(trained).toMatchObject({ name: 'iris', version: '1' });
+    await expect.poll(async () => (await getJson(`${platform.serveUrl}/ready`)).body.model_loaded).toBe(true);
+  });
+
+  it('answers the classic request with class, confidence, version and time', async () => {
+    const { status, body } = await postJson(`${platform.serveUrl}/predict`, { features: SETOSA });
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ prediction: 'setosa', model_version: '1', variant: 'champion' });
+    expect(body.confidence).toBeGreaterThan(0.9);
+    expect(body.inference_time_ms).toBeGreaterThanOrEqual(0);
+    expect(Object.keys(body.probabilities).sort()).toEqual(['setosa', 'versicolor', 'virginica']);
+  });
+
+  it('names a missing feature with 400, and refuses a body of another form with 422', async () => {
+    const { 'petal width (cm)': _, ...incomplete } = SETOSA;
+    const missing = await postJson(`${platform.serveUrl}/predict`, { features: incomplete });
+    expect(missing.status).toBe(400);
+    expect(missing.body.message).toContain('petal width (cm)');
+    const wrong = await postJson(`${platform.serveUrl}/predict`, { rows: [1, 2] });
+    expect(wrong.status).toBe(422);
+    expect((await postJson(`${platform.serveUrl}/models/nope/predict`, { features: SETOSA })).status).toBe(404);
+  });
+
+  it('promotes a second version, serves it, and rolls back', async () => {
+    const trained = await cli('train', IRIS, '--target', 'species', '--name', 'iris', '--seed', '7', '--json');
+    expect(trained.json.version).toBe('2');
+    const promoted = await cli('promote', 'iris/2', '--reason', 'another seed', '--json');
+    expect(promoted.stderr).toBe('');
+    expect(promoted.json).toMatchObject({ from: '1', to: '2', changed: true });
+    await expect.poll(servedVersion).toBe('2');
+    const back = await cli('rollback', 'iris', '--reason', 'just to see', '--json');
+    expect(back.json).toMatchObject({ from: '2', to: '1' });
+    await expect.poll(servedVersion).toBe('1');
+    const { stdout } = await cli('models', 'iris');
+    expect(stdout).toContain('just to see');
+    expect(stdout).toContain('another seed');
+  });
+
+  it('predicts files, lists what there is, and measures itself', async () => {
+    const out = join(tempDir(), 'predictions.csv');
+    const predicted = await cli('predict', 'iris', IRIS, '--out', out, '--json', '--serve-url', platform.serveUrl);
+    expect(predicted.json).toMatchObject({ rows: 150, versions: ['1'] });
+    const lines = readFileSync(out, 'utf8').trim().split('\n');
+    expect(lines).toHaveLength(151);
+    expect(lines[0]).toContain('species,prediction,confidence,model_version,prediction_id');
+    expect((await cli('runs', '--json')).json.runs).toHaveLength(2);
+    expect((await cli('status')).stdout).toContain('ready');
+    const load = await cli2('load-test', platform.serveUrl, '--duration', '0.3', '--concurrency', '8', '--json');
+    expect(load.json.results[0].errors).toBe(0);
+  });
+
+  it('is copied while it works, and the copy starts and serves', async () => {
+    const backup = join(tempDir(), 'backup');
+    const restored = join(tempDir(), 'restored');
+    expect((await cli2('backup', backup, '--data', dataDir)).status).toBe(0);
+    expect((await cli2('restore', backup, '--data', restored)).status).toBe(0);
+    const copy = await spawnPlatform({ dataDir: restored });
+    try {
+      expect((await postJson(`${copy.serveUrl}/predict`, { features: SETOSA })).body.prediction).toBe('setosa');
+    } finally {
+      expect(await copy.stop()).toBe(0);
+    }
+  });
+
+  it('ends with status 0 at SIGTERM, and the model server then serves from its cache without a control plane', async () => {
+    expect(await platform.stop()).toBe(0);
+    const serve = spawn(
+      process.execPath,
+      [BIN, 'serve', '--json', '--serve-port', '0', '--url', 'http://127.0.0.1:9', '--data', dataDir],
+      { stdio: ['ignore', 'pipe', 'ignore'] },
+    );
+    const exited = new Promise((resolve) => serve.once('exit', resolve));
+    try {
+      const line = await new Promise<string>((resolve) => createInterface({ input: serve.stdout }).once('line', resolve));
+      const { serve_url } = JSON.parse(line);
+      expect((await postJson(`${serve_url}/predict`, { features: SETOSA })).body).toMatchObject({
+        prediction: 'setosa',
+        model_version: '1',
+      });
+    } finally {
+      serve.kill('SIGTERM');
+    }
+    expect(await exited).toBe(0);
+  });
+
+  it('loses nothing acknowledged when its processes are killed', { timeout: 120_000 }, async () => {
+    let state = 7;
+    const random = () => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      return state / 4_294_967_296;
+    };
+    const report = await killRounds({ dataDir, rounds: 3, random });
+    expect(report.losses).toEqual([]);
+    expect(report.acknowledgedRuns).toBeGreaterThan(3);
+    expect(report.acknowledgedPromotions).toBeGreaterThan(3);
+  });
+
+  const cli2 = (...argv: string[]) => runCapturedCli(argv, { cwd: root });
+
+  async function servedVersion(): Promise<string> {
+    return (await postJson(`${platform.serveUrl}/predict`, { features: SETOSA })).body.model_version;
+  }
+});
