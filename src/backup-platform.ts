@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
 import { constants, copyFile, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 import { ApiError } from './platform/index.ts';
@@ -41,7 +41,10 @@ export async function backupPlatform({
 }): Promise<BackupManifest> {
   const source = join(dataDir, 'tidemill.db');
   if (!existsSync(source)) {
-    throw new ApiError('RESOURCE_DOES_NOT_EXIST', `${dataDir} holds no embedded platform: no tidemill.db in it`);
+    throw new ApiError(
+      'RESOURCE_DOES_NOT_EXIST',
+      `${dataDir} holds no embedded platform: no tidemill.db in it`,
+    );
   }
   refuseExisting(destination);
   refuseInside(destination, join(dataDir, 'artifacts'));
@@ -72,8 +75,8 @@ export async function backupPlatform({
 }
 
 /**
- * Lays a backup out as the data folder `dataDir`, which must not hold a platform yet. Checks the copy's digest and the
- * database's own consistency first; desired state and models of the model server come back by themselves.
+ * Lays a backup out as the data folder `dataDir`, which must not hold a platform yet. Checks the digests of the database
+ * and of every content, and the database's own consistency first; desired state and models of the model server come back by themselves.
  *
  * @throws ApiError when `source` is no whole backup, is damaged, or `dataDir` is taken.
  */
@@ -93,7 +96,10 @@ export async function restorePlatform({
     throw new ApiError('INVALID_STATE', `${database} is damaged: its sha256 is not the one in backup.json`);
   }
   if (existsSync(join(dataDir, 'tidemill.db'))) {
-    throw new ApiError('RESOURCE_ALREADY_EXISTS', `${dataDir} holds a platform already: restore into another folder`);
+    throw new ApiError(
+      'RESOURCE_ALREADY_EXISTS',
+      `${dataDir} holds a platform already: restore into another folder`,
+    );
   }
   const isThere = existsSync(dataDir);
   if (isThere && (await readdir(dataDir)).length > 0) {
@@ -105,11 +111,22 @@ export async function restorePlatform({
   await copyFile(database, join(draft, 'tidemill.db'), constants.COPYFILE_FICLONE);
   await syncPath(join(draft, 'tidemill.db'));
   const artifacts = await copyArtifacts(join(source, 'artifacts'), join(draft, 'artifacts'), onProgress);
-  if (artifacts.files !== manifest.artifacts.files || artifacts.size_bytes !== manifest.artifacts.size_bytes) {
+  if (
+    artifacts.files !== manifest.artifacts.files ||
+    artifacts.size_bytes !== manifest.artifacts.size_bytes
+  ) {
     await rm(draft, { recursive: true });
     throw new ApiError(
       'INVALID_STATE',
       `${source} is damaged: backup.json counts ${manifest.artifacts.files} artifact files with ${manifest.artifacts.size_bytes} bytes, and there are ${artifacts.files} with ${artifacts.size_bytes}`,
+    );
+  }
+  const damaged = await findDamagedContent(join(draft, 'artifacts/objects/sha256'));
+  if (damaged !== undefined) {
+    await rm(draft, { recursive: true });
+    throw new ApiError(
+      'INVALID_STATE',
+      `${source} is damaged: the artifact content ${damaged} is not what it was`,
     );
   }
   checkConsistency(join(draft, 'tidemill.db'));
@@ -130,12 +147,25 @@ async function readManifest(source: string): Promise<BackupManifest> {
   return manifest.data;
 }
 
+/** Contents are named by their sha256, `ab/<rest>`: gives the first that does not match its name. */
+async function findDamagedContent(folder: string): Promise<string | undefined> {
+  if (!existsSync(folder)) return undefined;
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    const { sha256 } = await describeFile(path);
+    if (sha256 !== relative(folder, path).replaceAll(sep, '')) return relative(folder, path);
+  }
+  return undefined;
+}
+
 function checkConsistency(path: string): void {
   const database = new DatabaseSync(path);
   try {
     const [row] = database.prepare('pragma integrity_check').all();
     const answer = row?.['integrity_check'];
-    if (answer !== 'ok') throw new ApiError('INVALID_STATE', `the database in the backup is damaged: ${answer}`);
+    if (answer !== 'ok')
+      throw new ApiError('INVALID_STATE', `the database in the backup is damaged: ${String(answer)}`);
   } finally {
     database.close();
   }
@@ -190,7 +220,11 @@ async function publish(draft: string, destination: string): Promise<void> {
   await rename(draft, destination);
   if (process.platform === 'win32') return;
   const folder = await open(dirname(resolve(destination)), 'r');
-  await folder.sync().finally(() => folder.close());
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }
 
 async function describeFile(path: string): Promise<{ sha256: string; size_bytes: number }> {
@@ -211,6 +245,9 @@ function refuseExisting(destination: string): void {
 
 function refuseInside(destination: string, folder: string): void {
   if (!relative(folder, destination).startsWith('..')) {
-    throw new ApiError('INVALID_PARAMETER_VALUE', `${destination} lies inside ${folder}, which is being copied`);
+    throw new ApiError(
+      'INVALID_PARAMETER_VALUE',
+      `${destination} lies inside ${folder}, which is being copied`,
+    );
   }
 }

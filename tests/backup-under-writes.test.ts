@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { createLocalArtifactStore } from '../src/artifacts/index.ts';
+import { backupPlatform, restorePlatform } from '../src/backup-platform.ts';
+import { openDatabase } from '../src/platform/index.ts';
+import { silentLogger, tempDir } from './support/index.ts';
+import { addNote } from './support/note-commands.ts';
+
+const commandsModule = new URL('./support/note-commands.ts', import.meta.url);
+
+/** A platform as it works: artifacts are put first, then a row names them. */
+async function openPlatform(dataDir: string) {
+  const database = await openDatabase({
+    url: `sqlite:${join(dataDir, 'tidemill.db')}`,
+    commandsModule,
+    logger: silentLogger,
+  });
+  const artifacts = createLocalArtifactStore({ root: join(dataDir, 'artifacts') });
+  return { database, artifacts };
+}
+
+it('a backup taken under writes holds all that was acknowledged before, and every artifact that it names', async () => {
+  const dataDir = tempDir();
+  const { database, artifacts } = await openPlatform(dataDir);
+  const acknowledged: string[] = [];
+  const running = new AbortController();
+  const write = async (loop: number) => {
+    for (let i = 0; !running.signal.aborted; i++) {
+      const id = `${loop}-${i}`;
+      await artifacts.put(`notes/${id}`, randomBytes(1000));
+      await database.execute(addNote, { id, size: 1000 });
+      acknowledged.push(id);
+      if (acknowledged.length === 100) started.resolve();
+    }
+  };
+  const started = Promise.withResolvers<void>();
+  const writers = Promise.all([0, 1, 2, 3].map(write));
+  await started.promise;
+
+  const before = [...acknowledged];
+  const destination = join(tempDir(), 'backup');
+  await backupPlatform({ dataDir, destination, version: '0.1.0', now: 0 });
+  running.abort();
+  await writers;
+  await database.close();
+  expect(acknowledged.length).toBeGreaterThan(before.length);
+
+  const restoredDir = join(tempDir(), 'restored');
+  await restorePlatform({ source: destination, dataDir: restoredDir });
+  const restored = await openPlatform(restoredDir);
+  const rows = await restored.database.reader.selectFrom('notes').select('id').execute();
+  const ids = rows.map((row) => row.id as string);
+  expect(before.filter((id) => !ids.includes(id))).toEqual([]);
+  const sizes = await Promise.all(
+    ids.map(async (id) => (await restored.artifacts.read(`notes/${id}`)).length),
+  );
+  expect(sizes.every((size) => size === 1000)).toBe(true);
+  await restored.database.close();
+});
