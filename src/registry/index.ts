@@ -1,0 +1,9 @@
+export { createChampionStore, type MoveCause } from './champion-store.ts';
+export { readVersion } from './check-names.ts';
+export { type ExpectedChampion, moveChampion, recordRefusal, rollBackChampion } from './commands.ts';
+export { createModelFiles, type ModelFiles, notServable } from './model-files.ts';
+export { createModelVersionStore } from './model-version-store.ts';
+export { createRegisteredModelStore } from './registered-model-store.ts';
+export { type RegistryDeps, registryRoutes } from './registry-routes.ts';
+export { createServingSignal, type ServingSignal } from './serving-signal.ts';
+export type { Champion, ModelVersion, Move, RegisteredModel } from './tables.ts';
