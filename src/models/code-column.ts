@@ -191,7 +191,12 @@ function shown(value: unknown): string {
   if (typeof value === 'bigint') return value.toString();
   if (typeof value === 'number') return String(value);
   if (value instanceof Date) return `the date ${value.getTime()}`;
-  const text = JSON.stringify(value) ?? String(value);
+  let text: string;
+  try {
+    text = JSON.stringify(value) ?? String(value);
+  } catch {
+    text = 'a value nested too deeply'; // The parser reads any depth; the serialiser runs out of stack.
+  }
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
 

@@ -1,14 +1,19 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { ApiError } from '../platform/index.ts';
-import type { TensorData } from './code-column.ts';
 import type { CodedBatch } from './code-rows.ts';
-import { type BatchOutput, readOutputs } from './read-outputs.ts';
-import { readSignature } from './read-signature.ts';
+import { inferSignature, type SignatureHints } from './infer-signature.ts';
+import { functionMessage } from './onnx-schema.ts';
+import { decodeMessage } from './protobuf-message.ts';
+import { readOnnx, refuseExternalData } from './read-onnx.ts';
+import { type BatchOutput, joinOutputs, readOutputs } from './read-outputs.ts';
+import { readMetadata, signatureOf } from './read-signature.ts';
 import type { Signature } from './signature.ts';
 
 /** A model that is ready to predict. It lives and dies in the thread that made it. */
 export interface ModelSession {
   readonly signature: Signature;
+  /** The file's metadata_props. */
+  readonly metadata: Readonly<Record<string, string>>;
   /** Predicts. The native call blocks the thread, in a later turn of the event loop. */
   run(batch: CodedBatch): Promise<BatchOutput>;
   release(): Promise<void>;
@@ -17,24 +22,26 @@ export interface ModelSession {
 export interface SessionOptions {
   /** Threads that work on one run; more than 1 pays for large models and large batches only. */
   threads?: number;
-  /** Replaces what the file says about itself. */
-  signature?: Signature;
+  /** What a file without a signature cannot say. */
+  hints?: SignatureHints;
 }
 
 /**
- * Loads a model. Blocks the thread while ONNX Runtime builds it (about 1.3 s for a 32 MB forest). Throws
+ * Loads a model. Blocks the thread while ONNX Runtime builds it (about 1 s for a 32 MB forest). Throws
  * INVALID_PARAMETER_VALUE, saying what is wrong, when the bytes are no model that can be served.
  */
 export async function createSession(bytes: Uint8Array, options: SessionOptions = {}): Promise<ModelSession> {
-  const signature = options.signature ?? readSignature(bytes);
+  const metadata = readMetadata(bytes);
+  const signature = signatureOf(metadata) ?? inferSignature(readOnnx(bytes).graph, options.hints).signature;
+  refuseExternalData(bytes);
   const ort = await loadRuntime();
-  const session = await createNative(ort, bytes, options.threads ?? 1);
-  const missing = checkNames(session, signature);
-  if (missing) {
-    await session.release();
-    throw new ApiError('INVALID_PARAMETER_VALUE', `The model does not fit its signature: ${missing}`);
+  const native = await createNative(ort, bytes, options.threads ?? 1);
+  try {
+    return wrapSession(ort, native, signature, metadata);
+  } catch (error) {
+    await native.release();
+    throw error;
   }
-  return wrapSession(ort, session, signature);
 }
 
 type Runtime = typeof import('onnxruntime-node');
@@ -62,14 +69,10 @@ async function createNative(ort: Runtime, bytes: Uint8Array, threads: number): P
       logSeverityLevel: 4,
     });
   } catch (error) {
-    throw new ApiError(
-      'INVALID_PARAMETER_VALUE',
-      `ONNX Runtime refuses the model: ${plainReason(error)}`,
-      undefined,
-      {
-        cause: error,
-      },
-    );
+    const why = unknownOperators(bytes) ?? plainReason(error);
+    throw new ApiError('INVALID_PARAMETER_VALUE', `ONNX Runtime refuses the model: ${why}`, undefined, {
+      cause: error,
+    });
   }
 }
 
@@ -78,22 +81,55 @@ function plainReason(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text
     .replace(/^Error: /, '')
-    .replace(/\/[^\s:]*\/onnxruntime\/[^\s]+ /g, '')
+    .replace(/\/onnxruntime_src\/\S+ (?:[^()]*\([^)]*\)(?: const)?(?: \[with [^\]]*\])? )?/g, '')
     .slice(0, 500);
 }
 
-function checkNames(session: InferenceSession, signature: Signature): string | undefined {
-  for (const { name } of signature.inputs) {
-    if (!session.inputNames.includes(name)) return `it has no input ${JSON.stringify(name)}`;
+const KNOWN_DOMAINS = new Set(['', 'ai.onnx', 'ai.onnx.ml', 'com.microsoft', 'com.microsoft.nchwc']);
+
+/** Operators that need code from outside of ONNX Runtime, in words; undefined when there are none. */
+function unknownOperators(bytes: Uint8Array): string | undefined {
+  const { graph, functions } = readOnnx(bytes);
+  const own = new Set(functions.map((body) => decodeMessage(functionMessage, body).domain ?? ''));
+  const unknown = new Set<string>();
+  for (const { domain = '', opType = '' } of graph.nodes) {
+    if (!KNOWN_DOMAINS.has(domain) && !own.has(domain)) unknown.add(`${domain}.${opType}`);
+  }
+  if (unknown.size === 0) return undefined;
+  return `it uses operators of its own (${[...unknown].slice(0, 5).join(', ')}), whose code is never loaded`;
+}
+
+/** How an input or output is shaped, in the graph's own words; a free dimension is a name. */
+interface Shape {
+  name: string;
+  isTensor: boolean;
+  shape?: readonly (number | string)[];
+}
+
+/** Throws when the graph has not the inputs and outputs of which the signature speaks. */
+function checkNames(session: InferenceSession, signature: Signature): void {
+  const misfit = (what: string) =>
+    new ApiError('INVALID_PARAMETER_VALUE', `The model does not fit its signature: ${what}`);
+  for (const { name, elementType, columns } of signature.inputs) {
+    const input = session.inputMetadata.find((known) => known.name === name);
+    if (!input) throw misfit(`it has no input ${JSON.stringify(name)}`);
+    if (!input.isTensor) throw misfit(`its input ${JSON.stringify(name)} is no tensor`);
+    if (input.type !== elementType) {
+      throw misfit(`its input ${JSON.stringify(name)} takes ${input.type}, not ${elementType}`);
+    }
+    const width = input.shape.length === 1 ? 1 : input.shape[1];
+    if (typeof width === 'number' && width !== columns.length) {
+      throw misfit(`its input ${JSON.stringify(name)} takes ${width} columns, not ${columns.length}`);
+    }
   }
   for (const name of session.inputNames) {
-    if (!signature.inputs.some((input) => input.name === name))
-      return `its input ${JSON.stringify(name)} is not in it`;
+    if (!signature.inputs.some((input) => input.name === name)) {
+      throw misfit(`its input ${JSON.stringify(name)} is not in it`);
+    }
   }
   for (const name of outputNames(signature)) {
-    if (!session.outputNames.includes(name)) return `it has no output ${JSON.stringify(name)}`;
+    if (!session.outputNames.includes(name)) throw misfit(`it has no output ${JSON.stringify(name)}`);
   }
-  return undefined;
 }
 
 function outputNames({ output }: Signature): string[] {
@@ -101,35 +137,78 @@ function outputNames({ output }: Signature): string[] {
   return output.label === undefined ? [output.probabilities] : [output.probabilities, output.label];
 }
 
-function wrapSession(ort: Runtime, session: InferenceSession, signature: Signature): ModelSession {
+function wrapSession(
+  ort: Runtime,
+  session: InferenceSession,
+  signature: Signature,
+  metadata: Readonly<Record<string, string>>,
+): ModelSession {
+  checkNames(session, signature);
   const fetches = outputNames(signature);
-  const { inputs } = signature;
+  const shapes = new Map(
+    (session.inputMetadata as readonly Shape[]).map((input) => [input.name, input.shape ?? []]),
+  );
+  const inputs = signature.inputs.map(({ name, elementType, columns }) => ({
+    name,
+    elementType,
+    width: columns.length,
+    isList: shapes.get(name)?.length === 1,
+  }));
+  const fixedRows = fixedRowCount(shapes);
+
+  async function runOnce({ rows, tensors }: CodedBatch): Promise<BatchOutput> {
+    const feeds: Record<string, Tensor> = {};
+    for (const { name, elementType, width, isList } of inputs) {
+      feeds[name] = new ort.Tensor(
+        elementType,
+        tensors[name] as Float32Array,
+        isList ? [rows] : [rows, width],
+      ) as Tensor;
+    }
+    let results: InferenceSession.OnnxValueMapType;
+    try {
+      results = await session.run(feeds, fetches);
+    } catch (error) {
+      throw new ApiError(
+        'INTERNAL_ERROR',
+        `The model failed on ${rows} rows: ${plainReason(error)}`,
+        undefined,
+        {
+          cause: error,
+        },
+      );
+    }
+    return readOutputs(signature.output, results, rows);
+  }
+
+  async function runRowByRow(batch: CodedBatch): Promise<BatchOutput> {
+    const parts: BatchOutput[] = [];
+    for (let row = 0; row < batch.rows; row++) {
+      const tensors: CodedBatch['tensors'] = {};
+      for (const { name, width } of inputs)
+        tensors[name] = batch.tensors[name]!.slice(row * width, (row + 1) * width);
+      parts.push(await runOnce({ rows: 1, tensors }));
+    }
+    return joinOutputs(parts);
+  }
+
   return {
     signature,
-    async run(batch) {
-      const feeds: Record<string, Tensor> = {};
-      for (const { name, elementType, columns } of inputs) {
-        const data = batch.tensors[name] as TensorData;
-        feeds[name] = new ort.Tensor(elementType, data as Float32Array, [
-          batch.rows,
-          columns.length,
-        ]) as Tensor;
-      }
-      let results: InferenceSession.OnnxValueMapType;
-      try {
-        results = await session.run(feeds, fetches);
-      } catch (error) {
-        throw new ApiError(
-          'INTERNAL_ERROR',
-          `The model failed on ${batch.rows} rows: ${plainReason(error)}`,
-          undefined,
-          {
-            cause: error,
-          },
-        );
-      }
-      return readOutputs(signature.output, results, batch.rows);
-    },
+    metadata,
+    run: (batch) => (fixedRows === 1 && batch.rows !== 1 ? runRowByRow(batch) : runOnce(batch)),
     release: () => session.release(),
   };
+}
+
+/** Some exporters fix the number of rows: one is served row by row, any other cannot be. */
+function fixedRowCount(shapes: Map<string, readonly (number | string)[]>): number | undefined {
+  for (const [name, [rows]] of shapes) {
+    if (typeof rows !== 'number') continue;
+    if (rows === 1) return 1;
+    throw new ApiError(
+      'INVALID_PARAMETER_VALUE',
+      `The model's input ${JSON.stringify(name)} takes exactly ${rows} rows: export it with a free first dimension`,
+    );
+  }
+  return undefined;
 }

@@ -4,8 +4,24 @@ export { addCategoryCodes, addCategorySets } from './category-splits.ts';
 export type { TensorData } from './code-column.ts';
 export type { CodedBatch, RawRow, RowCoder } from './code-rows.ts';
 export { createRowCoder } from './code-rows.ts';
+export type { RecordedExample, RecordedOutputs } from './compare-outputs.ts';
+export {
+  compareOutputs,
+  exampleOf,
+  OUTPUT_TOLERANCE,
+  recordExample,
+  recordOutputs,
+  verifyExample,
+} from './compare-outputs.ts';
 export type { ModelSession, SessionOptions } from './create-session.ts';
 export { createSession } from './create-session.ts';
+export type { OnnxDescription } from './describe-onnx.ts';
+export { describeOnnx } from './describe-onnx.ts';
+export type { InferredSignature, SignatureHints } from './infer-signature.ts';
+export { inferSignature } from './infer-signature.ts';
+export type { OnnxModel } from './onnx-schema.ts';
+export type { ValueDescription } from './read-onnx.ts';
+export { readOnnx } from './read-onnx.ts';
 export type { BatchOutput } from './read-outputs.ts';
 export {
   addMetadata,

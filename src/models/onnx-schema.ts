@@ -119,6 +119,18 @@ export const graphMessage = defineMessage('GraphProto', {
   initializers: many(5, 'bytes'),
   inputs: many(11, valueInfoMessage),
   outputs: many(12, valueInfoMessage),
+  sparseInitializers: many(15, 'bytes'),
+});
+
+export const sparseTensorMessage = defineMessage('SparseTensorProto', {
+  values: one(1, 'bytes'),
+  indices: one(2, 'bytes'),
+});
+
+export const functionMessage = defineMessage('FunctionProto', {
+  name: one(1, 'string'),
+  nodes: many(7, nodeMessage),
+  domain: one(10, 'string'),
 });
 
 const modelFields = {
@@ -127,6 +139,7 @@ const modelFields = {
   producerVersion: one(3, 'string'),
   opsets: many(8, operatorSetMessage),
   metadata: many(14, metadataEntryMessage),
+  functions: many(25, 'bytes'),
 };
 
 export const modelMessage = defineMessage('ModelProto', { ...modelFields, graph: one(7, graphMessage) });

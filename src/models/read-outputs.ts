@@ -29,6 +29,26 @@ export function readOutputs(spec: OutputSpec, results: Record<string, unknown>, 
   return { labels, probabilities };
 }
 
+/** The answers of several batches as those of one. */
+export function joinOutputs(parts: readonly BatchOutput[]): BatchOutput {
+  const labels = parts.flatMap((part) => part.labels ?? []);
+  const probabilities = joinFloats(parts.map((part) => part.probabilities));
+  const values = joinFloats(parts.map((part) => part.values));
+  return { ...(probabilities ? { labels, probabilities } : {}), ...(values ? { values } : {}) };
+}
+
+function joinFloats(parts: readonly (Float32Array | undefined)[]): Float32Array | undefined {
+  const present = parts.filter((part) => part !== undefined);
+  if (present.length === 0) return undefined;
+  const joined = new Float32Array(present.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of present) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
 function readProbabilities(spec: ClassifierOutput, tensor: NativeTensor, rows: number): Float32Array {
   const width = spec.classes.length;
   const single =

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { ApiError } from '../platform/index.ts';
+import { inferSignature, type SignatureHints } from './infer-signature.ts';
 import { metadataEntryMessage, modelHeaderMessage } from './onnx-schema.ts';
 import { type Decoded, decodeMessage, defineMessage, encodeMessage, many } from './protobuf-message.ts';
+import { readOnnx } from './read-onnx.ts';
 import { type Signature, signatureSchema } from './signature.ts';
 
 export const SIGNATURE_KEY = 'tidemill.signature';
@@ -63,9 +65,7 @@ export function signatureOf(metadata: Record<string, string>): Signature | undef
   );
 }
 
-/** The signature of a model file: the one it carries, else what its graph says. */
-export function readSignature(bytes: Uint8Array): Signature {
-  const signature = signatureOf(readMetadata(bytes));
-  if (signature) return signature;
-  throw new ApiError('INVALID_PARAMETER_VALUE', 'The model carries no signature');
+/** The signature of a model file: the one it carries, else what its graph says, with `hints` for what that cannot say. */
+export function readSignature(bytes: Uint8Array, hints?: SignatureHints): Signature {
+  return signatureOf(readMetadata(bytes)) ?? inferSignature(readOnnx(bytes).graph, hints).signature;
 }
