@@ -2,6 +2,7 @@ import type { Logger } from '../logging.ts';
 import type { App } from './app-type.ts';
 import type { HotLane } from './hot-lane.ts';
 import type { HostPolicy } from './request-origin.ts';
+import type { Connections } from './watch-connections.ts';
 
 /** What the platform keeps beside an app, for `listen`, `stopGracefully` and `addHotRoute`. */
 export interface AppState {
@@ -9,6 +10,8 @@ export interface AppState {
   hotLane: HotLane;
   logger: Logger;
   stop: AbortController;
+  connections: Connections;
+  verifyResponses: boolean;
   stopped?: Promise<void>;
 }
 

@@ -24,7 +24,7 @@ import {
 } from './request-origin.ts';
 import { createRouteMetrics, type RouteMetrics } from './route-metrics.ts';
 import { describeMissingRoute } from './route-table.ts';
-import { dropStalledConnections } from './stalled-connections.ts';
+import { type Connections, watchConnections } from './watch-connections.ts';
 
 export interface AppOptions {
   /** The API's title, for example `Tidemill`. */
@@ -73,6 +73,7 @@ export function createApp(options: AppOptions): App {
     bodyLimitBytes,
     stop: stop.signal,
   });
+  const connections: Connections[] = []; // Of one server for each address that a host name stands for.
   const requestTimeoutMs = options.requestTimeoutMs ?? 600_000;
 
   const app: App = Fastify({
@@ -102,12 +103,19 @@ export function createApp(options: AppOptions): App {
         },
         hotLane.wrap(handler),
       );
-      dropStalledConnections(server, options.stallTimeoutMs ?? 60_000);
+      connections.push(watchConnections(server, options.stallTimeoutMs ?? 60_000));
       return server;
     },
   });
 
-  keepState(app, { hosts, hotLane, logger, stop, verifyResponses: options.verifyResponses ?? false });
+  keepState(app, {
+    hosts,
+    hotLane,
+    logger,
+    stop,
+    connections: { closeIdle: () => connections.forEach((some) => some.closeIdle()) },
+    verifyResponses: options.verifyResponses ?? false,
+  });
   app.log = logger as never;
   app.decorate('stopSignal', stop.signal);
   app.decorateRequest('actor', { getter: actorFromRequest });

@@ -1,9 +1,11 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import type { FastifySchema } from 'fastify';
+import type { ZodType } from 'zod';
 import type { Logger } from '../logging.ts';
 import { stateOf } from './app-state.ts';
 import type { App } from './app-type.ts';
+import { compileVerifyingSerializer } from './contracts.ts';
 import { errorBody, retryAfterSeconds, toApiError } from './error-response.ts';
 import { parseJsonText } from './json-body.ts';
 import { actorOf } from './request-identity.ts';
@@ -40,7 +42,8 @@ export interface HotRoute {
  * metrics and ids; every other one takes Fastify's way to the same handler.
  */
 export function addHotRoute(app: App, route: HotRoute): void {
-  const { handler } = route;
+  const state = stateOf(app);
+  const handler = state.verifyResponses ? verified(route) : route.handler;
   app.post(
     route.url,
     { schema: route.schema ? { ...route.schema } : {}, config: { logLevel: 'debug', ownValidation: true } },
@@ -60,7 +63,18 @@ export function addHotRoute(app: App, route: HotRoute): void {
       return typeof answer === 'string' ? answer : JSON.stringify(answer);
     },
   );
-  stateOf(app).hotLane.add(`${app.prefix}${route.url}`, handler);
+  state.hotLane.add(`${app.prefix}${route.url}`, handler);
+}
+
+/** The handler of a route that keeps its contract or fails, for tests. */
+function verified({ url, schema, handler }: HotRoute): HotRoute['handler'] {
+  const contract = (schema?.response as Record<string, ZodType> | undefined)?.['200'];
+  if (contract === undefined) return handler;
+  const serialize = compileVerifyingSerializer({ schema: contract, method: 'POST', url });
+  return async (body, request) => {
+    const answer = await handler(body, request);
+    return serialize(typeof answer === 'string' ? JSON.parse(answer) : answer);
+  };
 }
 
 export interface HotLane {

@@ -9,9 +9,17 @@ const MAX_DISCARDED_BYTES = 64 * 1024 * 1024;
  */
 export function receiveRest(request: FastifyRequest, reply: FastifyReply): void {
   const { raw, body } = request;
+  if (Number(request.headers['content-length'] ?? 0) > MAX_DISCARDED_BYTES) {
+    reply.header('connection', 'close');
+    return;
+  }
+  if (reply.hasHeader('connection')) reply.removeHeader('connection');
+  if (raw.complete) return;
+  let discardedBytes = 0;
+  raw.on('data', (chunk: Buffer) => {
+    discardedBytes += chunk.length;
+    if (discardedBytes > MAX_DISCARDED_BYTES) raw.destroy();
+  });
   if (body instanceof Readable) body.destroy();
-  if (!raw.complete) raw.resume();
-  const length = Number(request.headers['content-length'] ?? (raw.complete ? 0 : Number.POSITIVE_INFINITY));
-  if (length > MAX_DISCARDED_BYTES) reply.header('connection', 'close');
-  else reply.removeHeader('connection');
+  raw.resume();
 }

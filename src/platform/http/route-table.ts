@@ -31,7 +31,9 @@ export function describeMissingRoute(
     };
   }
   const visible = routes.filter((route) => route.schema.hide !== true).map((route) => openApiPath(route.url));
-  const nearest = nearestName(path, visible);
+  // With the asker's own values in place of parameters, so that only the fixed parts are compared.
+  const filled = new Map(visible.map((pattern) => [withValuesOf(path, pattern), pattern]));
+  const nearest = filled.get(nearestName(path, filled.keys()) ?? '');
   const hint = nearest === undefined ? '' : ` Did you mean ${nearest}?`;
   return {
     error: new ApiError(
@@ -39,6 +41,12 @@ export function describeMissingRoute(
       `No endpoint ${method} ${shown(path)}.${hint} GET /docs lists what there is`,
     ),
   };
+}
+
+function withValuesOf(path: string, pattern: string): string {
+  const values = path.split('/');
+  const parts = pattern.split('/').map((part, i) => (part.startsWith('{') ? (values[i] ?? part) : part));
+  return parts.join('/');
 }
 
 function shown(path: string): string {

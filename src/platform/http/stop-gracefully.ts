@@ -8,6 +8,8 @@ export interface StopOptions {
   unreadyMs?: number;
 }
 
+const CLOSE_IDLE_MS = 20;
+
 /**
  * Stops an app: aborts `app.stopSignal` (readiness answers no, long polls end), refuses new connections, lets what
  * is in flight finish, then runs the `onClose` hooks. Asked again, it gives the same promise.
@@ -19,16 +21,19 @@ export function stopGracefully(app: App, options: StopOptions = {}): Promise<voi
 }
 
 async function stop(app: App, { graceMs = 30_000, unreadyMs = 0 }: StopOptions): Promise<void> {
-  const { stop, logger } = stateOf(app);
+  const { stop, connections, logger } = stateOf(app);
   stop.abort();
   if (unreadyMs > 0) await new Promise((resolve) => setTimeout(resolve, unreadyMs));
   const cut = setTimeout(() => {
     logger.warn({ grace_ms: graceMs }, 'requests did not finish in time; their connections are cut');
     app.server.closeAllConnections();
   }, graceMs);
+  // Node closes the idle connections once; those of requests in flight become idle later, and clients keep them.
+  const closeIdle = setInterval(connections.closeIdle, CLOSE_IDLE_MS);
   try {
     await app.close();
   } finally {
+    clearInterval(closeIdle);
     clearTimeout(cut);
   }
 }
