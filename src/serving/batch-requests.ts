@@ -304,7 +304,7 @@ function joinParts({ parts, rows }: Job, classes: number): RowAnswers {
     inferenceMs += result.inferenceMs;
     const { labels, probabilities, values } = result.output;
     if (labels) {
-      output.labels ??= new Array(rows.length);
+      output.labels ??= Array.from({ length: rows.length });
       for (let i = 0; i < count; i++) output.labels[at + i] = labels[offset + i] as string;
     }
     if (probabilities) {

@@ -1,4 +1,9 @@
-import type { DesiredState, DesiredVersion, FetchModel, ResolveDesiredState } from '../../src/serving/index.ts';
+import type {
+  DesiredState,
+  DesiredVersion,
+  FetchModel,
+  ResolveDesiredState,
+} from '../../src/serving/index.ts';
 import { sha256Of } from './served-models.ts';
 
 /**

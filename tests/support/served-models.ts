@@ -42,9 +42,9 @@ function numericColumns(names: readonly string[], nullable = false): Signature['
 export function irisModel(shift = 0): Uint8Array {
   const graph = new OnnxGraphBuilder();
   graph.input('numeric', 'float32', ['rows', 4]);
-  const weights = [0.4, 0.3, -1.8, 1.3, -0.4, -0.2, -2.1, 0.1, 2.2, -1, -0.8, 1.7];
+  const weights = [-0.4, 0.5, -0.1, 1, -0.3, -0.7, -2.5, -0.2, 2.7, -1.1, -0.9, 2];
   graph.initializer('weights', 'float32', [4, 3], weights);
-  graph.initializer('bias', 'float32', [3], [9.5 + shift, 2 + shift / 2, -11]);
+  graph.initializer('bias', 'float32', [3], [9.8 + shift, 2.2 + shift / 2, -12]);
   graph.node('MatMul', ['numeric', 'weights'], 'products');
   graph.node('Add', ['products', 'bias'], 'scores');
   graph.node('Softmax', ['scores'], 'probabilities', { axis: { int: -1 } });
