@@ -35,7 +35,7 @@
   const { spawn } = await load('child_process');
   const child = spawn(packaged, [path.join(root, 'bin', 'tidemill.js')].concat(process.argv.slice(2)), {
     stdio: 'inherit',
-    env: Object.assign({}, process.env, { TIDEMILL_RELAUNCHED_BY: String(process.pid) }),
+    env: Object.assign({}, process.env, { _TIDEMILL_LAUNCHER: String(process.pid) }),
   });
   child.on('error', (error) => {
     process.stderr.write(`tidemill could not start ${packaged}: ${error.message}\n`);
@@ -59,5 +59,7 @@
     // A signal that the runtime does not die from still ends as the shell would report it.
     setTimeout(() => process.exit(1), 100);
   });
-
-})();
+})().catch((error) => {
+  process.stderr.write(`${error.stack}\n`);
+  process.exit(1);
+});

@@ -177,7 +177,9 @@ function startsRegex(before: Token | undefined): boolean {
   if (!before) return true;
   if (before.type === 'string' || before.type === 'template') return false;
   if (before.type === 'word') {
-    return ['return', 'typeof', 'case', 'in', 'of', 'await', 'void', 'yield', 'delete', 'else'].includes(before.text);
+    return ['return', 'typeof', 'case', 'in', 'of', 'await', 'void', 'yield', 'delete', 'else'].includes(
+      before.text,
+    );
   }
   return !([')', ']', '}'].includes(before.text) || before.text === '/regex/');
 }

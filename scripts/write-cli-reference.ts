@@ -15,7 +15,12 @@ const MEANINGS: Record<keyof typeof EXIT_CODES, string> = {
 
 /** The page docs/reference/cli.md: every command's own help, and the exit statuses. */
 export async function renderCliReference(): Promise<string> {
-  const io = { stdout: { write: () => {}, columns: 100 }, stderr: { write: () => {}, columns: 100 }, env: {}, cwd: '/' };
+  const io = {
+    stdout: { write: () => {}, columns: 100 },
+    stderr: { write: () => {}, columns: 100 },
+    env: {},
+    cwd: '/',
+  };
   const program = await buildProgram(io, { only: '*' });
   const sections = [program, ...program.commands.flatMap(withChildren)].map(
     (command) => `## ${titleOf(command)}\n\n\`\`\`text\n${helpOf(command)}\n\`\`\``,

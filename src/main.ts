@@ -78,7 +78,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       url: started.url,
       serveUrl: listeningAt,
       ready: modelServer.ready,
-      modelServerPid: modelServer.pid,
+      modelServerPid: () => modelServer.pid(),
       stop() {
         stopped ??= modelServer.stop().then(() => started.stop());
         return stopped;

@@ -15,10 +15,13 @@ export interface ParentChannel extends EventEmitter {
 export async function runModelServerProcess({
   channel,
   options,
+  controlPlaneUrl,
   env,
 }: {
   channel: ParentChannel;
-  options: Promise<ModelServerOptions & { controlPlaneUrl: string }>;
+  options: Promise<ModelServerOptions>;
+  /** Known once the control plane listens; until then the cached models load. */
+  controlPlaneUrl: Promise<string>;
   env: Environment;
 }): Promise<number> {
   const stop = new Promise<'stop'>((resolve) => {
@@ -33,7 +36,7 @@ export async function runModelServerProcess({
     const { startModelServerFromOptions } = await import('./start-model-server.ts');
     const chosen = await Promise.race([options, stop]);
     if (chosen === 'stop') return 0;
-    const server = await startModelServerFromOptions({ ...chosen, env });
+    const server = await startModelServerFromOptions({ ...chosen, controlPlaneUrl, env });
     channel.send?.({ type: 'listening', url: server.url });
     void server.ready.then(
       () => channel.send?.({ type: 'ready' }),

@@ -33,7 +33,7 @@ function supervise(body: string, say: (message: string) => void = () => {}, grac
     say,
     graceMs,
   });
-  stops.push(child.stop);
+  stops.push(() => child.stop());
   return child;
 }
 
@@ -52,13 +52,10 @@ describe('superviseChild', () => {
   it('starts it again on the same port when it is killed, and says so', async () => {
     const said: string[] = [];
     const again = Promise.withResolvers<void>();
-    const child = supervise(
-      `function run() { listening(); process.send({ type: 'ready' }); }`,
-      (message) => {
-        said.push(message);
-        again.resolve();
-      },
-    );
+    const child = supervise(`function run() { listening(); process.send({ type: 'ready' }); }`, (message) => {
+      said.push(message);
+      again.resolve();
+    });
     child.update({ ready: true });
     await child.ready;
     const first = child.pid() as number;

@@ -11,7 +11,8 @@ const BIN = join(root, 'bin/tidemill.js');
 const oldNode = findOldNode();
 const packagedNode = existsSync(join(root, `node_modules/node-${process.platform}-${process.arch}/bin/node`));
 
-if (!oldNode) process.stdout.write('skipped: the launcher under an old Node, because PATH has none older than 24.15\n');
+if (!oldNode)
+  process.stdout.write('skipped: the launcher under an old Node, because PATH has none older than 24.15\n');
 
 describe('bin/tidemill.js', () => {
   it('runs under a recent Node in the same process', () => {
@@ -26,58 +27,75 @@ describe('bin/tidemill.js', () => {
     expect(spawnSync(process.execPath, ['--check', copy], { encoding: 'utf8' }).status).toBe(0);
   });
 
-  it.skipIf(!oldNode || !packagedNode)('starts itself again under the packaged Node where Node is old', () => {
-    const { status, stdout } = spawnSync(oldNode as string, [BIN, '--version'], { encoding: 'utf8' });
-    expect([status, stdout]).toEqual([0, expect.stringMatching(/^\d+\.\d+\.\d+\n$/)]);
-    expect(spawnSync(oldNode as string, [BIN, 'nope'], { encoding: 'utf8' }).status).toBe(2);
-  });
+  it.skipIf(!oldNode || !packagedNode)(
+    'starts itself again under the packaged Node where Node is old',
+    () => {
+      const { status, stdout } = spawnSync(oldNode as string, [BIN, '--version'], { encoding: 'utf8' });
+      expect([status, stdout]).toEqual([0, expect.stringMatching(/^\d+\.\d+\.\d+\n$/)]);
+      expect(spawnSync(oldNode as string, [BIN, 'nope'], { encoding: 'utf8' }).status).toBe(2);
+    },
+  );
 
   it.skipIf(!oldNode)('says in one line what to install where there is no packaged Node', () => {
     const folder = tempDir();
     mkdirSync(join(folder, 'bin'));
     cpSync(BIN, join(folder, 'bin/tidemill.js'));
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-    const { status, stderr } = spawnSync(oldNode as string, [join(folder, 'bin/tidemill.js')], { encoding: 'utf8' });
+    const { status, stderr } = spawnSync(oldNode as string, [join(folder, 'bin/tidemill.js')], {
+      encoding: 'utf8',
+    });
     expect(status).toBe(1);
     expect(stderr.trim().split('\n')).toEqual([
       expect.stringMatching(/^tidemill needs Node.js 24.15 or newer, and this is v\d+\.\d+\.\d+: install /),
     ]);
   });
 
-  it.skipIf(!oldNode || !packagedNode)('passes SIGTERM on to the Node that it started, and ends with it', async () => {
-    const child = spawn(
-      oldNode as string,
-      [BIN, 'up', '--json', '--port', '0', '--serve-port', '0', '--data', join(tempDir(), 'data')],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    );
-    const exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve([code, signal])));
-    const line = await new Promise<string>((resolve) => createInterface({ input: child.stdout }).once('line', resolve));
-    const { pid, serve_pid } = JSON.parse(line);
-    expect(pid).not.toBe(child.pid);
-    child.kill('SIGTERM');
-    expect(await exited).toEqual([0, null]);
-    expect(() => process.kill(pid, 0)).toThrow('ESRCH');
-    expect(() => process.kill(serve_pid, 0)).toThrow('ESRCH');
-  });
+  it.skipIf(!oldNode || !packagedNode)(
+    'passes SIGTERM on to the Node that it started, and ends with it',
+    async () => {
+      const child = spawn(
+        oldNode as string,
+        [BIN, 'up', '--json', '--port', '0', '--serve-port', '0', '--data', join(tempDir(), 'data')],
+        { stdio: ['ignore', 'pipe', 'inherit'] },
+      );
+      const exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve([code, signal])));
+      const line = await new Promise<string>((resolve) =>
+        createInterface({ input: child.stdout }).once('line', resolve),
+      );
+      const { pid, serve_pid } = JSON.parse(line);
+      expect(pid).not.toBe(child.pid);
+      child.kill('SIGTERM');
+      expect(await exited).toEqual([0, null]);
+      expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+      expect(() => process.kill(serve_pid, 0)).toThrow('ESRCH');
+    },
+  );
 
-  it.skipIf(!oldNode || !packagedNode)('leaves no process behind when the launcher itself is killed', async () => {
-    const child = spawn(
-      oldNode as string,
-      [BIN, 'up', '--json', '--port', '0', '--serve-port', '0', '--data', join(tempDir(), 'data')],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    );
-    const line = await new Promise<string>((resolve) => createInterface({ input: child.stdout }).once('line', resolve));
-    const { pid, serve_pid } = JSON.parse(line);
-    child.kill('SIGKILL');
-    const isAlive = (id: number) => {
-      try {
-        return process.kill(id, 0);
-      } catch {
-        return false;
-      }
-    };
-    await expect.poll(() => isAlive(pid) || isAlive(serve_pid), { timeout: 20_000, interval: 100 }).toBe(false);
-  });
+  it.skipIf(!oldNode || !packagedNode)(
+    'leaves no process behind when the launcher itself is killed',
+    async () => {
+      const child = spawn(
+        oldNode as string,
+        [BIN, 'up', '--json', '--port', '0', '--serve-port', '0', '--data', join(tempDir(), 'data')],
+        { stdio: ['ignore', 'pipe', 'inherit'] },
+      );
+      const line = await new Promise<string>((resolve) =>
+        createInterface({ input: child.stdout }).once('line', resolve),
+      );
+      const { pid, serve_pid } = JSON.parse(line);
+      child.kill('SIGKILL');
+      const isAlive = (id: number) => {
+        try {
+          return process.kill(id, 0);
+        } catch {
+          return false;
+        }
+      };
+      await expect
+        .poll(() => isAlive(pid) || isAlive(serve_pid), { timeout: 20_000, interval: 100 })
+        .toBe(false);
+    },
+  );
 });
 
 /** A node on PATH that is too old to run Tidemill by itself. */

@@ -34,7 +34,9 @@ describe('the package that is published', () => {
     expect(manifest).not.toHaveProperty('private');
     expect(manifest.engines).toEqual({ node: '>=24.15' });
     for (const version of Object.values(manifest.dependencies)) expect(version).toMatch(/^\d/);
-    const sources = files.filter((file) => file.endsWith('.js')).map((file) => readFileSync(join(dist, file), 'utf8'));
+    const sources = files
+      .filter((file) => file.endsWith('.js'))
+      .map((file) => readFileSync(join(dist, file), 'utf8'));
     expect(sources.filter((text) => /(from|import\() ?['"]\.{1,2}\/[^'"]*\.ts['"]/.test(text))).toEqual([]);
     expect(sources.filter((text) => /new URL\(['"]\.[^'"]*\.ts['"]/.test(text))).toEqual([]);
   });
@@ -46,7 +48,10 @@ describe('the package that is published', () => {
       ['install', tarball, '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'],
       project,
     );
-    if (installed.status !== 0 && /E(NOTFOUND|AI_AGAIN|CONNREFUSED|TIMEDOUT|NOTCACHED)/.test(installed.stderr)) {
+    if (
+      installed.status !== 0 &&
+      /E(NOTFOUND|AI_AGAIN|CONNREFUSED|TIMEDOUT|NOTCACHED)/.test(installed.stderr)
+    ) {
       process.stdout.write('skipped: installing the package, because the npm registry cannot be reached\n');
       context.skip();
     }
@@ -60,7 +65,16 @@ describe('the package that is published', () => {
     try {
       const trained = spawnSync(
         process.execPath,
-        [bin, 'train', join(root, 'examples/iris/iris.csv'), '--target', 'species', '--name', 'iris', '--promote'],
+        [
+          bin,
+          'train',
+          join(root, 'examples/iris/iris.csv'),
+          '--target',
+          'species',
+          '--name',
+          'iris',
+          '--promote',
+        ],
         { cwd: project, encoding: 'utf8', env: { ...process.env, TIDEMILL_URL: platform.url } },
       );
       expect(trained.stderr).not.toContain('error');

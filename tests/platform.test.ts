@@ -38,7 +38,9 @@ describe('the platform as processes of its own', () => {
       status: 200,
       body: { status: 'ready', model_loaded: false },
     });
-    expect((await postJson(`${platform.serveUrl}/predict`, { features: SETOSA })).status).toBeGreaterThanOrEqual(400);
+    expect(
+      (await postJson(`${platform.serveUrl}/predict`, { features: SETOSA })).status,
+    ).toBeGreaterThanOrEqual(400);
     const second = await spawnPlatform({ dataDir }).catch((error: Error) => error.message);
     expect(second).toContain(`process ${platform.child.pid}`);
   });
@@ -72,11 +74,23 @@ describe('the platform as processes of its own', () => {
     expect(missing.body.message).toContain('petal width (cm)');
     const wrong = await postJson(`${platform.serveUrl}/predict`, { rows: [1, 2] });
     expect(wrong.status).toBe(422);
-    expect((await postJson(`${platform.serveUrl}/models/nope/predict`, { features: SETOSA })).status).toBe(404);
+    expect((await postJson(`${platform.serveUrl}/models/nope/predict`, { features: SETOSA })).status).toBe(
+      404,
+    );
   });
 
   it('promotes a second version, serves it, and rolls back', async () => {
-    const trained = await cli('train', IRIS, '--target', 'species', '--name', 'iris', '--seed', '7', '--json');
+    const trained = await cli(
+      'train',
+      IRIS,
+      '--target',
+      'species',
+      '--name',
+      'iris',
+      '--seed',
+      '7',
+      '--json',
+    );
     expect(trained.json.version).toBe('2');
     const promoted = await cli('promote', 'iris/2', '--reason', 'another seed', '--json');
     expect(promoted.stderr).toBe('');
@@ -92,14 +106,31 @@ describe('the platform as processes of its own', () => {
 
   it('predicts files, lists what there is, and measures itself', async () => {
     const out = join(tempDir(), 'predictions.csv');
-    const predicted = await cli('predict', 'iris', IRIS, '--out', out, '--json', '--serve-url', platform.serveUrl);
+    const predicted = await cli(
+      'predict',
+      'iris',
+      IRIS,
+      '--out',
+      out,
+      '--json',
+      '--serve-url',
+      platform.serveUrl,
+    );
     expect(predicted.json).toMatchObject({ rows: 150, versions: ['1'] });
     const lines = readFileSync(out, 'utf8').trim().split('\n');
     expect(lines).toHaveLength(151);
     expect(lines[0]).toContain('species,prediction,confidence,model_version,prediction_id');
     expect((await cli('runs', '--json')).json.runs).toHaveLength(2);
     expect((await cli('status')).stdout).toContain('ready');
-    const load = await cli2('load-test', platform.serveUrl, '--duration', '0.3', '--concurrency', '8', '--json');
+    const load = await cli2(
+      'load-test',
+      platform.serveUrl,
+      '--duration',
+      '0.3',
+      '--concurrency',
+      '8',
+      '--json',
+    );
     expect(load.json.results[0].errors).toBe(0);
   });
 
@@ -110,7 +141,9 @@ describe('the platform as processes of its own', () => {
     expect((await cli2('restore', backup, '--data', restored)).status).toBe(0);
     const copy = await spawnPlatform({ dataDir: restored });
     try {
-      expect((await postJson(`${copy.serveUrl}/predict`, { features: SETOSA })).body.prediction).toBe('setosa');
+      expect((await postJson(`${copy.serveUrl}/predict`, { features: SETOSA })).body.prediction).toBe(
+        'setosa',
+      );
     } finally {
       expect(await copy.stop()).toBe(0);
     }
@@ -125,7 +158,9 @@ describe('the platform as processes of its own', () => {
     );
     const exited = new Promise((resolve) => serve.once('exit', resolve));
     try {
-      const line = await new Promise<string>((resolve) => createInterface({ input: serve.stdout }).once('line', resolve));
+      const line = await new Promise<string>((resolve) =>
+        createInterface({ input: serve.stdout }).once('line', resolve),
+      );
       const { serve_url } = JSON.parse(line);
       expect((await postJson(`${serve_url}/predict`, { features: SETOSA })).body).toMatchObject({
         prediction: 'setosa',

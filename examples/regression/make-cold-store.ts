@@ -15,7 +15,8 @@ for (let day = 0; day < 1200; day += 1) {
   const defrosts = 1 + Math.floor(random() * 4);
   const leak = { manual: 2.6, rapid: 1.2, 'air curtain': 1.7 }[door] ?? 0;
   const gap = Math.max(0, outdoor + 20);
-  const energy = 180 + 14 * gap + 0.22 * tonnes + openings * leak * (gap / 30) + 22 * defrosts + 18 * normal();
+  const energy =
+    180 + 14 * gap + 0.22 * tonnes + openings * leak * (gap / 30) + 22 * defrosts + 18 * normal();
   // One thermometer reading in fifty is missing, as in life.
   const reading = random() < 0.02 ? '' : (Math.round(outdoor * 10) / 10 + 0).toFixed(1);
   lines.push(

@@ -12,7 +12,7 @@ export function configureBackup(command: Command, act: Act): void {
     .action(
       act(async (terminal, folder: string, options: { data: string }) => {
         const { io } = terminal;
-        refusePostgres(io, 'pg_dump "$TIDEMILL_DATABASE_URL" > tidemill.sql');
+        refusePostgres(io, 'pg_dump "$DATABASE_URL" > tidemill.sql');
         const { backupPlatform } = await import('../backup-platform.ts');
         const { readVersion } = await import('./run-cli.ts');
         const destination = resolve(io.cwd, folder);
@@ -34,7 +34,7 @@ export function configureBackup(command: Command, act: Act): void {
 
 /** On PostgreSQL the database has tools of its own; copying the local folder would miss it. */
 export function refusePostgres(io: Io, remedy: string): void {
-  const url = io.env['TIDEMILL_DATABASE_URL'] ?? io.env['DATABASE_URL'];
+  const url = io.env['DATABASE_URL'];
   if (url === undefined || !/^postgres(ql)?:/.test(url)) return;
   throw new CliError(
     `the platform's database is PostgreSQL, which has its own tool: ${remedy}; copy the artifacts folder beside it`,

@@ -1,4 +1,4 @@
-import { Argument, type Command, Option } from 'commander';
+import { Argument, type Command, type Option } from 'commander';
 import type { Act } from './command-list.ts';
 import { withExamples } from './options.ts';
 
@@ -10,16 +10,14 @@ interface Words {
 }
 
 export function configureCompletion(command: Command, act: Act): void {
-  command
-    .addArgument(new Argument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish']))
-    .action(
-      act(async (terminal, shell: 'bash' | 'zsh' | 'fish') => {
-        const { buildProgram } = await import('./run-cli.ts');
-        const words = wordsOf(await buildProgram(terminal.io, { only: '*' }));
-        const script = { bash: bashScript, zsh: zshScript, fish: fishScript }[shell](words);
-        terminal.io.stdout.write(terminal.json ? `${JSON.stringify({ shell, script })}\n` : script);
-      }),
-    );
+  command.addArgument(new Argument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish'])).action(
+    act(async (terminal, shell: 'bash' | 'zsh' | 'fish') => {
+      const { buildProgram } = await import('./run-cli.ts');
+      const words = wordsOf(await buildProgram(terminal.io, { only: '*' }));
+      const script = { bash: bashScript, zsh: zshScript, fish: fishScript }[shell](words);
+      terminal.io.stdout.write(terminal.json ? `${JSON.stringify({ shell, script })}\n` : script);
+    }),
+  );
   withExamples(command, [
     ['source <(tidemill completion bash)', 'this bash'],
     ['tidemill completion zsh > "${fpath[1]}/_tidemill"', 'zsh'],
@@ -64,7 +62,8 @@ complete -o bashdefault -o default -F _tidemill tidemill
 function zshScript(words: Words[]): string {
   const names = words.map(({ name, summary }) => `    '${name}:${quote(summary)}'`);
   const cases = words.map(
-    ({ name, options, subcommands }) => `    ${name}) compadd -- ${[...subcommands, ...options].join(' ')} ;;`,
+    ({ name, options, subcommands }) =>
+      `    ${name}) compadd -- ${[...subcommands, ...options].join(' ')} ;;`,
   );
   return `#compdef tidemill
 _tidemill() {
@@ -88,9 +87,12 @@ if [ "$funcstack[1]" = "_tidemill" ]; then _tidemill "$@"; else compdef _tidemil
 function fishScript(words: Words[]): string {
   const lines = words.flatMap(({ name, summary, options, subcommands }) => [
     `complete -c tidemill -n __fish_use_subcommand -f -a ${name} -d '${quote(summary)}'`,
-    ...subcommands.map((child) => `complete -c tidemill -n '__fish_seen_subcommand_from ${name}' -a ${child}`),
+    ...subcommands.map(
+      (child) => `complete -c tidemill -n '__fish_seen_subcommand_from ${name}' -a ${child}`,
+    ),
     ...options.map(
-      (option) => `complete -c tidemill -n '__fish_seen_subcommand_from ${name}' -l ${option.replace(/^-+/, '')}`,
+      (option) =>
+        `complete -c tidemill -n '__fish_seen_subcommand_from ${name}' -l ${option.replace(/^-+/, '')}`,
     ),
   ]);
   return `# fish completion for tidemill\n${lines.join('\n')}\n`;

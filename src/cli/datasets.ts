@@ -102,7 +102,12 @@ export async function addDataset(
   const count = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       sent += chunk.length;
-      terminal.progress({ label: `upload ${basename(path)}`, done: sent, total: size, detail: formatBytes(sent) });
+      terminal.progress({
+        label: `upload ${basename(path)}`,
+        done: sent,
+        total: size,
+        detail: formatBytes(sent),
+      });
       done(null, chunk);
     },
   });
@@ -127,7 +132,8 @@ export async function addDataset(
 export async function findDataset(client: HttpClient, ref: string): Promise<DatasetVersion> {
   const [name = '', version] = ref.split('@');
   const path = `/api/v1/datasets/${encodeURIComponent(name)}`;
-  if (version !== undefined) return client.get<DatasetVersion>(`${path}/versions/${encodeURIComponent(version)}`);
+  if (version !== undefined)
+    return client.get<DatasetVersion>(`${path}/versions/${encodeURIComponent(version)}`);
   const dataset = await client.get<{ versions: { version: number }[] }>(path);
   const newest = Math.max(...dataset.versions.map((entry) => entry.version));
   return client.get<DatasetVersion>(`${path}/versions/${newest}`);

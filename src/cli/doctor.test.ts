@@ -24,15 +24,12 @@ async function readyServer(status = 200): Promise<string> {
 describe('tidemill doctor', () => {
   it('finds this machine fit, with both servers there', async () => {
     const [url, serveUrl] = [await readyServer(), await readyServer(503)];
-    const ports = ['--port', '0', '--serve-port', '0'];
-    const data = ['--data', join(tempDir(), 'new')];
-    const { json, status } = await runCapturedCli([
-      ...['doctor', '--json', '--url', url, '--serve-url', serveUrl],
-      ...ports,
-      ...data,
-    ]);
+    const local = ['--port', '0', '--serve-port', '0', '--data', join(tempDir(), 'new')];
+    const servers = ['--url', url, '--serve-url', serveUrl];
+    const { json, status } = await runCapturedCli(['doctor', '--json', ...servers, ...local]);
     expect(status).toBe(0);
-    const found = (check: string) => json.findings.find((finding: { check: string }) => finding.check === check);
+    const found = (check: string) =>
+      json.findings.find((finding: { check: string }) => finding.check === check);
     expect(json.ok).toBe(true);
     expect(found('onnx runtime').verdict).toBe('ok');
     expect(found('duckdb').verdict).toBe('ok');
@@ -45,10 +42,9 @@ describe('tidemill doctor', () => {
   it('says what to do where something is missing, with status 1 where it cannot work', async () => {
     const url = await readyServer();
     const port = new URL(url).port;
-    const { status, stdout } = await runCapturedCli([
-      ...['doctor', '--port', port, '--serve-port', '0', '--data', tempDir()],
-      ...['--url', 'http://127.0.0.1:9', '--serve-url', 'http://127.0.0.1:9'],
-    ]);
+    const local = ['--port', port, '--serve-port', '0', '--data', tempDir()];
+    const nobody = ['--url', 'http://127.0.0.1:9', '--serve-url', 'http://127.0.0.1:9'];
+    const { status, stdout } = await runCapturedCli(['doctor', ...local, ...nobody]);
     expect(status).toBe(1);
     expect(stdout).toContain(`${port} is taken by another program`);
     expect(stdout).toContain('start it with `tidemill up`');
@@ -56,7 +52,10 @@ describe('tidemill doctor', () => {
 
   it('names a remedy for each thing that can be wrong', async () => {
     const broken = () => Promise.reject(new Error('cannot open shared object file\nand more'));
-    expect(checkNode('24.14.1')).toMatchObject({ verdict: 'failed', remedy: expect.stringContaining('24.15') });
+    expect(checkNode('24.14.1')).toMatchObject({
+      verdict: 'failed',
+      remedy: expect.stringContaining('24.15'),
+    });
     expect(checkNode('26.0.0').verdict).toBe('ok');
     expect(await checkOnnxRuntime(broken)).toMatchObject({
       found: 'does not load: cannot open shared object file',
@@ -68,7 +67,9 @@ describe('tidemill doctor', () => {
       remedy: expect.stringContaining('--data'),
     });
     const url = await readyServer();
-    expect(await checkPort('port', Number(new URL(url).port), '--port', true)).toMatchObject({ verdict: 'ok' });
+    expect(await checkPort('port', Number(new URL(url).port), '--port', true)).toMatchObject({
+      verdict: 'ok',
+    });
     expect(checkClock('Tue, 14 Nov 2023 22:13:20 GMT', 1_700_000_060_000)).toMatchObject({
       verdict: 'warning',
       found: "60 s apart from the server's",

@@ -113,7 +113,8 @@ export async function checkDuckDb(load: () => Promise<unknown>): Promise<Finding
       check: 'duckdb',
       verdict: 'failed',
       found: `does not load: ${firstLine(error)}`,
-      remedy: 'install again without --omit=optional: the binary is an optional dependency of @duckdb/node-bindings',
+      remedy:
+        'install again without --omit=optional: the binary is an optional dependency of @duckdb/node-bindings',
     };
   }
 }
@@ -163,7 +164,12 @@ function checkMemory(): Finding {
   };
 }
 
-export async function checkPort(check: string, port: number, flag: string, isOurs: boolean): Promise<Finding> {
+export async function checkPort(
+  check: string,
+  port: number,
+  flag: string,
+  isOurs: boolean,
+): Promise<Finding> {
   const isFree = await new Promise<boolean>((settle) => {
     const probe = createServer();
     probe.once('error', () => settle(false));
@@ -181,7 +187,11 @@ export async function checkPort(check: string, port: number, flag: string, isOur
 
 export function checkClock(serverDate: string | undefined, now: number): Finding {
   if (serverDate === undefined) {
-    return { check: 'clock', verdict: 'ok', found: `${new Date(now).toISOString()} (no server to compare with)` };
+    return {
+      check: 'clock',
+      verdict: 'ok',
+      found: `${new Date(now).toISOString()} (no server to compare with)`,
+    };
   }
   // The header has whole seconds.
   const differenceMs = Math.abs(Date.parse(serverDate) - now);
@@ -189,7 +199,9 @@ export function checkClock(serverDate: string | undefined, now: number): Finding
   return {
     check: 'clock',
     verdict: isOff ? 'warning' : 'ok',
-    found: isOff ? `${Math.round(differenceMs / 1000)} s apart from the server's` : "agrees with the server's",
+    found: isOff
+      ? `${Math.round(differenceMs / 1000)} s apart from the server's`
+      : "agrees with the server's",
     ...(isOff && { remedy: 'set both clocks by NTP: times of runs and predictions would not fit together' }),
   };
 }
@@ -203,7 +215,7 @@ interface Answer {
 async function ask(client: HttpClient): Promise<Answer> {
   try {
     const { status, body, date } = await client.probe('/ready', 2000);
-    return { status, detail: String(body['message'] ?? body['status'] ?? ''), ...(date && { date }) };
+    return { status, detail: textOf(body['message']) ?? textOf(body['status']) ?? '', ...(date && { date }) };
   } catch (error) {
     if (error instanceof CliError) return {};
     throw error;
@@ -223,6 +235,10 @@ function describeServer(check: string, url: string, { status, detail }: Answer, 
 
 function nearestExisting(folder: string): string {
   return existsSync(folder) || dirname(folder) === folder ? folder : nearestExisting(dirname(folder));
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 function firstLine(error: unknown): string {

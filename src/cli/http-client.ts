@@ -65,10 +65,13 @@ export function createHttpClient({
       }
       if (options.signal?.aborted) throw new CliError('interrupted', { exit: 'interrupted' });
       const cause = (error as { cause?: { code?: string; message?: string } }).cause;
-      throw new CliError(`nothing answers at ${base} (${cause?.code ?? cause?.message ?? String(error)}): ${remedy}`, {
-        exit: 'unreachable',
-        code: 'UNREACHABLE',
-      });
+      throw new CliError(
+        `nothing answers at ${base} (${cause?.code ?? cause?.message ?? String(error)}): ${remedy}`,
+        {
+          exit: 'unreachable',
+          code: 'UNREACHABLE',
+        },
+      );
     }
   }
 
@@ -88,8 +91,12 @@ export function createHttpClient({
       request<T>('POST', path, { ...options, body }),
 
     /** Uploads bytes or a stream. */
-    upload: <T>(method: 'PUT' | 'POST', path: string, stream: Readable | Uint8Array, options: RequestOptions = {}) =>
-      request<T>(method, path, { timeoutMs: 600_000, ...options, stream }),
+    upload: <T>(
+      method: 'PUT' | 'POST',
+      path: string,
+      stream: Readable | Uint8Array,
+      options: RequestOptions = {},
+    ) => request<T>(method, path, { timeoutMs: 600_000, ...options, stream }),
 
     /** Answers the response of a successful download, its body still to be read. */
     async download(path: string, options: RequestOptions = {}): Promise<Response> {

@@ -1,12 +1,12 @@
-import type { Command } from 'commander';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { Command } from 'commander';
 import { CliError, usageError } from './cli-error.ts';
 import type { Act } from './command-list.ts';
 import { createHttpClient } from './http-client.ts';
+import { interruption } from './interruption.ts';
 import { type LoadResult, measureLoad } from './measure-load.ts';
 import { parseCounts, parseSeconds, withExamples } from './options.ts';
-import { interruption } from './interruption.ts';
 
 interface LoadTestOptions {
   concurrency: number[];
@@ -21,7 +21,10 @@ export function configureLoadTest(command: Command, act: Act): void {
     .option('--concurrency <list>', 'connections, one measurement for each number', parseCounts, [50])
     .option('--duration <seconds>', 'length of each measurement', parseSeconds, 5)
     .option('--path <path>', 'what to post to, such as /models/iris/predict', '/predict')
-    .option('--body <json>', 'the request: JSON, or @file (default: the example that the model server publishes)')
+    .option(
+      '--body <json>',
+      'the request: JSON, or @file (default: the example that the model server publishes)',
+    )
     .action(
       act(async (terminal, url: string, options: LoadTestOptions) => {
         const client = createHttpClient({ url, remedy: 'start a model server with `tidemill up`' });
@@ -93,7 +96,9 @@ async function chooseBody(
   const openapi = await client.get<Record<string, any>>('/openapi.json');
   const content = openapi['paths']?.[path]?.post?.requestBody?.content?.['application/json'];
   const example =
-    content?.example ?? Object.values<any>(content?.examples ?? {})[0]?.value ?? content?.schema?.examples?.[0];
+    content?.example ??
+    Object.values<any>(content?.examples ?? {})[0]?.value ??
+    content?.schema?.examples?.[0];
   if (example === undefined) {
     throw usageError(`${client.url}/openapi.json holds no example for POST ${path}: give one by --body`);
   }

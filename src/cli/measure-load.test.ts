@@ -88,7 +88,9 @@ describe('measureLoad', () => {
 
   it('takes quantiles by nearest rank', () => {
     const values = Float64Array.from({ length: 100 }, (_, i) => i + 1);
-    expect([quantile(values, 0.5), quantile(values, 0.99), quantile(new Float64Array(0), 0.5)]).toEqual([50, 99, 0]);
+    expect([quantile(values, 0.5), quantile(values, 0.99), quantile(new Float64Array(0), 0.5)]).toEqual([
+      50, 99, 0,
+    ]);
   });
 });
 

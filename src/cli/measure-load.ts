@@ -108,7 +108,8 @@ function prepareRequest(target: URL, body: string): Buffer {
 
 function connect(target: URL): net.Socket {
   const host = target.hostname.replace(/^\[|\]$/g, '');
-  if (target.protocol === 'https:') return tls.connect({ host, port: Number(target.port || 443), servername: host });
+  if (target.protocol === 'https:')
+    return tls.connect({ host, port: Number(target.port || 443), servername: host });
   return net.connect({ host, port: Number(target.port || 80), noDelay: true });
 }
 
@@ -165,7 +166,7 @@ function driveConnection({
 export function readAnswer(bytes: Buffer): { status: number; length: number } | undefined {
   const headEnd = bytes.indexOf('\r\n\r\n');
   if (headEnd < 0) return undefined;
-  const head = bytes.latin1Slice(0, headEnd);
+  const head = bytes.toString('latin1', 0, headEnd);
   const status = Number(head.slice(9, 12));
   const bodyStart = headEnd + 4;
   const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];

@@ -1,9 +1,12 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { usageError } from './cli-error.ts';
 
 /** Adds `--url`, for commands that call the control plane. */
 export function withUrl(command: Command): Command {
-  return command.option('--url <url>', 'the control plane (default: $TIDEMILL_URL, else http://127.0.0.1:7070)');
+  return command.option(
+    '--url <url>',
+    'the control plane (default: $TIDEMILL_URL, else http://127.0.0.1:7070)',
+  );
 }
 
 /** Adds `--serve-url`, for commands that call a model server. */
@@ -17,7 +20,9 @@ export function withServeUrl(command: Command): Command {
 /** Adds examples under the help of a command. */
 export function withExamples(command: Command, examples: [string, string][]): Command {
   const width = Math.max(...examples.map(([line]) => line.length));
-  const lines = examples.map(([line, what]) => (what ? `  $ ${line.padEnd(width)}  # ${what}` : `  $ ${line}`));
+  const lines = examples.map(([line, what]) =>
+    what ? `  $ ${line.padEnd(width)}  # ${what}` : `  $ ${line}`,
+  );
   return command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
 }
 
@@ -36,13 +41,15 @@ export function parseCount(text: string): number {
 }
 
 export function parseSeed(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('A seed is a whole number from 0 to 999999999.');
+  if (!/^\d{1,9}$/.test(text))
+    throw new InvalidArgumentError('A seed is a whole number from 0 to 999999999.');
   return Number(text);
 }
 
 export function parseShare(text: string): number {
   const share = Number(text);
-  if (!(share > 0 && share < 1)) throw new InvalidArgumentError('A share is a number between 0 and 1, such as 0.2.');
+  if (!(share > 0 && share < 1))
+    throw new InvalidArgumentError('A share is a number between 0 and 1, such as 0.2.');
   return share;
 }
 

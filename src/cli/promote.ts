@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { CliError, usageError } from './cli-error.ts';
 import type { Act } from './command-list.ts';
+import type { HttpClient } from './http-client.ts';
 import { controlPlane } from './http-client.ts';
 import { parseModelRef, withExamples, withUrl } from './options.ts';
 import type { Terminal } from './terminal.ts';
-import type { HttpClient } from './http-client.ts';
 
 export interface Promotion {
   name: string;
@@ -74,7 +74,8 @@ export async function promote(
 export function showPromotion(terminal: Terminal, { name, from, to, changed, decision }: Promotion): void {
   const { colors } = terminal;
   if (!changed) terminal.line(`${name} version ${to} serves already`);
-  else terminal.line(`${colors.green('✓')} ${name}: version ${to} serves${from ? `, instead of ${from}` : ''}`);
+  else
+    terminal.line(`${colors.green('✓')} ${name}: version ${to} serves${from ? `, instead of ${from}` : ''}`);
   terminal.line(`  ${decision.verdict}: ${decision.summary}`);
 }
 

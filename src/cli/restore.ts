@@ -12,12 +12,14 @@ export function configureRestore(command: Command, act: Act): void {
     .action(
       act(async (terminal, backup: string, options: { data: string }) => {
         const { io } = terminal;
-        refusePostgres(io, 'psql "$TIDEMILL_DATABASE_URL" < tidemill.sql');
+        refusePostgres(io, 'psql "$DATABASE_URL" < tidemill.sql');
         const { restorePlatform } = await import('../backup-platform.ts');
         const dataDir = resolve(io.cwd, options.data);
         const manifest = await restorePlatform({ source: resolve(io.cwd, backup), dataDir });
         terminal.document({ data_dir: dataDir, ...manifest });
-        terminal.line(`${terminal.colors.green('✓')} ${dataDir} is as it was at ${formatTime(manifest.created_at)}`);
+        terminal.line(
+          `${terminal.colors.green('✓')} ${dataDir} is as it was at ${formatTime(manifest.created_at)}`,
+        );
         terminal.line(`start it with: tidemill up --data ${options.data}`);
       }),
     );

@@ -79,10 +79,15 @@ describe('the command line', () => {
   });
 
   it('finds the server by TIDEMILL_URL, --url wins, and each request names the user', async () => {
-    const [byEnvironment, byOption] = [await answering(200, { models: [] }), await answering(200, { models: [] })];
+    const [byEnvironment, byOption] = [
+      await answering(200, { models: [] }),
+      await answering(200, { models: [] }),
+    ];
     const env = { TIDEMILL_URL: `${byEnvironment.url}/` };
     expect((await runCapturedCli(['models', '--json'], { env })).json).toEqual({ models: [] });
-    expect((await runCapturedCli(['models', '--url', byOption.url], { env })).stdout).toContain('No models yet');
+    expect((await runCapturedCli(['models', '--url', byOption.url], { env })).stdout).toContain(
+      'No models yet',
+    );
     expect(byEnvironment.requests).toHaveLength(1);
     expect(byOption.requests).toHaveLength(1);
     expect(byOption.requests[0]?.headers['x-tidemill-actor']).toMatch(/\S/);
@@ -94,7 +99,10 @@ describe('the command line', () => {
     expect([plain.status, plain.stderr]).toEqual([1, 'error: No model nope\n']);
     const json = await runCapturedCli(['models', 'nope', '--url', url, '--json']);
     expect(json.stdout).toBe('');
-    expect(JSON.parse(json.stderr)).toEqual({ error_code: 'RESOURCE_DOES_NOT_EXIST', message: 'No model nope' });
+    expect(JSON.parse(json.stderr)).toEqual({
+      error_code: 'RESOURCE_DOES_NOT_EXIST',
+      message: 'No model nope',
+    });
   });
 
   it('answers a refusal of the gate with status 4 and its evidence', async () => {
@@ -111,7 +119,13 @@ describe('the command line', () => {
   });
 
   it('refuses --force without a reason before it asks the server', async () => {
-    const { status, stderr } = await runCapturedCli(['promote', 'iris/2', '--force', '--url', 'http://127.0.0.1:9']);
+    const { status, stderr } = await runCapturedCli([
+      'promote',
+      'iris/2',
+      '--force',
+      '--url',
+      'http://127.0.0.1:9',
+    ]);
     expect([status, stderr]).toEqual([2, 'error: --force needs --reason "…": it is audited\n']);
   });
 });

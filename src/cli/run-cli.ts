@@ -33,7 +33,9 @@ export async function buildProgram(
   { only, json = false }: { only?: string | undefined; json?: boolean } = {},
 ): Promise<Command> {
   const program = new Command('tidemill')
-    .description('Runs the whole life of a machine-learning model: track, register, serve, roll out, roll back.')
+    .description(
+      'Runs the whole life of a machine-learning model: track, register, serve, roll out, roll back.',
+    )
     .version(readVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help of a command')
@@ -98,7 +100,12 @@ function reportFailure(error: unknown, io: Io, json: boolean): number {
   return EXIT_CODES[isExpected ? error.exit : 'failed'];
 }
 
-function writeError(io: Io, code: string, message: string, details: Record<string, unknown> | undefined): void {
+function writeError(
+  io: Io,
+  code: string,
+  message: string,
+  details: Record<string, unknown> | undefined,
+): void {
   io.stderr.write(`${JSON.stringify({ error_code: code, message, ...(details && { details }) })}\n`);
 }
 

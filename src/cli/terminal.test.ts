@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { createTerminal, formatBytes, formatDuration, formatNumber, formatTable, formatTime } from './terminal.ts';
+import {
+  createTerminal,
+  formatBytes,
+  formatDuration,
+  formatNumber,
+  formatTable,
+  formatTime,
+} from './terminal.ts';
 
 function capture({ isTTY = false, json = false, env = {} } = {}) {
   const out: string[] = [];
@@ -67,12 +74,12 @@ describe('the terminal', () => {
   });
 
   it('writes numbers, sizes and times for people', () => {
-    expect([formatNumber(3), formatNumber(0.123456), formatNumber(1234.567), formatNumber(Number.NaN)]).toEqual([
-      '3',
-      '0.1235',
-      '1234.6',
-      'NaN',
-    ]);
+    expect([
+      formatNumber(3),
+      formatNumber(0.123456),
+      formatNumber(1234.567),
+      formatNumber(Number.NaN),
+    ]).toEqual(['3', '0.1235', '1234.6', 'NaN']);
     expect([5, 5000, 5e6, 5e9].map(formatBytes)).toEqual(['5 B', '5.0 kB', '5.0 MB', '5.00 GB']);
     expect([5, 5000, 125_000].map(formatDuration)).toEqual(['5 ms', '5.0 s', '2 min 5 s']);
     expect([formatTime(0), formatTime(undefined)]).toEqual(['1970-01-01 00:00:00Z', '-']);

@@ -75,10 +75,31 @@ export function createTerminal(io: Io, { json = false }: { json?: boolean } = {}
 
     /**
      * Shows how far a long step is: a bar that redraws itself on a terminal, elsewhere a plain line at most every
-     * two seconds and at the end.
+     * two seconds and at the end. Without a `total` the detail alone tells.
      */
-    progress({ label, done, total, detail }: { label: string; done: number; total: number; detail?: string }) {
+    progress({
+      label,
+      done,
+      total,
+      detail,
+    }: {
+      label: string;
+      done: number;
+      total?: number;
+      detail?: string;
+    }) {
       if (json) return;
+      if (total === undefined) {
+        const now = Date.now();
+        if (io.stderr.isTTY) {
+          io.stderr.write(`\r\u001b[K${label} ${detail ?? done}`);
+          barIsOpen = true;
+        } else if (now - lastPlainAt >= 2000) {
+          lastPlainAt = now;
+          io.stderr.write(`${label} ${detail ?? done}\n`);
+        }
+        return;
+      }
       const share = total > 0 ? Math.min(1, done / total) : 0;
       if (io.stderr.isTTY) {
         const width = 24;
@@ -112,7 +133,8 @@ export function formatTable(
     Math.max(heading.length, ...texts.map((row) => row[column]?.length ?? 0)),
   );
   const isNumeric = headings.map(
-    (_, column) => rows.length > 0 && rows.every((row) => typeof row[column] === 'number' || row[column] == null),
+    (_, column) =>
+      rows.length > 0 && rows.every((row) => typeof row[column] === 'number' || row[column] == null),
   );
   const lay = (cells: string[]) =>
     cells

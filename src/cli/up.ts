@@ -34,7 +34,8 @@ export function configureUp(command: Command, act: Act): void {
           // --port 0 asks for a platform beside another one, and then 7071 is that one's.
           servePort: options.servePort === 7071 && options.port === 0 ? 0 : options.servePort,
           allowInsecure: Boolean(options.insecureNoAuth),
-          env: io.env,
+          // A person at a terminal wants no line for each request or model.
+          env: { TIDEMILL_LOG_LEVEL: 'warn', ...io.env },
           version: readVersion(),
           say: (message) => terminal.warn(message),
         });

@@ -1,0 +1,200 @@
+import { createWriteStream } from 'node:fs';
+import { extname, resolve } from 'node:path';
+import type { Writable } from 'node:stream';
+import type { Command } from 'commander';
+import { CliError, usageError } from './cli-error.ts';
+import type { Act } from './command-list.ts';
+import { type HttpClient, modelServer } from './http-client.ts';
+import { parseCount, parseModelRef, withExamples, withServeUrl, withUrl } from './options.ts';
+
+interface PredictOptions {
+  out?: string;
+  row?: string;
+  format?: string;
+  batch: number;
+  url?: string;
+  serveUrl?: string;
+}
+
+interface Prediction {
+  prediction_id: string;
+  prediction: string | number | boolean;
+  confidence?: number;
+  model_version: string;
+}
+
+export function configurePredict(command: Command, act: Act): void {
+  command
+    .argument('<model>', 'NAME, or NAME/VERSION for a version that is warm')
+    .argument('[file]', 'rows: CSV, Parquet or JSON lines')
+    .option('--row <json>', 'one row instead of a file')
+    .option('--out <file>', 'where to write, .csv or .jsonl (default: CSV to stdout)')
+    .option('--format <format>', 'csv, parquet or jsonl (default: by the name of the file)')
+    .option('--batch <rows>', 'rows of one request', parseCount, 1000)
+    .action(
+      act(async (terminal, model: string, file: string | undefined, options: PredictOptions) => {
+        const { io } = terminal;
+        const ref = parseModelRef(model);
+        if (ref.alias !== undefined && ref.alias !== 'champion') {
+          throw usageError(
+            `a model server answers for the champion and for warm versions: write ${ref.name}/VERSION`,
+          );
+        }
+        if ((file === undefined) === (options.row === undefined))
+          throw usageError('give either a file or --row');
+        const client = await modelServer(options, io.env);
+        const version = ref.version === undefined ? '' : `/versions/${ref.version}`;
+        const path = `/models/${encodeURIComponent(ref.name)}${version}/predict`;
+
+        if (options.row !== undefined) {
+          const answer = await client.post<Prediction>(path, { features: parseRow(options.row) });
+          terminal.document(answer);
+          terminal.line(
+            `${answer.prediction}${describeConfidence(answer)}, by version ${answer.model_version}`,
+          );
+          return;
+        }
+
+        const { readRows } = await import('../datasets/index.ts');
+        const startedAt = performance.now();
+        const writer = openWriter(options.out, io.cwd, terminal.json, (text) => io.stdout.write(text));
+        const versions = new Set<string>();
+        let rows = 0;
+        const format = options.format as 'csv' | undefined;
+        for await (const chunk of readRows(resolve(io.cwd, file as string), { ...(format && { format }) })) {
+          for (let at = 0; at < chunk.length; at += options.batch) {
+            const part = chunk.slice(at, at + options.batch);
+            const predictions = await predictRows(client, path, part, rows);
+            for (const { model_version } of predictions) versions.add(model_version);
+            await writer.write(part, predictions);
+            rows += part.length;
+            terminal.progress({ label: 'predict', done: rows, detail: `${rows} rows` });
+          }
+        }
+        await writer.close();
+        terminal.closeBar();
+        const seconds = (performance.now() - startedAt) / 1000;
+        terminal.document({
+          model: ref.name,
+          versions: [...versions],
+          rows,
+          seconds,
+          ...(options.out !== undefined
+            ? { out: resolve(io.cwd, options.out) }
+            : { predictions: writer.kept }),
+        });
+        terminal.note(
+          `${rows} rows predicted by version ${[...versions].join(' and ')} in ${seconds.toFixed(1)} s${options.out ? `, written to ${options.out}` : ''}`,
+        );
+      }),
+    );
+  withServeUrl(withUrl(command));
+  withExamples(command, [
+    ['tidemill predict iris examples/iris/iris.csv --out predictions.csv', ''],
+    ['tidemill predict iris --row \'{"sepal length (cm)": 5.1, …}\'', 'one row'],
+    ['tidemill predict churn customers.parquet --out scores.jsonl', ''],
+  ]);
+}
+
+async function predictRows(
+  client: HttpClient,
+  path: string,
+  rows: Record<string, unknown>[],
+  offset: number,
+): Promise<Prediction[]> {
+  try {
+    const body = { instances: rows.map(toJsonRow) };
+    return (await client.post<{ predictions: Prediction[] }>(path, body)).predictions;
+  } catch (error) {
+    if (error instanceof CliError && error.exit === 'failed' && offset > 0) {
+      throw new CliError(`${error.message} (rows are counted from row ${offset} of the file)`, {
+        code: error.code,
+      });
+    }
+    throw error;
+  }
+}
+
+/** JSON has neither big integers nor dates. */
+export function toJsonRow(row: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(row).map(([name, value]) => [
+      name,
+      typeof value === 'bigint' ? Number(value) : value instanceof Date ? value.toISOString() : value,
+    ]),
+  );
+}
+
+function parseRow(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw usageError(`--row is not JSON: ${(error as Error).message}`);
+  }
+}
+
+function describeConfidence({ confidence }: Prediction): string {
+  return confidence === undefined ? '' : ` (confidence ${confidence.toFixed(3)})`;
+}
+
+/** Writes rows with their predictions; under --json without --out they are kept for the one document. */
+function openWriter(out: string | undefined, cwd: string, json: boolean, print: (text: string) => unknown) {
+  const kept: Record<string, unknown>[] = [];
+  const isLines = out !== undefined && ['.jsonl', '.ndjson', '.json'].includes(extname(out));
+  if (out !== undefined && !isLines && extname(out) !== '.csv') {
+    throw usageError(`--out ${out}: the name must end in .csv or .jsonl`);
+  }
+  const file: Writable | undefined = out === undefined ? undefined : createWriteStream(resolve(cwd, out));
+  const failed = file && new Promise<never>((_, reject) => file.once('error', reject));
+  failed?.catch(() => {});
+  let headings: string[] | undefined;
+
+  const emit = async (text: string) => {
+    if (!file) {
+      print(text);
+      return;
+    }
+    if (file.write(text)) return;
+    await Promise.race([new Promise<void>((resume) => file.once('drain', () => resume())), failed]);
+  };
+
+  return {
+    kept,
+    async write(rows: Record<string, unknown>[], predictions: Prediction[]): Promise<void> {
+      const complete = rows.map((row, i) => {
+        const { prediction_id, prediction, confidence, model_version } = predictions[i] as Prediction;
+        return {
+          ...toJsonRow(row),
+          prediction,
+          ...(confidence !== undefined && { confidence }),
+          model_version,
+          prediction_id,
+        };
+      });
+      if (out === undefined && json) kept.push(...complete);
+      else if (isLines) await emit(complete.map((row) => `${JSON.stringify(row)}\n`).join(''));
+      else {
+        let text = '';
+        if (headings === undefined && complete[0] !== undefined) {
+          headings = Object.keys(complete[0]);
+          text = `${headings.map(csvCell).join(',')}\n`;
+        }
+        for (const row of complete as Record<string, unknown>[]) {
+          text += `${headings?.map((name) => csvCell(row[name])).join(',')}\n`;
+        }
+        await emit(text);
+      }
+    },
+    async close(): Promise<void> {
+      if (!file) return;
+      await Promise.race([new Promise<void>((done) => file.end(() => done())), failed]);
+    },
+  };
+}
+
+/** A value as RFC 4180 wants it: quoted where it holds a comma, a quote or a line break. */
+export function csvCell(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

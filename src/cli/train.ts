@@ -1,0 +1,202 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import { CliError, usageError } from './cli-error.ts';
+import type { Act } from './command-list.ts';
+import { controlPlane, type HttpClient } from './http-client.ts';
+import { interruption } from './interruption.ts';
+import { collectSetting, parseSeed, parseShare, withExamples, withUrl } from './options.ts';
+import { type Promotion, promote, showPromotion } from './promote.ts';
+import { showTraining } from './show-training.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface TrainOptions {
+  target: string;
+  name: string;
+  data?: string;
+  format?: string;
+  id?: string;
+  time?: string;
+  ignore?: string[];
+  algorithm: 'gradient-boosting' | 'linear';
+  set?: Record<string, string | number | boolean>;
+  classWeight?: string;
+  split?: 'stratified' | 'random' | 'time';
+  testShare: number;
+  seed: number;
+  experiment?: string;
+  promote?: boolean;
+  reason?: string;
+  url?: string;
+}
+
+export function configureTrain(command: Command, act: Act): void {
+  command
+    .argument('[file]', 'the table: CSV, Parquet or JSON lines')
+    .requiredOption('--target <column>', "what to predict: a column, or an expression such as 'delay > 15'")
+    .requiredOption('--name <model>', 'the registered model that gets a new version')
+    .option('--data <dataset>', 'a dataset of the platform instead of a file: NAME or NAME@VERSION')
+    .option('--format <format>', 'csv, parquet or jsonl (default: by the name of the file)')
+    .option('--id <column>', 'a column that identifies a row; never a feature')
+    .option('--time <column>', 'a column that says when a row happened')
+    .option('--ignore <columns...>', 'columns that must not become features')
+    .addOption(
+      new Option('--algorithm <name>', 'how to learn; linear is logistic for classes')
+        .choices(['gradient-boosting', 'linear'])
+        .default('gradient-boosting'),
+    )
+    .option('--set <key=value>', 'a parameter, such as trees=150; may be repeated', collectSetting)
+    .addOption(new Option('--class-weight <how>', 'weights of classes').choices(['none', 'balanced']))
+    .addOption(
+      new Option(
+        '--split <how>',
+        'which rows are held out (default: stratified for classes, else random)',
+      ).choices(['stratified', 'random', 'time']),
+    )
+    .option('--test-share <share>', 'share of the rows that is held out', parseShare, 0.2)
+    .option('--seed <number>', 'same data, parameters and seed: same model', parseSeed, 1)
+    .option('--experiment <name>', "the experiment that tracks the run (default: the model's name)")
+    .option('--promote', 'put the version live, if it is not worse than the one that serves')
+    .option('--reason <text>', 'why it is promoted; kept in the audit log')
+    .action(
+      act(async (terminal, file: string | undefined, options: TrainOptions) => {
+        const client = controlPlane(options, terminal.io.env);
+        const trained = await trainModel(terminal, client, file, options);
+        showTraining(terminal, trained);
+        let promotion: Promotion | undefined;
+        if (options.promote) {
+          promotion = await promote(client, options.name, trained.version, { reason: options.reason });
+          showPromotion(terminal, promotion);
+        }
+        terminal.document({
+          name: options.name,
+          version: trained.version,
+          run_id: trained.runId,
+          rows: trained.table.rows,
+          digest: trained.table.digest,
+          task: trained.plan.task,
+          features: trained.plan.features.map(({ name, type }) => ({ name, type })),
+          excluded: trained.plan.excluded,
+          warnings: [...trained.plan.warnings, ...trained.model.warnings],
+          metrics: trained.model.metrics,
+          importance: trained.model.importance,
+          export_check: trained.model.exportCheck,
+          seconds: trained.durationMs / 1000,
+          ...(promotion && { promotion }),
+        });
+        if (!options.promote) {
+          terminal.line(`put it live with: tidemill promote ${options.name}/${trained.version}`);
+        }
+        terminal.line(`predict with:     tidemill predict ${options.name} ${file ?? 'ROWS'}`);
+      }),
+    );
+  withUrl(command);
+  withExamples(command, [
+    ['tidemill train examples/iris/iris.csv --target species --name iris --promote', ''],
+    ["tidemill train flights.parquet --target 'delay > 15' --name flights --set trees=150", ''],
+    ['tidemill train --data churn@3 --target churned --name churn --split time --time month', ''],
+  ]);
+}
+
+export type Trained = Awaited<ReturnType<typeof trainModel>>;
+
+/** Trains on a file or a dataset of the platform, records the run and registers the version; shows how far it is. */
+export async function trainModel(
+  terminal: Terminal,
+  client: HttpClient,
+  file: string | undefined,
+  options: TrainOptions,
+) {
+  if ((file === undefined) === (options.data === undefined))
+    throw usageError('give either a file or --data DATASET');
+  if (options.split === 'time' && options.time === undefined && file !== undefined) {
+    throw usageError('--split time needs --time COLUMN, to know which rows are the newest');
+  }
+  // Before minutes of work: a server that is not there, or has no such dataset, is said now.
+  const { findExperiment, recordRun, registerVersion } = await import('./track-training.ts');
+  const experimentId = await findExperiment(client, options.experiment ?? options.name);
+  const { readVersion } = await import('./run-cli.ts');
+  const { runTraining } = await import('../training/index.ts');
+  const workDir = await mkdtemp(join(tmpdir(), 'tidemill-train-'));
+  const startedAt = performance.now();
+  try {
+    const source =
+      file !== undefined
+        ? {
+            path: resolve(terminal.io.cwd, file),
+            ...(options.format !== undefined && { format: options.format }),
+          }
+        : await fetchDataset(terminal, client, options.data as string, workDir);
+    const trained = await runTraining({
+      source,
+      name: options.name,
+      target: options.target,
+      ...(options.id !== undefined && { id: options.id }),
+      ...(options.time !== undefined && { time: options.time }),
+      ...(options.ignore !== undefined && { ignore: options.ignore }),
+      algorithm: options.algorithm,
+      params: {
+        ...options.set,
+        ...(options.classWeight !== undefined && { class_weight: options.classWeight }),
+      },
+      seed: options.seed,
+      split: { ...(options.split !== undefined && { kind: options.split }), testShare: options.testShare },
+      codeVersion: readVersion(),
+      workDir,
+      signal: interruption(terminal.io),
+      recordRun: (run) => recordRun(client, experimentId, run),
+      registerVersion: (version) => registerVersion(client, { ...version, experimentId }),
+      onStage: ({ stage, done }) => terminal.progress({ label: stage, done: done ?? 0, total: 1 }),
+      onProgress: ({ iteration, total, metric, value }) =>
+        terminal.progress({
+          label: 'train',
+          done: iteration,
+          total,
+          detail: `${iteration}/${total}  ${metric} ${value.toFixed(5)}`,
+        }),
+    });
+    return { ...trained, durationMs: performance.now() - startedAt };
+  } catch (error) {
+    if ((error as Error).name === 'AbortError') throw new CliError('interrupted', { exit: 'interrupted' });
+    throw error;
+  } finally {
+    terminal.closeBar();
+    await rm(workDir, { recursive: true, force: true });
+  }
+}
+
+/** Downloads a dataset version's canonical Parquet file. */
+async function fetchDataset(terminal: Terminal, client: HttpClient, ref: string, folder: string) {
+  const { createWriteStream } = await import('node:fs');
+  const { Readable } = await import('node:stream');
+  const { pipeline } = await import('node:stream/promises');
+  const { findDataset } = await import('./datasets.ts');
+  const version = await findDataset(client, ref);
+  const response = await client.download(
+    `/api/v1/datasets/${encodeURIComponent(version.name)}/versions/${version.version}/data`,
+  );
+  if (response.body === null) throw new CliError(`${client.url} sent no data of ${ref}`);
+  const parquetPath = join(folder, 'dataset.parquet');
+  let received = 0;
+  await pipeline(
+    Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]),
+    async function* (chunks: AsyncIterable<Buffer>) {
+      for await (const part of chunks) {
+        received += part.length;
+        terminal.progress({ label: 'download', done: received, detail: `${received} bytes` });
+        yield part;
+      }
+    },
+    createWriteStream(parquetPath),
+  );
+  return {
+    parquetPath,
+    name: version.name,
+    version: version.version,
+    digest: version.digest,
+    rows: version.rows,
+    schema: version.schema,
+  };
+}

@@ -1,0 +1,4 @@
+/** The public door of the package: what a program that embeds Tidemill may import. */
+export { runCli } from './cli/index.ts';
+export type { Platform, PlatformOptions } from './main.ts';
+export { startPlatform } from './main.ts';
