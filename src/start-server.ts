@@ -1,7 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { createLocalArtifactStore } from './artifacts/index.ts';
 import {
   type Clock,
   createApp,
@@ -16,7 +15,7 @@ import {
   stopGracefully,
   systemClock,
 } from './platform/index.ts';
-import { trackingRoutes } from './tracking/index.ts';
+import { statusRoutes } from './status-routes.ts';
 
 const serverConfig = z.object({
   TIDEMILL_LOG_LEVEL: z
@@ -54,14 +53,19 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const logger = options.logger ?? createLogger({ level: config.TIDEMILL_LOG_LEVEL, name: 'server' });
   const dataDir = resolve(options.dataDir);
   await mkdir(dataDir, { recursive: true });
-  const database = await openDatabase({
+  const opening = openDatabase({
     url: options.databaseUrl ?? env['DATABASE_URL'] ?? `sqlite:${join(dataDir, 'tidemill.db')}`,
     commandsModule: new URL(`./commands${import.meta.url.slice(-3)}`, import.meta.url),
     logger,
     groupCommit: options.groupCommit ?? true,
   });
+  // The slices load while the database opens; whichever fails is awaited below.
+  const loading = loadSlices();
+  loading.catch(() => {});
+  const database = await opening;
   try {
-    const artifacts = createLocalArtifactStore({ root: join(dataDir, 'artifacts') });
+    const { artifacts: stores, datasets, delivery, registry, tracking } = await loading;
+    const artifacts = stores.createLocalArtifactStore({ root: join(dataDir, 'artifacts') });
     const app = createApp({
       name: 'Tidemill',
       version,
@@ -70,7 +74,48 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       clock,
       allowedHosts: config.TIDEMILL_ALLOWED_HOSTS.split(',').filter((name) => name !== ''),
     });
-    await app.register(trackingRoutes({ database, artifacts, clock }));
+    const files = registry.createModelFiles({ artifacts });
+    const moved = registry.createServingSignal();
+    await app.register(tracking.trackingRoutes({ database, artifacts, clock }));
+    await app.register(registry.registryRoutes({ database, clock, files, moved }));
+    await app.register(async (scope) =>
+      delivery.deliveryRoutes({ database, clock, files, moved })(scope as never),
+    );
+    await app.register(datasets.datasetRoutes({ database, artifacts, clock }));
+    const experiments = tracking.createExperimentStore(database.reader);
+    const runs = tracking.createRunStore(database.reader);
+    const models = registry.createRegisteredModelStore(database.reader);
+    const versions = registry.createModelVersionStore(database.reader);
+    const champions = registry.createChampionStore(database.reader);
+    const tables = datasets.createDatasetStore(database.reader);
+    statusRoutes({
+      database,
+      clock,
+      version,
+      dataDir,
+      modelServers: options.modelServers ?? (() => []),
+      async counts() {
+        const [e, r, m, v, d] = await Promise.all([
+          experiments.count(),
+          runs.count(),
+          models.count(),
+          versions.count(),
+          tables.list(),
+        ]);
+        return { experiments: e, runs: r, models: m, versions: v, datasets: d.length };
+      },
+      async models() {
+        const all = await models.list();
+        return Promise.all(all.map(async ({ name }) => ({ name, champion: await championOf(name) })));
+      },
+    })(app);
+
+    async function championOf(name: string) {
+      const champion = await champions.find(name);
+      const found = champion && (await versions.find(name, champion.version));
+      return found && { version: String(found.version), servable: found.servable };
+    }
+
     const { url } = await listen(app, { host, port, allowInsecure: options.allowInsecure ?? false });
     let stopped: Promise<void> | undefined;
     return {
@@ -84,4 +129,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await database.close();
     throw error;
   }
+}
+
+async function loadSlices() {
+  const [artifacts, datasets, delivery, registry, tracking] = await Promise.all([
+    import('./artifacts/index.ts'),
+    import('./datasets/index.ts'),
+    import('./delivery/index.ts'),
+    import('./registry/index.ts'),
+    import('./tracking/index.ts'),
+  ]);
+  return { artifacts, datasets, delivery, registry, tracking };
 }

@@ -115,7 +115,7 @@ export function createChampionStore(tx: Tx) {
         action: `champion.${cause.action}`,
         subject: `models/${name}`,
         ...(cause.reason === undefined ? {} : { reason: cause.reason }),
-        evidence: { from: from ?? null, to: to ?? null, ...((cause.evidence as object | undefined) ?? {}) },
+        evidence: { from: from ?? null, to: to ?? null, ...(cause.evidence as object | undefined) },
       });
       await db
         .insertInto('champion_moves')

@@ -15,8 +15,7 @@ export function checkModelName(name: string): void {
       `Invalid model name: it has ${name.length} characters, at most ${MAX_NAME_LENGTH} are allowed`,
     );
   }
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused.
-  if (/[/:\u0000-\u001f\u007f]/.test(name) || name === '.' || name === '..') {
+  if (/[/:\p{Cc}]/u.test(name) || name === '.' || name === '..') {
     throw invalid(
       `Invalid model name: '${name}'. Registered model names cannot contain '/', ':' or control characters`,
     );

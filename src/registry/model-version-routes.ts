@@ -31,8 +31,8 @@ export function modelVersionRoutes({ database, clock, moved, files }: RegistryDe
   const artifactUriOf = async (runId: string) => (await runs.find(runId))?.artifactUri;
   const resolve = (source: string) =>
     resolveSource(source, {
-      findVersion: versions.find,
-      findAlias: models.findAlias,
+      findVersion: (name, version) => versions.find(name, version),
+      findAlias: (name, alias) => models.findAlias(name, alias),
       findArtifactUri: artifactUriOf,
     });
 

@@ -10,7 +10,7 @@ export function createServingSignal(): ServingSignal {
   const waiting = new Set<() => void>();
   return {
     notify() {
-      for (const wake of [...waiting]) wake();
+      for (const wake of waiting) wake();
     },
     wait(timeoutMs, signal) {
       if (signal.aborted) return Promise.resolve();

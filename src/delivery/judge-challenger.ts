@@ -1,0 +1,118 @@
+import { readFile } from 'node:fs/promises';
+import type { ModelSession } from '../models/index.ts';
+import { ApiError } from '../platform/index.ts';
+import { type Comparison, compareLosses } from './compare-losses.ts';
+import { type LabelledRows, scoreModel } from './score-model.ts';
+
+/** Files on this machine, so that a child process can read them. */
+export interface JudgeInput {
+  challengerPath: string;
+  /** Left out when nothing serves yet. */
+  championPath?: string;
+  /** Rows that the challenger has not seen, with the target; left out when none were recorded. */
+  heldOut?: { path: string; sha256: string };
+}
+
+export interface Judgement {
+  /** Why the challenger must not serve at all, whatever anybody says. */
+  broken?: string;
+  example: 'reproduced' | 'none recorded';
+  /** Why champion and challenger could not be compared. */
+  incomparable?: string;
+  comparison?: Comparison;
+  metrics?: { challenger: Record<string, number | null>; champion: Record<string, number | null> };
+  heldOut?: { sha256: string; rows: number };
+}
+
+/**
+ * Loads a challenger, runs its recorded example, and compares it with the champion on the challenger's held-out rows,
+ * both in the runtime that serves. Decides nothing.
+ */
+export async function judgeChallenger({
+  challengerPath,
+  championPath,
+  heldOut,
+}: JudgeInput): Promise<Judgement> {
+  let challenger: ModelSession;
+  let example: Judgement['example'];
+  try {
+    challenger = await openSession(challengerPath);
+  } catch (error) {
+    return { broken: reasonOf(error), example: 'none recorded' };
+  }
+  try {
+    const { exampleOf, verifyExample } = await import('../models/index.ts');
+    example = exampleOf(challenger.metadata) ? 'reproduced' : 'none recorded';
+    try {
+      const differs = await verifyExample(challenger);
+      if (differs) return { broken: `it does not reproduce its recorded example: ${differs}`, example };
+    } catch (error) {
+      return { broken: `its recorded example fails: ${reasonOf(error)}`, example };
+    }
+    if (championPath === undefined) return { example };
+    if (heldOut === undefined) {
+      return {
+        example,
+        incomparable: 'the version has no held-out rows (evaluation/heldout.parquet of its run)',
+      };
+    }
+    return { example, ...(await compare(challenger, championPath, heldOut)) };
+  } finally {
+    await challenger.release();
+  }
+}
+
+async function compare(
+  challenger: ModelSession,
+  championPath: string,
+  heldOut: { path: string; sha256: string },
+): Promise<Omit<Judgement, 'example'>> {
+  const champion = await openSession(championPath);
+  try {
+    const { output } = challenger.signature;
+    const serving = champion.signature.output;
+    if (serving.task !== output.task || serving.target !== output.target) {
+      return {
+        incomparable: `the champion answers another question: ${serving.task} of '${serving.target}', not ${output.task} of '${output.target}'`,
+      };
+    }
+    const labelled = await readLabelled(heldOut.path, challenger);
+    const ours = await scoreModel(challenger, labelled);
+    const theirs = await scoreModel(champion, labelled).catch((error: unknown) => {
+      if (error instanceof ApiError && error.status < 500) return error.message;
+      throw error;
+    });
+    if (typeof theirs === 'string') {
+      return { incomparable: `the champion cannot score the held-out rows: ${theirs}` };
+    }
+    return {
+      comparison: compareLosses(ours, theirs),
+      metrics: { challenger: ours.metrics, champion: theirs.metrics },
+      heldOut: { sha256: heldOut.sha256, rows: ours.rows },
+    };
+  } catch (error) {
+    if (error instanceof ApiError && error.status < 500) {
+      return { incomparable: `the version cannot score its own held-out rows: ${error.message}` };
+    }
+    throw error;
+  } finally {
+    await champion.release();
+  }
+}
+
+/** Rows without a target say nothing about a model and are left out. */
+export async function readLabelled(path: string, session: ModelSession): Promise<LabelledRows> {
+  const { readHeldOut } = await import('../datasets/index.ts');
+  const { columns, output } = session.signature;
+  const text = columns.filter(({ type }) => type === 'string').map(({ name }) => name);
+  const { rows, targets } = await readHeldOut(path, { targetName: output.target, text });
+  const known = targets.map((target) => target !== null);
+  return { rows: rows.filter((_, row) => known[row]), targets: targets.filter((_, row) => known[row]) };
+}
+
+async function openSession(path: string): Promise<ModelSession> {
+  const { createSession } = await import('../models/index.ts');
+  return createSession(await readFile(path));
+}
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
