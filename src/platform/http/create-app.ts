@@ -113,7 +113,11 @@ export function createApp(options: AppOptions): App {
     hotLane,
     logger,
     stop,
-    connections: { closeIdle: () => connections.forEach((some) => some.closeIdle()) },
+    connections: {
+      closeIdle() {
+        for (const some of connections) some.closeIdle();
+      },
+    },
     verifyResponses: options.verifyResponses ?? false,
   });
   app.log = logger as never;

@@ -105,6 +105,27 @@ describe('a hot route', () => {
     expect(answers[0]).toEqual(answers[2]);
   });
 
+  it('has parameters in its path, decoded', async () => {
+    const { app, start } = createTestApp();
+    addHotRoute(app, {
+      url: '/models/:name/predict',
+      handler: (_, { params, isGone }) => ({ ...params, isGone }),
+    });
+    const url = await start();
+    for (const [name, expected] of [
+      ['churn', 'churn'],
+      ['a%20b%2Fc', 'a b/c'],
+    ]) {
+      for (const query of ['', '?x']) {
+        const answer = await fetch(`${url}/models/${name}/predict${query}`, postJson({}));
+        expect(await answer.json()).toEqual({ name: expected, isGone: false });
+      }
+    }
+    expect((await fetch(`${url}/models/%zz/predict`, postJson({}))).status).toBe(400);
+    expect((await fetch(`${url}/models/a/other`, postJson({}))).status).toBe(404);
+    expect((await fetch(`${url}/models/a/predict/more`, postJson({}))).status).toBe(404);
+  });
+
   it('is counted, logged when it fails, and described like any other', async () => {
     const { app, log, start } = hotApp();
     const url = await start();

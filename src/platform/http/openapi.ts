@@ -67,22 +67,26 @@ const ERROR_SCHEMA = {
 
 function createComponents() {
   const schemas: Record<string, Json> = {};
+  /** What each component was made from, with all that it refers to. */
+  const sources = new Map<string, string>();
 
-  /** Keeps a named schema; its request form and answer form may differ, and then the request's is named `…Input`. */
-  function keep(name: string, schema: Json, io: 'input' | 'output'): string {
-    for (const candidate of [name, io === 'input' ? `${name}Input` : `${name}Output`]) {
-      const known = schemas[candidate];
-      if (known === undefined) schemas[candidate] = schema;
-      if (known === undefined || JSON.stringify(known) === JSON.stringify(schema)) return candidate;
+  /** The name of a definition: its own, unless another one has that (often its form in the other direction). */
+  function nameFor(name: string, source: string, io: 'input' | 'output'): string {
+    const wanted = name.startsWith('__') ? 'Recursive' : name.replace(/[^A-Za-z0-9._-]/g, '_');
+    const candidates = [wanted, io === 'input' ? `${wanted}Input` : `${wanted}Output`];
+    for (let i = 2; ; i++) {
+      const candidate = candidates.shift() ?? `${wanted}${i}`;
+      const known = sources.get(candidate);
+      if (known === undefined) sources.set(candidate, source);
+      if (known === undefined || known === source) return candidate;
     }
-    throw new Error(`Two schemas have the id ${name}`);
   }
 
   function describe(schema: ZodType, io: 'input' | 'output'): Json {
     const {
       $schema: _dialect,
       $defs,
-      ...root
+      ...described
     } = toJSONSchema(schema, {
       target: 'draft-2020-12',
       io,
@@ -93,24 +97,38 @@ function createComponents() {
       },
     }) as Json;
     const definitions = ($defs ?? {}) as Record<string, Json>;
-    const { id } = root;
-    if (typeof id === 'string') definitions[id] = { ...root };
+    let root: Json = described;
+    // A schema that holds itself needs a name, because `#` is the whole document here.
+    if (JSON.stringify(root).includes('"$ref":"#"')) root['id'] ??= '__root';
+    const id = root['id'] as string | undefined;
+    if (id !== undefined) {
+      root = JSON.parse(JSON.stringify(root).replaceAll('"$ref":"#"', `"$ref":"#/$defs/${id}"`));
+      definitions[id] = root;
+    }
 
     const names = new Map<string, string>();
+    for (const name of Object.keys(definitions))
+      names.set(name, nameFor(name, closure(name, definitions), io));
+    const nameOf = (name: string) => names.get(name) ?? name;
     for (const [name, definition] of Object.entries(definitions)) {
-      names.set(name, keep(componentName(name), rewritten(definition, componentName), io));
+      schemas[nameOf(name)] ??= rewritten(definition, nameOf);
     }
-    const nameOf = (name: string) => names.get(name) ?? componentName(name);
-    if (typeof id === 'string') return { $ref: `#/components/schemas/${nameOf(id)}` };
-    return rewritten(root, nameOf);
+    return id === undefined ? rewritten(root, nameOf) : { $ref: `#/components/schemas/${nameOf(id)}` };
   }
 
   return { schemas, describe };
 }
 
-/** A name that OpenAPI allows as a component's key. */
-function componentName(name: string): string {
-  return name.replace(/[^A-Za-z0-9._-]/g, '_');
+/** A definition and everything that it refers to, as one text. */
+function closure(name: string, definitions: Record<string, Json>): string {
+  const found = new Set([name]);
+  let text = '';
+  for (const at of found) {
+    const definition = JSON.stringify(definitions[at]);
+    text += definition;
+    for (const [, next] of definition.matchAll(/"#\/\$defs\/([^"]+)"/g)) found.add(next as string);
+  }
+  return text;
 }
 
 /** A copy without zod's `id`, whose references point at the components. */

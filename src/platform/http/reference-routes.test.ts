@@ -20,6 +20,16 @@ const Node = z
   })
   .meta({ id: 'Node' });
 
+const Tree = z.object({
+  name: z.string().default('root'),
+  get inner() {
+    return z.array(Tree).optional();
+  },
+});
+
+/** Its answer differs from its request only in what it refers to. */
+const Pages = z.object({ first: z.lazy(() => Page) }).meta({ id: 'Pages' });
+
 const Page = z.object({ limit: z.number().default(5) }).meta({ id: 'Page' });
 
 function appWithRoutes() {
@@ -60,6 +70,8 @@ function appWithRoutes() {
     } as never,
     () => '',
   );
+  app.post('/recursive', { schema: { body: Tree, response: { 200: Tree } } }, () => ({}) as never);
+  app.post('/pages', { schema: { body: Pages, response: { 200: Pages } } }, () => ({}) as never);
   app.get('/a/b', () => ({}));
   app.get('/a-b', () => ({}));
   app.get('/v1/models/:model(^[^:]+)::predict', () => ({}));
@@ -81,6 +93,8 @@ describe('GET /openapi.json', () => {
       '/api/v1/models/{name}/promote',
       '/api/v1/tree',
       '/files/{path}',
+      '/recursive',
+      '/pages',
       '/a/b',
       '/a-b',
       '/v1/models/{model}:predict',
@@ -148,6 +162,24 @@ describe('GET /openapi.json', () => {
       id: { type: 'string' },
       children: { type: 'array', items: { $ref: '#/components/schemas/Node' } },
     });
+  });
+
+  it('names schemas that hold themselves without a name, apart for requests and answers', async () => {
+    const { paths, components } = (await appWithRoutes().inject('/openapi.json')).json();
+    const { requestBody, responses } = paths['/recursive'].post;
+    expect(requestBody.content['application/json'].schema.$ref).toBe('#/components/schemas/Recursive');
+    expect(responses['200'].content['application/json'].schema.$ref).toBe(
+      '#/components/schemas/RecursiveOutput',
+    );
+    expect(components.schemas.Recursive.properties.inner.items.$ref).toBe('#/components/schemas/Recursive');
+    expect(components.schemas.RecursiveOutput.properties.inner.items.$ref).toBe(
+      '#/components/schemas/RecursiveOutput',
+    );
+    const pages = paths['/pages'].post;
+    const first = (named: { schema: { $ref: string } }) =>
+      components.schemas[named.schema.$ref.split('/').at(-1) ?? ''].properties.first.$ref;
+    const requestPage = first(pages.requestBody.content['application/json']);
+    expect(first(pages.responses['200'].content['application/json'])).not.toBe(requestPage);
   });
 
   it('has no reference that leads nowhere and no operation id twice', async () => {
