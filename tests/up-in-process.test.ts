@@ -15,7 +15,10 @@ async function runUntilStopped(argv: string[], { json = true } = {}) {
       if (json || text.includes('ready')) first.resolve(text);
     },
   });
-  const text = await Promise.race([first.promise, finished.then(({ stderr }) => Promise.reject(new Error(stderr)))]);
+  const text = await Promise.race([
+    first.promise,
+    finished.then(({ stderr }) => Promise.reject(new Error(stderr))),
+  ]);
   return {
     text,
     document: json ? JSON.parse(text) : undefined,
@@ -38,7 +41,11 @@ describe('commands that keep running', () => {
     expect((await getJson(`${url}/api/v1/status`)).body.model_servers).toEqual([serve_url]);
 
     process.kill(serve_pid, 'SIGKILL');
-    const answers = () => getJson(`${serve_url}/ready`).then(({ status }) => status, () => 0);
+    const answers = () =>
+      getJson(`${serve_url}/ready`).then(
+        ({ status }) => status,
+        () => 0,
+      );
     await expect.poll(answers, { timeout: 20_000 }).toBe(200);
 
     const { status, stdout, stderr } = await up.stop();

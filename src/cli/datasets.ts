@@ -18,6 +18,8 @@ export interface DatasetVersion {
   statistics?: Record<string, unknown>;
   notes?: string[];
   created_at: number;
+  /** Of an upload: false when the same content was there before. */
+  created?: boolean;
 }
 
 interface AddOptions {
@@ -132,17 +134,15 @@ export async function addDataset(
 export async function findDataset(client: HttpClient, ref: string): Promise<DatasetVersion> {
   const [name = '', version] = ref.split('@');
   const path = `/api/v1/datasets/${encodeURIComponent(name)}`;
-  if (version !== undefined)
-    return client.get<DatasetVersion>(`${path}/versions/${encodeURIComponent(version)}`);
-  const dataset = await client.get<{ versions: { version: number }[] }>(path);
-  const newest = Math.max(...dataset.versions.map((entry) => entry.version));
-  return client.get<DatasetVersion>(`${path}/versions/${newest}`);
+  return client.get<DatasetVersion>(`${path}/versions/${encodeURIComponent(version ?? 'latest')}`);
 }
 
 function showDataset(terminal: Terminal, version: DatasetVersion): void {
   terminal.line(
     `${terminal.colors.bold(`${version.name}@${version.version}`)}  ${version.rows} rows, ${version.schema.length} columns`,
   );
+  if (version.created === false)
+    terminal.line('the same content was there before, so there is no new version');
   terminal.line(version.digest);
   terminal.line();
   showSchema(terminal, version.schema);

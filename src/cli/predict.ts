@@ -61,7 +61,11 @@ export function configurePredict(command: Command, act: Act): void {
         const versions = new Set<string>();
         let rows = 0;
         const format = options.format as 'csv' | undefined;
-        for await (const chunk of readRows(resolve(io.cwd, file as string), { ...(format && { format }) })) {
+        const text = await textColumns(client, ref.name);
+        for await (const chunk of readRows(resolve(io.cwd, file as string), {
+          text,
+          ...(format && { format }),
+        })) {
           for (let at = 0; at < chunk.length; at += options.batch) {
             const part = chunk.slice(at, at + options.batch);
             const predictions = await predictRows(client, path, part, rows);
@@ -94,6 +98,14 @@ export function configurePredict(command: Command, act: Act): void {
     ['tidemill predict iris --row \'{"sepal length (cm)": 5.1, …}\'', 'one row'],
     ['tidemill predict churn customers.parquet --out scores.jsonl', ''],
   ]);
+}
+
+/** What the model takes as text stays text, also where a file's values look like numbers. */
+async function textColumns(client: HttpClient, name: string): Promise<string[]> {
+  const { signature } = await client.get<{ signature: { columns: { name: string; type: string }[] } }>(
+    `/models/${encodeURIComponent(name)}`,
+  );
+  return signature.columns.filter(({ type }) => type === 'string').map((column) => column.name);
 }
 
 async function predictRows(

@@ -39,15 +39,11 @@ export function showTraining(terminal: Terminal, trained: Trained): void {
 }
 
 /** The metrics beside what a guesser of the base rate would get. */
-export function showMetrics(terminal: Terminal, metrics: Record<string, number>): void {
+export function showMetrics(terminal: Terminal, metrics: Record<string, number | null>): void {
   const names = Object.keys(metrics).filter((name) => !name.startsWith('baseline_'));
   terminal.table(
     ['metric', 'model', 'guessing'],
-    names.map((name) => [
-      name,
-      metrics[name] === undefined ? undefined : formatNumber(metrics[name]),
-      metrics[`baseline_${name}`] === undefined ? '' : formatNumber(metrics[`baseline_${name}`] as number),
-    ]),
+    names.map((name) => [name, rounded(metrics[name]), rounded(metrics[`baseline_${name}`])]),
   );
 }
 
@@ -61,4 +57,8 @@ export function showPerClass(terminal: Terminal, report: object): void {
     headings,
     classes.map((row) => headings.map((heading) => row[heading] as string | number)),
   );
+}
+
+function rounded(value: number | null | undefined): number | undefined {
+  return value == null ? undefined : Number(formatNumber(value));
 }

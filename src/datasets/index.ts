@@ -23,6 +23,7 @@ export type {
   TrainingTask,
 } from './table.ts';
 export { type ExportHeldOutRequest, exportHeldOut } from './training-data/export-held-out.ts';
+export { type ExportLabelledRequest, exportLabelled } from './training-data/export-labelled.ts';
 export { type LoadRequest, loadTable } from './training-data/load-table.ts';
 export { type PlanRequest, planTraining } from './training-data/plan-training.ts';
 export { type ReadRowsOptions, type RowValue, readHeldOut, readRows } from './training-data/read-rows.ts';
