@@ -32,7 +32,7 @@ export interface SessionOptions {
  */
 export async function createSession(bytes: Uint8Array, options: SessionOptions = {}): Promise<ModelSession> {
   const metadata = readMetadata(bytes);
-  const signature = signatureOf(metadata) ?? inferSignature(readOnnx(bytes).graph, options.hints).signature;
+  const signature = signatureOf(metadata) ?? inferSignature(readOnnx(bytes), options.hints).signature;
   refuseExternalData(bytes);
   const ort = await loadRuntime();
   const native = await createNative(ort, bytes, options.threads ?? 1);

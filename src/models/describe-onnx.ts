@@ -1,6 +1,6 @@
 import { ApiError } from '../platform/index.ts';
 import { graphInputs, inferSignature } from './infer-signature.ts';
-import { describeValue, readOnnx, type ValueDescription } from './read-onnx.ts';
+import { describeValue, type ReadableModel, readOnnx, type ValueDescription } from './read-onnx.ts';
 import { FRAMEWORK_KEY, metadataOf, signatureOf } from './read-signature.ts';
 import type { Signature } from './signature.ts';
 
@@ -53,20 +53,20 @@ export function describeOnnx(bytes: Uint8Array): OnnxDescription {
     nodeCounts: Object.fromEntries(nodeCounts),
     metadata: { ...metadata },
     parametersBytes,
-    ...describeSignature(graph, metadata),
+    ...describeSignature(model, metadata),
   };
 }
 
 const standardDomain = (domain: string | undefined): boolean => !domain || domain === 'ai.onnx';
 
 function describeSignature(
-  graph: Parameters<typeof inferSignature>[0],
+  model: ReadableModel,
   metadata: Record<string, string>,
 ): Pick<OnnxDescription, 'signature' | 'signatureSource' | 'problem' | 'notes'> {
   try {
     const signature = signatureOf(metadata);
     if (signature) return { signature, signatureSource: 'file', notes: [] };
-    return { ...inferSignature(graph), signatureSource: 'inferred' };
+    return { ...inferSignature(model), signatureSource: 'inferred' };
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     return { signatureSource: 'none', problem: error.message, notes: [] };

@@ -1,6 +1,13 @@
 import { ApiError } from '../platform/index.ts';
 import { findClasses, producerOf, tracePlain } from './find-classes.ts';
-import { describeValue, type OnnxGraph, readTensor, type ValueDescription } from './read-onnx.ts';
+import {
+  describeValue,
+  type OnnxGraph,
+  type ReadableModel,
+  readAttribute,
+  readTensor,
+  type ValueDescription,
+} from './read-onnx.ts';
 import {
   type ClassValue,
   ELEMENT_TYPES,
@@ -38,9 +45,10 @@ const TYPES: Record<ElementType, InputColumn['type']> = {
  * The signature of a model that carries none, as skl2onnx, onnxmltools, XGBoost, LightGBM and PyTorch export them.
  * Throws INVALID_PARAMETER_VALUE, with what would help, when the graph is not one over a table.
  */
-export function inferSignature(graph: OnnxGraph, hints: SignatureHints = {}): InferredSignature {
+export function inferSignature(model: ReadableModel, hints: SignatureHints = {}): InferredSignature {
+  const { graph } = model;
   const notes: string[] = [];
-  const nullable = takesMissing(graph);
+  const nullable = takesMissing(model);
   const inputs = graphInputs(graph).map((value) => ({ ...value, ...checkInput(value) }));
   if (inputs.length === 0) throw refused('it has no inputs');
   const columns: InputColumn[] = [];
@@ -108,22 +116,30 @@ function renameColumns(columns: InputColumn[], names: readonly string[] | undefi
   notes.length = 0;
 }
 
-/** Trees and imputers say where a missing value goes; sums and products turn it into no answer at all. */
-function takesMissing(graph: OnnxGraph): boolean {
+/**
+ * Trees and imputers can say where a missing value goes; sums and products turn it into no answer at all. XGBoost and
+ * LightGBM (written by onnxmltools) always learn it; scikit-learn's trees did if any node sends it to the true side.
+ */
+function takesMissing({ graph, producerName = '' }: ReadableModel): boolean {
   const operators = new Set(graph.nodes.map(({ opType }) => opType ?? ''));
   if (operators.has('Imputer')) return true;
-  const arithmetic = [
-    'MatMul',
-    'Gemm',
-    'Scaler',
-    'LinearClassifier',
-    'LinearRegressor',
-    'SVMClassifier',
-    'SVMRegressor',
-  ];
-  const trees = [...operators].some((name) => name.startsWith('TreeEnsemble'));
-  return trees && !arithmetic.some((name) => operators.has(name));
+  if (ARITHMETIC.some((name) => operators.has(name))) return false;
+  const trees = graph.nodes.filter(({ opType }) => opType?.startsWith('TreeEnsemble'));
+  if (trees.length > 0 && /onnxmltools/i.test(producerName)) return true;
+  return trees.some((node) =>
+    readAttribute(node, 'nodes_missing_value_tracks_true')?.ints.some((mark) => Number(mark) === 1),
+  );
 }
+
+const ARITHMETIC = [
+  'MatMul',
+  'Gemm',
+  'Scaler',
+  'LinearClassifier',
+  'LinearRegressor',
+  'SVMClassifier',
+  'SVMRegressor',
+];
 
 function inferOutput(graph: OnnxGraph, hints: SignatureHints, notes: string[]): OutputSpec {
   const outputs = graph.outputs.map(describeValue);

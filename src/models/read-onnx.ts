@@ -20,6 +20,8 @@ import {
 import { type Decoded, decodeMessage } from './protobuf-message.ts';
 
 export type OnnxGraph = NonNullable<OnnxModel['graph']>;
+/** A model that has a graph. */
+export type ReadableModel = OnnxModel & { graph: OnnxGraph };
 
 /** What files that are no ONNX begin with. */
 const OTHER_FORMATS: [string, ...string[]][] = [
@@ -34,7 +36,7 @@ const OTHER_FORMATS: [string, ...string[]][] = [
  * Decodes a model file. Attributes and initialisers stay bytes until `readAttribute` and `readTensor` are asked for
  * them. Throws INVALID_PARAMETER_VALUE for what is no ONNX file.
  */
-export function readOnnx(bytes: Uint8Array): OnnxModel & { graph: OnnxGraph } {
+export function readOnnx(bytes: Uint8Array): ReadableModel {
   const other = otherFormat(bytes);
   if (other) throw refused(`Not an ONNX file but ${other}; export the model to ONNX`);
   const model = decodeMessage(modelMessage, bytes);

@@ -67,5 +67,5 @@ export function signatureOf(metadata: Record<string, string>): Signature | undef
 
 /** The signature of a model file: the one it carries, else what its graph says, with `hints` for what that cannot say. */
 export function readSignature(bytes: Uint8Array, hints?: SignatureHints): Signature {
-  return signatureOf(readMetadata(bytes)) ?? inferSignature(readOnnx(bytes).graph, hints).signature;
+  return signatureOf(readMetadata(bytes)) ?? inferSignature(readOnnx(bytes), hints).signature;
 }
