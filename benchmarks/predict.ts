@@ -68,10 +68,10 @@ async function load(
   forSeconds: number,
 ): Promise<Measured> {
   const cpuBefore = cpuOf(child.pid);
-  const [command = '', ...args] = onCore(1, [
-    ...['wrk', '-t', '1', '-c', String(CONNECTIONS), '-d', `${forSeconds}s`, '-s', script],
-    `${url}/predict`,
-  ]);
+  const [command = '', ...args] = onCore(
+    1,
+    `wrk -t 1 -c ${CONNECTIONS} -d ${forSeconds}s -s ${script} ${url}/predict`.split(' '),
+  );
   const wrk = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   wrk.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));

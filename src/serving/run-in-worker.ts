@@ -86,7 +86,7 @@ export function loadInWorker(options: WorkerOptions): Promise<{ runner: ModelRun
 
     async function release(): Promise<void> {
       state = 'ended';
-      for (const id of [...pending.keys()]) takeRun(id)?.reject(unavailable('it is being released'));
+      for (const id of pending.keys()) takeRun(id)?.reject(unavailable('it is being released'));
       await worker.terminate();
     }
 

@@ -107,8 +107,8 @@ export function createServedVersion(deps: {
 
   async function predictMany(rows: InputRow[], variant: Variant, isGone?: () => boolean): Promise<string> {
     const answers = await batcher.submit(rows, isGone);
-    const parts = new Array<string>(answers.rows);
-    for (let row = 0; row < answers.rows; row++) parts[row] = writer.write(answers, row, variant);
+    const parts: string[] = [];
+    for (let row = 0; row < answers.rows; row++) parts.push(writer.write(answers, row, variant));
     return `{"predictions":[${parts.join(',')}]}`;
   }
 
