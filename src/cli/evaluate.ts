@@ -89,7 +89,7 @@ async function downloadModel(client: HttpClient, name: string, version: string):
 /** Rows and true answers; the target is computed as a training would, so that it may be an expression. */
 async function readLabelled(onnx: Uint8Array, path: string, { target, format, limit }: EvaluateOptions) {
   const { readSignature } = await import('../models/index.ts');
-  const { exportLabelled, ingestFile, planTraining, readHeldOut } = await import('../datasets/index.ts');
+  const { exportLabelled, ingestFile, planTarget, readHeldOut } = await import('../datasets/index.ts');
   const signature = readSignature(onnx);
   const text = signature.columns.filter(({ type }) => type === 'string').map(({ name }) => name);
   const folder = await mkdtemp(join(tmpdir(), 'tidemill-evaluate-'));
@@ -102,7 +102,7 @@ async function readLabelled(onnx: Uint8Array, path: string, { target, format, li
       text,
       ...(sourceFormat && { format: sourceFormat }),
     });
-    const plan = await planTraining({
+    const plan = await planTarget({
       parquetPath,
       schema: table.schema,
       target: target ?? signature.output.target,

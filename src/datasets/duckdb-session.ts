@@ -84,6 +84,7 @@ export async function openDuckdb(limits: DuckdbLimits): Promise<{
   const timer = setTimeout(stop, timeLimitMs, 'time');
   const abort = () => stop('signal');
   limits.signal?.addEventListener('abort', abort, { once: true });
+  if (limits.signal?.aborted) stop('signal');
   const close = async () => {
     clearTimeout(timer);
     limits.signal?.removeEventListener('abort', abort);

@@ -27,3 +27,4 @@ export { type ExportLabelledRequest, exportLabelled } from './training-data/expo
 export { type LoadRequest, loadTable } from './training-data/load-table.ts';
 export { type PlanRequest, planTraining } from './training-data/plan-training.ts';
 export { type ReadRowsOptions, type RowValue, readHeldOut, readRows } from './training-data/read-rows.ts';
+export { planTarget } from './training-data/read-target.ts';

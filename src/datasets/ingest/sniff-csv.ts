@@ -19,10 +19,12 @@ export function sniffCsv(head: string, sourceName: string): CsvForm {
   if (head.trim() === '') fail('the file is empty; its first line has to name the columns');
   let best: { delimiter: string; header: string[]; share: number } | undefined;
   for (const delimiter of DELIMITERS) {
-    const [header, ...rows] = splitRecords(head, delimiter, RECORDS_LOOKED_AT);
+    const { records, broken } = splitRecords(head, delimiter, RECORDS_LOOKED_AT);
+    const [header, ...rows] = records;
     if (!header) continue;
     const fitting = rows.filter((row) => row.length === header.length).length;
-    const share = header.length === 1 ? 0 : (fitting + 1) / (rows.length + 1);
+    const fit = header.length === 1 ? 0 : (fitting + 1) / (rows.length + 1);
+    const share = broken ? fit / 100 : fit;
     const better =
       !best ||
       share > best.share ||
@@ -61,11 +63,16 @@ export function checkColumnNames(names: readonly string[], fail: (problem: strin
 }
 
 /** Splits the beginning of a CSV text into records; the last one may be cut off and is left out unless it is the only one. */
-function splitRecords(text: string, delimiter: string, limit: number): string[][] {
+function splitRecords(
+  text: string,
+  delimiter: string,
+  limit: number,
+): { records: string[][] /** A closing quote stands where no value ends. */; broken: boolean } {
   const records: string[][] = [];
   let fields: string[] = [];
   let field = '';
   let quoted = false;
+  let broken = false;
   let index = text.startsWith('\ufeff') ? 1 : 0;
   const endRecord = () => {
     fields.push(field);
@@ -80,7 +87,11 @@ function splitRecords(text: string, delimiter: string, limit: number): string[][
       else if (text[index + 1] === '"') {
         field += '"';
         index++;
-      } else quoted = false;
+      } else {
+        quoted = false;
+        const next = text[index + 1];
+        if (next !== undefined && next !== delimiter && !' \r\n'.includes(next)) broken = true;
+      }
     } else if (letter === '"' && field.trim() === '') {
       quoted = true;
       field = '';
@@ -93,5 +104,5 @@ function splitRecords(text: string, delimiter: string, limit: number): string[][
     } else field += letter;
   }
   if (records.length === 0) endRecord();
-  return records;
+  return { records, broken };
 }

@@ -1,4 +1,4 @@
-import { parquetRelation, resolvePath, withDuckdb } from '../duckdb-session.ts';
+import { type DuckdbSession, parquetRelation, resolvePath, withDuckdb } from '../duckdb-session.ts';
 import { quoteIdentifier, quoteText } from '../quote-sql.ts';
 import type { SplitSpec, TrainingPlan } from '../table.ts';
 import { findTestRows } from './load-table.ts';
@@ -26,17 +26,37 @@ export async function exportHeldOut(
   const { parquetPath, plan, split, outPath, signal, maxRows = DEFAULT_MAX_ROWS } = request;
   return withDuckdb({ read: [parquetPath], write: [outPath], signal }, async (session) => {
     const testRows = await findTestRows(session, parquetPath, plan, split);
-    const chosen = testRows.slice();
-    const count = Math.min(maxRows, chosen.length);
-    if (count < chosen.length) shuffleFront(chosen, count, createRandom(split.seed));
-    const rows = chosen.subarray(0, count).sort();
-    const columns = plan.features.map(({ name }) => quoteIdentifier(name));
-    await session.run(
-      `COPY (SELECT * EXCLUDE (position) FROM (
-         SELECT row_number() OVER () - 1 AS position, ${columns.join(', ')}, ${plan.targetSql} AS ${quoteIdentifier(plan.targetName)}
-         FROM ${parquetRelation(parquetPath)}) WHERE position IN (SELECT unnest([${rows.join(', ')}])) ORDER BY position)
-       TO ${quoteText(resolvePath(outPath))} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)`,
-    );
-    return { rows: count, testRows: testRows.length };
+    const rows = drawRows(testRows, maxRows, split.seed);
+    await writeRows(session, { ...request, columns: plan.features.map(({ name }) => name) }, rows);
+    return { rows: rows.length, testRows: testRows.length };
   });
+}
+
+function drawRows(rows: Int32Array, maxRows: number, seed: number): Int32Array {
+  const drawn = rows.slice();
+  const count = Math.min(maxRows, drawn.length);
+  if (count < drawn.length) shuffleFront(drawn, count, createRandom(seed));
+  return drawn.subarray(0, count).sort();
+}
+
+async function writeRows(
+  session: DuckdbSession,
+  request: {
+    parquetPath: string;
+    plan: Pick<TrainingPlan, 'targetName' | 'targetSql'>;
+    columns: readonly string[];
+    outPath: string;
+  },
+  rows: Int32Array,
+): Promise<void> {
+  const { parquetPath, plan, columns, outPath } = request;
+  const selected = [...columns, plan.targetName].map(
+    (name, index) => `c${index} AS ${quoteIdentifier(name)}`,
+  );
+  const read = [...columns.map(quoteIdentifier), plan.targetSql].map((sql, index) => `${sql} AS c${index}`);
+  await session.run(
+    `COPY (SELECT ${selected.join(', ')} FROM (SELECT row_number() OVER () - 1 AS row_position, ${read.join(', ')}
+       FROM ${parquetRelation(parquetPath)}) WHERE row_position IN (SELECT unnest([${rows.join(', ')}])) ORDER BY row_position)
+     TO ${quoteText(resolvePath(outPath))} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)`,
+  );
 }

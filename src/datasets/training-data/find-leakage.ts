@@ -18,7 +18,10 @@ export interface LeakageQuestion {
 const MAX_RENAMED = 1000;
 const SAMPLE_ROWS = 50_000;
 const LEAST_SAMPLE_ROWS = 40;
-const BINS = 64;
+/** At most so many, and at least about ten rows in each, so that both halves know them all. */
+const MAX_BINS = 64;
+/** How many rows' weight the overall mean has in a bin. */
+const DRAWN = 0.05;
 
 /**
  * Says why a column equals the target up to renaming, on all rows: each value stands for one target and each target for one value,
@@ -118,8 +121,9 @@ async function sampleColumn(
 function cutIntoBins(values: Float64Array): Int32Array {
   const sorted = values.filter((value) => !Number.isNaN(value)).sort();
   const edges: number[] = [];
-  for (let bin = 1; bin < BINS; bin++) {
-    const edge = sorted[Math.floor((bin * sorted.length) / BINS)];
+  const bins = Math.min(MAX_BINS, Math.max(2, Math.floor(sorted.length / 10)));
+  for (let bin = 1; bin < bins; bin++) {
+    const edge = sorted[Math.floor((bin * sorted.length) / bins)];
     if (edge !== undefined && edge !== edges.at(-1)) edges.push(edge);
   }
   return Int32Array.from(values, (value) => {
@@ -135,7 +139,7 @@ function cutIntoBins(values: Float64Array): Int32Array {
   });
 }
 
-/** The mean target of each bin over the even rows, drawn towards the mean of all as if by one more row. */
+/** The mean target of each bin over the even rows, drawn a little towards the mean of all, so that rare bins rank below sure ones. */
 function learnMeans(codes: Int32Array, targets: ArrayLike<number>): (code: number) => number {
   const sums = new Map<number, { sum: number; count: number }>();
   let total = 0;
@@ -151,7 +155,7 @@ function learnMeans(codes: Int32Array, targets: ArrayLike<number>): (code: numbe
   const mean = total / rows;
   return (code) => {
     const bin = sums.get(code);
-    return bin ? (bin.sum + mean) / (bin.count + 1) : mean;
+    return bin ? (bin.sum + DRAWN * mean) / (bin.count + DRAWN) : mean;
   };
 }
 

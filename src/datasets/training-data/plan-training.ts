@@ -1,11 +1,10 @@
 import { ApiError } from '../../platform/index.ts';
 import { type DuckdbSession, parquetRelation, withDuckdb } from '../duckdb-session.ts';
-import { convertColumn } from '../ingest/read-parquet-source.ts';
 import { quoteIdentifier } from '../quote-sql.ts';
 import type { ClassValue, DatasetColumn, FeatureColumn, TrainingPlan, TrainingTask } from '../table.ts';
 import { unknownColumn } from '../unknown-column.ts';
 import { findCopy, scoreAlone } from './find-leakage.ts';
-import { parseExpression } from './parse-expression.ts';
+import { readTarget, refuseTarget, type Target } from './read-target.ts';
 
 export interface PlanRequest {
   /** A canonical Parquet file. */
@@ -59,7 +58,7 @@ async function plan(session: DuckdbSession, request: PlanRequest): Promise<Train
     if (!names.includes(name)) throw unknownColumn(name, names, 'to be ignored');
 
   const relation = parquetRelation(request.parquetPath);
-  const target = await readTarget(session, relation, request, names);
+  const target = await readTarget(session, relation, request.target, names);
   const notes: string[] = [];
   const outcome = await tellTask(session, relation, target, request.task, notes);
   const features: FeatureColumn[] = [];
@@ -117,73 +116,6 @@ async function plan(session: DuckdbSession, request: PlanRequest): Promise<Train
     warnings,
     notes,
   };
-}
-
-interface Target {
-  name: string;
-  sql: string;
-  columns: string[];
-  type: 'double' | 'long' | 'boolean' | 'string';
-}
-
-async function readTarget(
-  session: DuckdbSession,
-  relation: string,
-  { target: text }: PlanRequest,
-  names: string[],
-): Promise<Target> {
-  if (text.trim() === '')
-    throw new ApiError(
-      'INVALID_PARAMETER_VALUE',
-      'The target is empty; give a column or an expression such as "delay > 15"',
-    );
-  const parsed = names.includes(text)
-    ? { sql: quoteIdentifier(text), columns: [text] }
-    : await parseExpression(session, text, names).catch((error: unknown) => {
-        const near =
-          error instanceof ApiError && error.details?.['column'] === undefined
-            ? unknownColumn(text, names, 'the target')
-            : undefined;
-        throw near?.details?.['nearest'] === undefined ? error : near;
-      });
-  const only = parsed.columns.length === 1 ? parsed.columns[0]! : undefined;
-  const isColumn =
-    only !== undefined &&
-    text
-      .trim()
-      .replace(/^"(.*)"$/s, '$1')
-      .toLowerCase() === only.toLowerCase();
-  const name = isColumn ? only : text.trim();
-  const [described] = await session
-    .rows(`DESCRIBE SELECT ${parsed.sql} AS target FROM ${relation}`)
-    .catch((error: unknown) => refuseTarget(text, error));
-  const type = convertColumn('target', String(described?.['column_type']), false)?.type;
-  if (type === undefined || type === 'datetime') {
-    throw new ApiError(
-      'INVALID_PARAMETER_VALUE',
-      `The target ${JSON.stringify(text)} gives ${String(described?.['column_type'])}; it must give a number, a truth value or a text`,
-    );
-  }
-  const sql =
-    type === 'double'
-      ? `CASE WHEN isfinite(CAST(${parsed.sql} AS DOUBLE)) THEN CAST(${parsed.sql} AS DOUBLE) END`
-      : type === 'long'
-        ? `CAST(${parsed.sql} AS BIGINT)`
-        : parsed.sql;
-  return { name, sql, columns: parsed.columns, type };
-}
-
-function refuseTarget(text: string, error: unknown): never {
-  if (!(error instanceof Error) || error instanceof ApiError || error.message === 'INTERRUPT') throw error;
-  const [reason] = error.message.split('\n');
-  throw new ApiError(
-    'INVALID_PARAMETER_VALUE',
-    `The target ${JSON.stringify(text)} cannot be computed: ${reason}`,
-    undefined,
-    {
-      cause: error,
-    },
-  );
 }
 
 interface Outcome {
