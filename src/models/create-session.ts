@@ -157,26 +157,17 @@ function wrapSession(
   const fixedRows = fixedRowCount(shapes);
 
   async function runOnce({ rows, tensors }: CodedBatch): Promise<BatchOutput> {
-    const feeds: Record<string, Tensor> = {};
-    for (const { name, elementType, width, isList } of inputs) {
-      feeds[name] = new ort.Tensor(
-        elementType,
-        tensors[name] as Float32Array,
-        isList ? [rows] : [rows, width],
-      ) as Tensor;
-    }
     let results: InferenceSession.OnnxValueMapType;
     try {
+      const feeds: Record<string, Tensor> = {};
+      for (const { name, elementType, width, isList } of inputs) {
+        const dims = isList ? [rows] : [rows, width];
+        feeds[name] = new ort.Tensor(elementType, tensors[name] as Float32Array, dims) as Tensor;
+      }
       results = await session.run(feeds, fetches);
     } catch (error) {
-      throw new ApiError(
-        'INTERNAL_ERROR',
-        `The model failed on ${rows} rows: ${plainReason(error)}`,
-        undefined,
-        {
-          cause: error,
-        },
-      );
+      const message = `The model failed on ${rows} rows: ${plainReason(error)}`;
+      throw new ApiError('INTERNAL_ERROR', message, undefined, { cause: error });
     }
     return readOutputs(signature.output, results, rows);
   }
