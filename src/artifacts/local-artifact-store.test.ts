@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
@@ -14,8 +14,11 @@ import {
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fixedClock, tempDir } from '../../tests/support/index.ts';
+import { ApiError } from '../platform/index.ts';
 import { describeArtifactStore } from './artifact-store.suite.ts';
 import { createLocalArtifactStore } from './index.ts';
 
@@ -180,6 +183,58 @@ describe('the folder of a local store', () => {
     expect(read).toBe(sizeBytes);
     expect(most - before).toBeLessThan(100 * 1024 * 1024);
   });
+});
+
+it('has everything that was acknowledged, and nothing half, after its process was killed', async () => {
+  const script = fileURLToPath(new URL('../../tests/support/put-artifacts-until-killed.ts', import.meta.url));
+  for (const killAfter of [1, 10, 40]) {
+    const root = tempDir();
+    const child = spawn(process.execPath, [script, root], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let told = '';
+    for await (const chunk of child.stdout) {
+      told += chunk;
+      if (told.split('\n').length > killAfter) child.kill('SIGKILL');
+    }
+    const acknowledged = told.split('\n').slice(0, -1);
+    expect(acknowledged.length).toBeGreaterThanOrEqual(killAfter);
+    const store = createLocalArtifactStore({ root });
+    for (const key of acknowledged) expect((await store.read(key)).toString()).toBe(key.repeat(5_000));
+    for (const { name } of await store.list('')) {
+      for (const file of await store.list(name)) await store.read(`${name}/${file.name}`);
+    }
+    expect(filesIn(path.join(root, 'tmp'))).toEqual([]);
+    await store.collectGarbage();
+    expect(filesIn(path.join(root, 'objects'))).toHaveLength(filesIn(path.join(root, 'refs')).length);
+  }
+});
+
+it('keeps every key that it takes inside its folder', async () => {
+  const root = tempDir();
+  const store = createLocalArtifactStore({ root: path.join(root, 'store') });
+  const part = fc.oneof(
+    fc.constantFrom('..', '.', '', '%2e', '%2f', '\\', 'a', '~', '$HOME', ' '),
+    fc.string(),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(part, { maxLength: 5 }),
+      fc.constantFrom('/', '%2f', '\\'),
+      async (parts, by) => {
+        const key = parts.join(by);
+        const taken = await store.put(key, bytes(key)).catch((error: ApiError) => error);
+        if (taken instanceof ApiError) {
+          expect(taken.code).toBe('INVALID_PARAMETER_VALUE');
+          return;
+        }
+        expect((await store.read(key)).toString()).toBe(key);
+        expect(filesIn(path.join(root, 'store', 'refs'))).toEqual([path.normalize(key)]);
+        await store.delete(key);
+        expect(filesIn(path.join(root, 'store'))).toEqual([]);
+      },
+    ),
+    { numRuns: 300 },
+  );
+  expect(readdirSync(root)).toEqual(['store']);
 });
 
 describe('a damaged local store', () => {

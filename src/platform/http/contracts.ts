@@ -44,7 +44,12 @@ export function invalidParameter(issues: readonly Issue[], data: unknown, part: 
 }
 
 function shown(value: unknown): string {
-  const text = value === undefined ? 'undefined' : JSON.stringify(value);
+  let text: string;
+  try {
+    text = JSON.stringify(value) ?? 'undefined';
+  } catch {
+    return 'nested too deeply'; // JSON.parse takes any depth, JSON.stringify does not.
+  }
   return text.length > 100 ? `${text.slice(0, 97)}...` : text;
 }
 

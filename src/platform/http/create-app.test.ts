@@ -21,6 +21,7 @@ function appWithThings() {
     limit: request.query.limit,
     name: request.body.name,
   }));
+  test.app.post('/deep', { bodyLimit: 1_000_000, schema: { body: z.object({}) } }, () => ({}));
   test.app.get('/actor', (request) => ({ actor: request.actor }));
   test.app.get('/fails', () => {
     throw new Error('connect to db.internal failed: password wrong');
@@ -175,6 +176,18 @@ describe('an error', () => {
       400,
       'BAD_REQUEST',
       'The body is not valid JSON: Unexpected end of JSON input',
+    ],
+    [
+      'a body that is nested without end',
+      {
+        method: 'POST',
+        url: '/deep',
+        payload: '['.repeat(40_000) + ']'.repeat(40_000),
+        headers: { 'content-type': 'application/json' },
+      },
+      400,
+      'INVALID_PARAMETER_VALUE',
+      'the body is nested too deeply: Invalid input: expected object',
     ],
     [
       'no JSON at all',
