@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { Transform } from 'node:stream';
 import type { Command } from 'commander';
+import type { DatasetColumn } from '../datasets/index.ts';
 import { CliError } from './cli-error.ts';
 import type { Act } from './command-list.ts';
 import { controlPlane, type HttpClient } from './http-client.ts';
@@ -14,7 +15,7 @@ export interface DatasetVersion {
   version: number;
   digest: string;
   rows: number;
-  schema: { name: string; type: string; nullable: boolean; role?: string }[];
+  schema: DatasetColumn[];
   statistics?: Record<string, unknown>;
   notes?: string[];
   created_at: number;

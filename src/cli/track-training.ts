@@ -1,26 +1,14 @@
 import { createReadStream } from 'node:fs';
 import { userInfo } from 'node:os';
+import type { MetricPoint, RunRecorder, RunStart } from '../training/index.ts';
 import { CliError } from './cli-error.ts';
 import type { HttpClient } from './http-client.ts';
-
-/** What a training leaves behind, as the control plane keeps it. */
-export interface RecordedRun {
-  startTime: number;
-  endTime: number;
-  params: Record<string, string | number | boolean>;
-  metrics: Record<string, number>;
-  /** The course of a metric during training. */
-  steps: { key: string; value: number; step: number; timestamp: number }[];
-  tags: Record<string, string>;
-  dataset: { name: string; digest: string; source: string; schema: unknown; rows: number };
-  /** Bytes, or a file's path, below the run. */
-  artifacts: { path: string; body: Uint8Array | string }[];
-}
 
 const API = '/api/2.0/mlflow';
 const METRICS_PER_BATCH = 1000;
 const PARAMS_PER_BATCH = 100;
 const PARAM_LENGTH = 6000;
+const TAG_LENGTH = 5000;
 
 /** Finds the experiment by its name, or makes it. */
 export async function findExperiment(client: HttpClient, name: string): Promise<string> {
@@ -43,86 +31,79 @@ export async function findExperiment(client: HttpClient, name: string): Promise<
   }
 }
 
-/** Writes a run with everything that belongs to it; it is finished when this settles. */
-export async function recordRun(
+/** Starts a run on the control plane: what is known before the training is there from its beginning. */
+export async function startRun(
   client: HttpClient,
   experimentId: string,
-  run: RecordedRun,
-): Promise<{ runId: string; experimentId: string }> {
+  start: RunStart,
+): Promise<RunRecorder> {
   const created = await client.post<{ run: { info: { run_id: string } } }>(`${API}/runs/create`, {
     experiment_id: experimentId,
-    start_time: run.startTime,
+    start_time: start.startTime,
     user_id: userInfo().username,
-    tags: Object.entries(run.tags).map(([key, value]) => ({ key, value })),
+    tags: toPairs(start.tags, TAG_LENGTH),
   });
   const runId = created.run.info.run_id;
-  try {
-    const params = Object.entries(run.params).map(([key, value]) => ({
-      key,
-      value: String(value).slice(0, PARAM_LENGTH),
-    }));
-    for (const part of chunk(params, PARAMS_PER_BATCH)) {
-      await client.post(`${API}/runs/log-batch`, { run_id: runId, params: part });
-    }
-    const last = Object.entries(run.metrics).map(([key, value]) => ({
-      key,
-      value: Number.isNaN(value) ? 'NaN' : value,
-      timestamp: run.endTime,
-      step: 0,
-    }));
-    for (const part of chunk([...run.steps, ...last], METRICS_PER_BATCH)) {
-      await client.post(`${API}/runs/log-batch`, { run_id: runId, metrics: part });
-    }
-    const { name, digest, source, schema, rows } = run.dataset;
-    await client.post(`${API}/runs/log-inputs`, {
-      run_id: runId,
-      datasets: [
-        {
-          dataset: {
-            name,
-            digest,
-            source_type: 'tidemill',
-            source,
-            schema: JSON.stringify(schema),
-            profile: JSON.stringify({ num_rows: rows }),
-          },
-          tags: [{ key: 'mlflow.data.context', value: 'training' }],
-        },
-      ],
-    });
-    for (const { path, body } of run.artifacts) {
+  for (const params of chunk(toPairs(start.params, PARAM_LENGTH), PARAMS_PER_BATCH)) {
+    await client.post(`${API}/runs/log-batch`, { run_id: runId, params });
+  }
+  const { name, digest, source, schema, rows } = start.dataset;
+  const dataset = {
+    name,
+    digest,
+    source_type: 'tidemill',
+    source,
+    schema: JSON.stringify(schema),
+    profile: JSON.stringify({ num_rows: rows }),
+  };
+  const tags = [{ key: 'mlflow.data.context', value: 'training' }];
+  await client.post(`${API}/runs/log-inputs`, { run_id: runId, datasets: [{ dataset, tags }] });
+
+  return {
+    runId,
+
+    async logMetrics(points: MetricPoint[]) {
+      const metrics = points.map(({ value, ...point }) => ({
+        ...point,
+        value: Number.isNaN(value) ? 'NaN' : value,
+      }));
+      for (const part of chunk(metrics, METRICS_PER_BATCH)) {
+        await client.post(`${API}/runs/log-batch`, { run_id: runId, metrics: part });
+      }
+    },
+
+    async logArtifact(path, body) {
       const key = `${experimentId}/${runId}/artifacts/${path}`.split('/').map(encodeURIComponent).join('/');
       const stream = typeof body === 'string' ? createReadStream(body) : body;
       await client.upload('PUT', `/api/2.0/mlflow-artifacts/artifacts/${key}`, stream);
-    }
-    await client.post(`${API}/runs/update`, { run_id: runId, status: 'FINISHED', end_time: run.endTime });
-  } catch (error) {
-    // The failure that matters is the first one.
-    await client
-      .post(`${API}/runs/update`, { run_id: runId, status: 'FAILED', end_time: run.endTime })
-      .catch(() => {});
-    throw error;
-  }
-  return { runId, experimentId };
+    },
+
+    async finish({ status, endTime, reason }) {
+      if (reason !== undefined) {
+        await client.post(`${API}/runs/set-tag`, {
+          run_id: runId,
+          key: 'tidemill.reason',
+          value: reason.slice(0, TAG_LENGTH),
+        });
+      }
+      await client.post(`${API}/runs/update`, { run_id: runId, status, end_time: endTime });
+    },
+  };
 }
 
-/** Registers the run's model as the next version, and the model itself when it is the first. */
+/** Registers a run's model as the next version, and the model itself when it is the first. */
 export async function registerVersion(
   client: HttpClient,
-  {
-    name,
-    runId,
-    experimentId,
-    description,
-    tags = {},
-  }: {
+  experimentId: string,
+  version: {
     name: string;
     runId: string;
-    experimentId: string;
-    description?: string;
-    tags?: Record<string, string>;
+    artifactPath: string;
+    description: string;
+    tags: Record<string, string>;
   },
 ): Promise<{ version: string }> {
+  const { name, runId, artifactPath, description, tags } = version;
   try {
     await client.post(`${API}/registered-models/create`, { name });
   } catch (error) {
@@ -132,13 +113,17 @@ export async function registerVersion(
     `${API}/model-versions/create`,
     {
       name,
-      source: `mlflow-artifacts:/${experimentId}/${runId}/artifacts/model`,
+      source: `mlflow-artifacts:/${experimentId}/${runId}/artifacts/${artifactPath}`,
       run_id: runId,
-      ...(description !== undefined && { description }),
-      tags: Object.entries(tags).map(([key, value]) => ({ key, value })),
+      description,
+      tags: toPairs(tags, TAG_LENGTH),
     },
   );
   return { version: String(model_version.version) };
+}
+
+function toPairs(values: Record<string, unknown>, length: number): { key: string; value: string }[] {
+  return Object.entries(values).map(([key, value]) => ({ key, value: String(value).slice(0, length) }));
 }
 
 function isCode(error: unknown, code: string): boolean {

@@ -16,7 +16,7 @@ export interface TrainOptions {
   target: string;
   name: string;
   data?: string;
-  format?: string;
+  format?: 'csv' | 'parquet' | 'jsonl';
   id?: string;
   time?: string;
   ignore?: string[];
@@ -115,7 +115,7 @@ export async function trainModel(
     throw usageError('--split time needs --time COLUMN, to know which rows are the newest');
   }
   // Before minutes of work: a server that is not there, or has no such dataset, is said now.
-  const { findExperiment, recordRun, registerVersion } = await import('./track-training.ts');
+  const { findExperiment, registerVersion, startRun } = await import('./track-training.ts');
   const experimentId = await findExperiment(client, options.experiment ?? options.name);
   const { readVersion } = await import('./run-cli.ts');
   const { runTraining } = await import('../training/index.ts');
@@ -146,7 +146,7 @@ export async function trainModel(
       codeVersion: readVersion(),
       workDir,
       signal: interruption(terminal.io),
-      recordRun: (run) => recordRun(client, experimentId, run),
+      recordRun: (start) => startRun(client, experimentId, start),
       registerVersion: (version) => registerVersion(client, { ...version, experimentId }),
       onStage: ({ stage, done }) => terminal.progress({ label: stage, done: done ?? 0, total: 1 }),
       onProgress: ({ iteration, total, metric, value }) =>

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createSession, OnnxGraphBuilder } from '../models/index.ts';
+import { createSession, OnnxGraphBuilder, SIGNATURE_KEY, writeSignature } from '../models/index.ts';
 import { calendarPart, calendarParts } from './calendar.ts';
 import { createCalendarWriter } from './write-calendar.ts';
 
@@ -66,13 +66,12 @@ describe('calendar parts', () => {
       graph.input('datetime', 'int64', ['rows', 1]);
       graph.node('Identity', [createCalendarWriter(graph, 'datetime').writeNumber(part)], 'value');
       graph.output('value', 'float32', ['rows', 1]);
-      const session = await createSession(graph.encode(), {
-        signature: {
-          columns: [{ name: 'at', type: 'datetime', nullable: true }],
-          inputs: [{ name: 'datetime', elementType: 'int64', columns: ['at'] }],
-          output: { task: 'regression', target: part, value: 'value' },
-        },
+      const signature = writeSignature({
+        columns: [{ name: 'at', type: 'datetime', nullable: true }],
+        inputs: [{ name: 'datetime', elementType: 'int64', columns: ['at'] }],
+        output: { task: 'regression', target: part, value: 'value' },
       });
+      const session = await createSession(graph.encode({ metadata: { [SIGNATURE_KEY]: signature } }));
       const tensor = BigInt64Array.from([...times.map(BigInt), -(2n ** 63n)]);
       const { values } = await session.run({ rows: tensor.length, tensors: { datetime: tensor } });
       expect([...values!]).toEqual([...calendarPart(part, Float64Array.from([...times, Number.NaN]))]);

@@ -7,6 +7,17 @@ export {
   parseParameters,
 } from './parameters.ts';
 export type { ProgressListener, TrainingProgress } from './progress.ts';
+export type { MetricPoint } from './record-steps.ts';
+export {
+  type RunRecorder,
+  type RunStart,
+  type RunTrainingOptions,
+  runTraining,
+  type TrainingResult,
+  type TrainingSource,
+  type TrainingStage,
+  type TrainingTable,
+} from './run-training.ts';
 export type {
   ColumnImportance,
   TrainedModel,
