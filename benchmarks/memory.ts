@@ -15,7 +15,7 @@ const outDir = mkdtempSync(join(root, '.cache-bench-'));
 const work = mkdtempSync(join(tmpdir(), 'tidemill-bench-'));
 
 try {
-  buildRelease({ outDir });
+  await buildRelease({ outDir });
   const dataDir = join(work, 'data');
   await prepareIris(dataDir, { versions: 1 });
   const platform = await spawnPlatform({ dataDir, bin: join(outDir, 'bin/tidemill.js') });

@@ -16,7 +16,7 @@ const outDir = mkdtempSync(join(root, '.cache-bench-'));
 const work = mkdtempSync(join(tmpdir(), 'tidemill-bench-'));
 
 try {
-  buildRelease({ outDir });
+  await buildRelease({ outDir });
   const bin = join(outDir, 'bin/tidemill.js');
   const dataDir = join(work, 'data');
   await prepareIris(dataDir, { versions: 1 });

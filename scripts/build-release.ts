@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { bundleRelease, EXTERNAL } from './bundle-release.ts';
 
 interface PackageJson {
   name: string;
@@ -10,22 +11,31 @@ interface PackageJson {
   license: string;
   bin: Record<string, string>;
   dependencies: Record<string, string>;
-  allowScripts?: Record<string, boolean>;
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 /**
- * Builds the package that is published into `outDir`: compiled sources with declarations, the executable, and a
- * package.json without the Node packages of the repository. Throws when the compiler finds an error.
+ * Builds the package that is published into `outDir`: compiled sources with declarations, joined into few files, the
+ * executable, and a package.json without the Node packages of the repository. Throws when the compiler finds an error.
  */
-export function buildRelease({ outDir = join(root, 'dist') }: { outDir?: string } = {}): { outDir: string } {
+export async function buildRelease({
+  outDir = join(root, 'dist'),
+}: {
+  outDir?: string;
+} = {}): Promise<{ outDir: string }> {
   rmSync(outDir, { recursive: true, force: true });
   mkdirSync(outDir, { recursive: true });
   const compiler = join(root, 'node_modules/typescript/bin/tsc');
   const args = [compiler, '-p', join(root, 'tsconfig.release.json'), '--outDir', join(outDir, 'lib')];
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
   if (status !== 0) throw new Error(`the compiler found errors:\n${stdout}${stderr}`);
+
+  await bundleRelease({
+    libDir: join(outDir, 'lib'),
+    nodeModules: join(root, 'node_modules'),
+    noticesPath: join(outDir, 'THIRD-PARTY-NOTICES.txt'),
+  });
 
   for (const file of ['README.md', 'LICENSE', 'CHANGELOG.md']) {
     if (existsSync(join(root, file))) cpSync(join(root, file), join(outDir, file));
@@ -48,11 +58,14 @@ export function releaseManifest(source: PackageJson) {
     bin: source.bin,
     exports: { '.': { types: './lib/index.d.ts', default: './lib/index.js' } },
     engines: { node: '>=24.15' },
-    dependencies: source.dependencies,
+    // Everything else is inside the files of lib/.
+    dependencies: Object.fromEntries(
+      Object.entries(source.dependencies).filter(([name]) => EXTERNAL.includes(name)),
+    ),
   };
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const { outDir } = buildRelease();
+  const { outDir } = await buildRelease();
   process.stdout.write(`built ${outDir}\n`);
 }

@@ -14,10 +14,10 @@ describe('the package that is published', () => {
   let tarball: string;
   let dist: string;
 
-  beforeAll(() => {
+  beforeAll(async () => {
     folder = tempDir();
     dist = join(folder, 'dist');
-    buildRelease({ outDir: dist });
+    await buildRelease({ outDir: dist });
     const packed = npm(['pack', dist, '--pack-destination', folder, '--json'], folder);
     expect(packed.stderr).not.toContain('npm error');
     tarball = join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz')) as string);
@@ -27,6 +27,7 @@ describe('the package that is published', () => {
     const files = readdirSync(dist, { recursive: true }) as string[];
     expect(files).toContain('lib/cli/main.js');
     expect(files).toContain('lib/index.d.ts');
+    expect(files).toContain('THIRD-PARTY-NOTICES.txt');
     expect(files.filter((file) => /\.test\.|testsuite|(?<!\.d)\.ts$/.test(file))).toEqual([]);
     const manifest = JSON.parse(readFileSync(join(dist, 'package.json'), 'utf8'));
     expect(manifest).not.toHaveProperty('optionalDependencies');

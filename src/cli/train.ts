@@ -147,7 +147,7 @@ export async function trainModel(
       workDir,
       signal: interruption(terminal.io),
       recordRun: (start) => startRun(client, experimentId, start),
-      registerVersion: (version) => registerVersion(client, { ...version, experimentId }),
+      registerVersion: (version) => registerVersion(client, experimentId, version),
       onStage: ({ stage, done }) => terminal.progress({ label: stage, done: done ?? 0, total: 1 }),
       onProgress: ({ iteration, total, metric, value }) =>
         terminal.progress({

@@ -1,0 +1,118 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { dirname, join, relative, sep } from 'node:path';
+import { type Plugin, rolldown } from 'rolldown';
+import { scanImports } from './scan-imports.ts';
+
+/** Native packages, and one that brings files of its own to serve, stay where npm put them. */
+export const EXTERNAL: readonly string[] = ['onnxruntime-node', '@duckdb/node-api', '@fastify/swagger-ui'];
+
+/** What starts a process, or is the package's door. */
+const ENTRIES = ['cli/main.js', 'index.js', 'model-server-process.js'];
+
+/**
+ * Joins the compiled modules of `libDir` and the packages they use into few files, because resolving and compiling
+ * seven hundred small ones is most of the time that a process takes to start. Modules that are loaded by their URL
+ * (threads, child processes) keep their place as a stub of one line; declarations stay as they are. Writes the licences
+ * of what was taken in to `noticesPath`.
+ */
+export async function bundleRelease({
+  libDir,
+  nodeModules,
+  noticesPath,
+}: {
+  libDir: string;
+  nodeModules: string;
+  noticesPath: string;
+}): Promise<void> {
+  const compiled = (readdirSync(libDir, { recursive: true }) as string[])
+    .filter((file) => file.endsWith('.js'))
+    .map((file) => file.split(sep).join('/'));
+  const entries = [...new Set([...ENTRIES, ...findUrlTargets(libDir, compiled)])];
+  const names = new Map(entries.map((file) => [`entry-${file.slice(0, -3).replaceAll('/', '-')}`, file]));
+  const bundledPackages = new Set<string>();
+
+  const bundle = await rolldown({
+    input: Object.fromEntries([...names].map(([name, file]) => [name, join(libDir, file)])),
+    platform: 'node',
+    external: (id) =>
+      builtinModules.includes(id) || id.startsWith('node:') || EXTERNAL.some((name) => id === name),
+    resolve: { modules: [nodeModules] },
+    plugins: [keepModuleUrls(libDir), notePackages(nodeModules, bundledPackages)],
+    logLevel: 'warn',
+  });
+  const { output } = await bundle.generate({
+    format: 'esm',
+    dir: libDir,
+    entryFileNames: '[name].js',
+    chunkFileNames: 'chunk-[name]-[hash].js',
+    minify: false,
+  });
+  await bundle.close();
+
+  for (const file of compiled) rmSync(join(libDir, file));
+  for (const file of output) {
+    if (file.type === 'chunk') writeFileSync(join(libDir, file.fileName), file.code);
+  }
+  for (const [name, file] of names) {
+    const up = '../'.repeat(file.split('/').length - 1) || './';
+    mkdirSync(dirname(join(libDir, file)), { recursive: true });
+    writeFileSync(join(libDir, file), `export * from '${up}${name}.js';\n`);
+  }
+  writeFileSync(noticesPath, collectNotices(nodeModules, bundledPackages));
+}
+
+/** Compiled modules that others name by `new URL('./x.js', import.meta.url)`. */
+function findUrlTargets(libDir: string, compiled: string[]): string[] {
+  return compiled.flatMap((file) =>
+    scanImports(readFileSync(join(libDir, file), 'utf8'))
+      .filter(({ kind }) => kind === 'url')
+      .map(({ specifier }) => join(dirname(file), specifier).split(sep).join('/'))
+      .map((target) => (target.endsWith('.js') ? target : `${target}.js`))
+      .filter((target) => compiled.includes(target)),
+  );
+}
+
+/**
+ * A module's own URL means its old place also when its code lies elsewhere: all output is in `libDir` itself, so the
+ * old place is found from there. `createRequire(import.meta.url)('name')` becomes a plain `require`, which the bundler
+ * follows and keeps lazy.
+ */
+function keepModuleUrls(libDir: string): Plugin {
+  return {
+    name: 'keep-module-urls',
+    transform(code, id) {
+      if (!id.startsWith(libDir + sep)) return null;
+      const place = relative(libDir, id).split(sep).join('/');
+      return code
+        .replace(/createRequire\(import\.meta\.url\)\(\s*(['"][^'"]+['"]),?\s*\)/g, 'require($1)')
+        .replaceAll('import.meta.url', `new URL('./${place}', import.meta.url).href`);
+    },
+  };
+}
+
+function notePackages(nodeModules: string, found: Set<string>): Plugin {
+  return {
+    name: 'note-packages',
+    moduleParsed({ id }) {
+      if (!id.startsWith(nodeModules + sep)) return;
+      const parts = relative(nodeModules, id).split(sep);
+      found.add(parts[0]?.startsWith('@') ? `${parts[0]}/${parts[1]}` : (parts[0] ?? ''));
+    },
+  };
+}
+
+function collectNotices(nodeModules: string, packages: Set<string>): string {
+  const sections = [...packages].sort().map((name) => {
+    const folder = join(nodeModules, name);
+    const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+      version: string;
+      license?: string;
+    };
+    const file = readdirSync(folder).find((each) => /^(licen[cs]e|copying)(\.|$)/i.test(each));
+    const text =
+      file && existsSync(join(folder, file)) ? readFileSync(join(folder, file), 'utf8').trim() : '';
+    return `${name} ${manifest.version} (${manifest.license ?? 'see below'})\n\n${text}\n`;
+  });
+  return `Tidemill contains code of the packages below.\n\n${sections.join(`\n${'-'.repeat(80)}\n\n`)}`;
+}
