@@ -171,12 +171,18 @@ function readPacked(bytes: Uint8Array, kind: ScalarKind, list: unknown[]): void 
   if (kind !== 'int64' && kind !== 'int32') throw new Error(`a list of ${kind} cannot be packed`);
   const reader = new BinaryReader(bytes);
   while (reader.pos < reader.len) {
-    const byte = bytes[reader.pos]!;
-    // Most integers of a tree are small: they take one byte, and no trip through int64.
-    if (byte < 0x80) {
-      list.push(byte);
-      reader.pos++;
-    } else list.push(kind === 'int64' ? readInteger(reader) : reader.int32());
+    // Most integers are small and take at most four bytes: those need no trip through int64.
+    let value = 0;
+    let at = reader.pos;
+    for (let shift = 0; shift < 28 && at < reader.len; shift += 7) {
+      const byte = bytes[at++]!;
+      value |= (byte & 0x7f) << shift;
+      if (byte >= 0x80) continue;
+      list.push(value);
+      reader.pos = at;
+      break;
+    }
+    if (reader.pos !== at) list.push(kind === 'int64' ? readInteger(reader) : reader.int32());
   }
 }
 
