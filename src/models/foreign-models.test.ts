@@ -233,11 +233,18 @@ describe('files that are no ONNX', () => {
     ['{"learner": {}}', 'text (XGBoost'],
     ['tree\nversion=v4', 'text (XGBoost and LightGBM'],
     ['\x89HDF', 'an HDF5 file'],
+    ['\x18\x00\x00\x00ORTM', "ONNX Runtime's own format"],
     ['\x08\x08', 'it has no graph'],
     ['\x08', 'ModelProto is broken'],
   ])('%j are named', (text, message) => {
     expect(() => readOnnx(Buffer.from(text, 'latin1'))).toThrow(message);
     expect(() => readOnnx(Buffer.from(text, 'latin1'))).toThrow(ApiError);
+  });
+
+  it('are named by a session too', async () => {
+    await expect(createSession(Buffer.from('\x80\x04\x95', 'latin1'))).rejects.toThrow(
+      'a pickle, which can run any code',
+    );
   });
 
   it('broken anywhere end in an ApiError or in a readable file, never in anything else', () => {

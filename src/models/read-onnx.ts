@@ -18,37 +18,22 @@ import {
   typeMessage,
 } from './onnx-schema.ts';
 import { type Decoded, decodeMessage } from './protobuf-message.ts';
+import { refuseOtherFormats } from './refuse-other-formats.ts';
 
 export type OnnxGraph = NonNullable<OnnxModel['graph']>;
 /** A model that has a graph. */
 export type ReadableModel = OnnxModel & { graph: OnnxGraph };
-
-/** What files that are no ONNX begin with. */
-const OTHER_FORMATS: [string, ...string[]][] = [
-  ['a pickle, which can run any code and is never loaded', '\x80\x02', '\x80\x03', '\x80\x04', '\x80\x05'],
-  ['a ZIP archive (PyTorch checkpoints and Keras files are such)', 'PK\x03\x04'],
-  ['an HDF5 file', '\x89HDF'],
-  ['a Parquet file', 'PAR1'],
-  ['text (XGBoost and LightGBM save such models)', '{', '[', '<', '#', 'tree\n'],
-];
 
 /**
  * Decodes a model file. Attributes and initialisers stay bytes until `readAttribute` and `readTensor` are asked for
  * them. Throws INVALID_PARAMETER_VALUE for what is no ONNX file.
  */
 export function readOnnx(bytes: Uint8Array): ReadableModel {
-  const other = otherFormat(bytes);
-  if (other) throw refused(`Not an ONNX file but ${other}; export the model to ONNX`);
+  refuseOtherFormats(bytes);
   const model = decodeMessage(modelMessage, bytes);
   const { graph } = model;
   if (!graph) throw refused('Not an ONNX file: it has no graph');
   return Object.assign(model, { graph });
-}
-
-function otherFormat(bytes: Uint8Array): string | undefined {
-  if (bytes.byteLength === 0) return 'empty';
-  const start = Buffer.from(bytes.subarray(0, 16)).toString('latin1');
-  return OTHER_FORMATS.find(([, ...prefixes]) => prefixes.some((prefix) => start.startsWith(prefix)))?.[0];
 }
 
 const refused = (message: string): ApiError => new ApiError('INVALID_PARAMETER_VALUE', message);

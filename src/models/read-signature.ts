@@ -4,6 +4,7 @@ import { inferSignature, type SignatureHints } from './infer-signature.ts';
 import { metadataEntryMessage, modelHeaderMessage } from './onnx-schema.ts';
 import { type Decoded, decodeMessage, defineMessage, encodeMessage, many } from './protobuf-message.ts';
 import { readOnnx } from './read-onnx.ts';
+import { refuseOtherFormats } from './refuse-other-formats.ts';
 import { type Signature, signatureSchema } from './signature.ts';
 
 export const SIGNATURE_KEY = 'tidemill.signature';
@@ -13,6 +14,7 @@ export const TRAINING_KEY = 'tidemill.training';
 
 /** The file's metadata_props. The graph is skipped, so that a large file costs no more than a small one. */
 export function readMetadata(bytes: Uint8Array): Record<string, string> {
+  refuseOtherFormats(bytes);
   return metadataOf(decodeMessage(modelHeaderMessage, bytes));
 }
 
