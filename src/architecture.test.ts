@@ -26,7 +26,7 @@ describe('the house', () => {
     expect(
       [...slices].filter((slice) => !['platform', 'models', 'profiles', 'serving'].includes(slice ?? '')),
     ).toEqual([]);
-    expect(packages.filter((name) => /duckdb|aws|^postgres|kysely-postgres/.test(name))).toEqual([]);
+    expect(packages.filter((name) => /duckdb|aws|^pg$|kysely/.test(name))).toEqual([]);
   });
 
   it('writes the same import table in ARCHITECTURE.md', async () => {

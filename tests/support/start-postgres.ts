@@ -15,7 +15,7 @@ import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import postgres from 'postgres';
+import pg from 'pg';
 
 const START_LIMIT_MS = 30_000;
 /** PostgreSQL refuses to run as root; the uid of `nobody` owns its folder there. */
@@ -145,9 +145,9 @@ function startServer(file: string, data: string, port: number, identity: { uid?:
   };
   for (const [name, value] of Object.entries(settings)) args.push('-c', `${name}=${value}`);
   if (process.platform === 'win32') return spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-  // The shell stops the server when this process's end of the pipe closes, however this process dies.
-  const script = '"$@" & server=$!; (read -r _; kill -INT $server) <&3 & wait $server';
-  return spawn('sh', ['-c', script, 'sh', file, ...args], {
+  // The shell stops the server and clears its data when this process's end of the pipe closes, however this process dies.
+  const script = '"$@" & server=$!; (read -r _; kill -INT $server) <&3 & wait $server; rm -rf "$0"/*';
+  return spawn('sh', ['-c', script, data, file, ...args], {
     ...identity,
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
   });
@@ -173,11 +173,14 @@ async function waitUntilReady(server: ChildProcess, url: string): Promise<void> 
 
 /** One statement on a connection of its own. */
 export async function runStatement(url: string, statement: string): Promise<void> {
-  const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {} });
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000 });
+  // A server that stops ends connections; unheard, the event would end the process.
+  client.on('error', () => {});
   try {
-    await sql.unsafe(statement);
+    await client.connect();
+    await client.query(statement);
   } finally {
-    await sql.end({ timeout: 5 });
+    await client.end();
   }
 }
 

@@ -4,7 +4,7 @@ import { type AppliedMigrations, reportMigrations } from './applied-migrations.t
 import { indexCommands, loadCommandsModule } from './commands-module.ts';
 import type { Database, DatabaseOptions, Tx } from './database.ts';
 import { migrate } from './migrate.ts';
-import { describePostgresError, isWorthRepeating } from './postgres-error.ts';
+import { describePostgresError, isConflict, isConnectionLost } from './postgres-error.ts';
 import { connectPool } from './postgres-pool.ts';
 
 /** One migrating process at a time; the number only has to differ from other programs' locks. */
@@ -20,8 +20,18 @@ export async function openPostgres(options: DatabaseOptions): Promise<Database> 
   const module = await loadCommandsModule(options.commandsModule.href);
   const findCommand = indexCommands(module);
   const max = options.poolSize ?? 10;
-  const writes = connectPool(options.url, { max, statementMs: timeoutMs, readOnly: false });
-  const reads = connectPool(options.url, { max, statementMs: timeoutMs, readOnly: true });
+  const writes = connectPool(options.url, {
+    max,
+    statementMs: timeoutMs,
+    readOnly: false,
+    describe: (error) => error,
+  });
+  const reads = connectPool(options.url, {
+    max,
+    statementMs: timeoutMs,
+    readOnly: true,
+    describe: (error) => describePostgresError(error, where),
+  });
   const writer = writes.kysely;
 
   function withinLimit<T>(work: Promise<T>, onTimeout?: () => void): Promise<T> {
@@ -45,15 +55,19 @@ export async function openPostgres(options: DatabaseOptions): Promise<Database> 
     let abandoned = false;
     const work = async (): Promise<O> => {
       for (let tries = 1; ; tries++) {
+        let begun = false;
         try {
           return await writer.transaction().execute(async (tx) => {
+            begun = true;
             const output = await run(tx, input);
             // The caller was told that it failed, so it must not happen after all.
             if (abandoned) throw new ApiError('TEMPORARILY_UNAVAILABLE', 'Took longer than its time limit');
             return output;
           });
         } catch (error) {
-          if (abandoned || tries >= MOST_ATTEMPTS || !isWorthRepeating(error)) throw error;
+          // Before the command has begun, a lost connection has lost nothing.
+          const repeats = isConflict(error) || (!begun && isConnectionLost(error));
+          if (abandoned || tries >= MOST_ATTEMPTS || !repeats) throw error;
           await new Promise((resolve) => setTimeout(resolve, 2 ** tries * (2 + Math.random() * 3)));
         }
       }

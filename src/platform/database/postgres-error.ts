@@ -1,24 +1,39 @@
 import { ApiError } from '../errors.ts';
 
-/** serialization_failure, deadlock_detected: the server undid the transaction and asks to try again. */
+/** serialization_failure, deadlock_detected. */
 const REPEAT = new Set(['40001', '40P01']);
 
-/** Classes and codes of https://www.postgresql.org/docs/current/errcodes-appendix.html, and of the driver and sockets. */
+/** Classes and codes of https://www.postgresql.org/docs/current/errcodes-appendix.html, and those of sockets. */
 const UNAVAILABLE =
-  /^(08...|53...|57P0[1-4]|57014|55P03|25P0[34]|CONNECTION_\w+|CONNECT_TIMEOUT|ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/;
+  /^(08...|53...|57P0[1-5]|57014|55P03|25P0[34]|ECONNREFUSED|ECONNRESET|EPIPE|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/;
 
-export function isWorthRepeating(error: unknown): boolean {
+/** What a connection tells that the server ended while it lay in the pool. */
+const STALE_CODE = /^(57P01|ECONNRESET|EPIPE)$/;
+const STALE = /^(Connection terminated|Client has encountered a connection error|Client was closed)/;
+
+/** The driver's own errors about connections carry no code. */
+const CONNECTION_LOST =
+  /^(Connection terminated|Client has encountered a connection error|Client was closed|timeout exceeded when trying to connect|timeout expired|Query read timeout)/;
+
+/** The server undid the transaction and asks to try again. */
+export function isConflict(error: unknown): boolean {
   return REPEAT.has((error as { code?: string }).code ?? '');
+}
+
+/** The connection is gone; a new one may well work. */
+export function isConnectionLost(error: unknown): boolean {
+  const { code = '', message = '' } = error as { code?: string; message?: string };
+  return STALE_CODE.test(code) || STALE.test(message);
 }
 
 /** Turns an unreachable, overloaded or stopping server into TEMPORARILY_UNAVAILABLE; other errors stay as they are. */
 export function describePostgresError(error: unknown, where: string): unknown {
   if (error instanceof ApiError) return error;
   const { code = '', message = '' } = error as { code?: string; message?: string };
-  if (!UNAVAILABLE.test(code) && !REPEAT.has(code)) return error;
+  if (!UNAVAILABLE.test(code) && !REPEAT.has(code) && !CONNECTION_LOST.test(message)) return error;
   return new ApiError(
     'TEMPORARILY_UNAVAILABLE',
-    `The PostgreSQL server ${where} cannot do this now (${code}: ${message || 'no connection'})`,
+    `The PostgreSQL server ${where} cannot do this now (${[code, message].filter((text) => text !== '').join(': ')})`,
     undefined,
     { cause: error },
   );

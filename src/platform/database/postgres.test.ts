@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { createPostgresDatabase, silentLogger } from '../../../tests/support/index.ts';
 import { addNote, meeting, touchTwo } from '../../../tests/support/note-commands.ts';
+import { runStatement } from '../../../tests/support/start-postgres.ts';
 import { type Database, openDatabase } from './index.ts';
 import { describePostgresError } from './postgres-error.ts';
 
@@ -84,21 +86,45 @@ describe.skipIf('problem' in inject('postgresServer'))('a PostgreSQL database', 
     expect(await database.reader.selectFrom('notes').select('size').execute()).toEqual([{ size: null }]);
   });
 
-  it('works again after the server ended its connections', async () => {
-    await database.execute(addNote, { id: 'a' });
-    const { runStatement } = await import('../../../tests/support/start-postgres.ts');
+  const endConnections = async () => {
     await runStatement(
       created.url,
       'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
     );
-    // The first call may still meet a closed connection, and says so; the next one has a new connection.
-    const outcome = await database
-      .execute(addNote, { id: 'b' })
-      .catch((error: { code: string }) => error.code);
-    expect(['b', 'TEMPORARILY_UNAVAILABLE']).toContain(outcome);
-    await database.execute(addNote, { id: 'c' });
-    expect((await database.reader.selectFrom('notes').select('id').execute()).length).toBeGreaterThanOrEqual(
-      2,
-    );
+  };
+
+  it('notices nothing when the server ended its idle connections', async () => {
+    for (let round = 0; round < 5; round++) {
+      await Promise.all([1, 2].map((each) => database.execute(addNote, { id: `${round}-${each}` })));
+      await endConnections();
+    }
+    await database.execute(addNote, { id: 'last' });
+    expect(await database.reader.selectFrom('notes').select('id').execute()).toHaveLength(11);
+  });
+
+  it('says so when the server ended the connection of a running command, and goes on', async () => {
+    await database.execute(addNote, { id: 'a' });
+    meeting.between = async () => {
+      await endConnections();
+      meeting.between = async () => {};
+    };
+    await expect(database.execute(touchTwo, ['a', 'a'] as [string, string])).rejects.toMatchObject({
+      code: 'TEMPORARILY_UNAVAILABLE',
+    });
+    await database.execute(touchTwo, ['a', 'a'] as [string, string]);
+    expect(await database.reader.selectFrom('notes').select('size').execute()).toEqual([{ size: 2 }]);
+  });
+
+  it('repeats a read whose connection was lost, and tells in words what else stops one', async () => {
+    const slow = sql`select pg_sleep(0.3), 1 as answer`.execute(database.reader);
+    await database.reader.selectFrom('notes').select('id').execute();
+    await endConnections();
+    expect((await slow).rows).toMatchObject([{ answer: 1 }]);
+    const impatient = await open(created.url, 300);
+    await expect(sql`select pg_sleep(60)`.execute(impatient.reader)).rejects.toMatchObject({
+      code: 'TEMPORARILY_UNAVAILABLE',
+      message: expect.stringContaining('57014: canceling statement due to statement timeout'),
+    });
+    await impatient.close();
   });
 });

@@ -24,7 +24,9 @@ export async function openSqliteWriter(options: WriterOptions) {
   try {
     db = new DatabaseSync(options.path, { timeout: 5000, enableForeignKeyConstraints: true });
     db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma temp_store = memory');
-    db.exec('pragma cache_size = -8192; pragma journal_size_limit = 67108864');
+    db.exec(
+      'pragma cache_size = -8192; pragma journal_size_limit = 67108864; pragma wal_autocheckpoint = 4000',
+    );
     const connection = createSqliteConnection(db);
     const tx = new Kysely<any>({
       dialect: createSqliteDialect((sql, parameters) => connection.run(sql, parameters)),
