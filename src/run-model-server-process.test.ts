@@ -80,6 +80,19 @@ describe('runModelServerProcess', () => {
     expect(await status).toBe(0);
   });
 
+  it('stops at once also while the control plane is not known yet', async () => {
+    const { channel, heard } = createChannel();
+    const status = runModelServerProcess({
+      channel,
+      options: Promise.resolve(optionsIn(join(tempDir(), 'serving'))),
+      controlPlaneUrl: new Promise<never>(() => {}),
+      env: { TIDEMILL_LOG_LEVEL: 'silent' },
+    });
+    await heard('listening');
+    channel.emit('message', { type: 'stop' });
+    expect(await status).toBe(0);
+  });
+
   it('says why it cannot start, with status 1', async () => {
     const { channel, messages } = createChannel();
     const taken = Number(new URL(await emptyControlPlane()).port);

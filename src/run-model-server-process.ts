@@ -36,7 +36,13 @@ export async function runModelServerProcess({
     const { startModelServerFromOptions } = await import('./start-model-server.ts');
     const chosen = await Promise.race([options, stop]);
     if (chosen === 'stop') return 0;
-    const server = await startModelServerFromOptions({ ...chosen, controlPlaneUrl, env });
+    // A stop before the control plane is known must not wait for it.
+    const known = Promise.race([
+      controlPlaneUrl,
+      stop.then(() => Promise.reject<never>(new Error('the model server is stopping'))),
+    ]);
+    known.catch(() => {});
+    const server = await startModelServerFromOptions({ ...chosen, controlPlaneUrl: known, env });
     channel.send?.({ type: 'listening', url: server.url });
     void server.ready.then(
       () => channel.send?.({ type: 'ready' }),

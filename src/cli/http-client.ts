@@ -124,7 +124,7 @@ export function createHttpClient({
 /** A client of the control plane: `--url`, else TIDEMILL_URL, else the local default. */
 export function controlPlane(options: { url?: string }, env: Record<string, string | undefined>): HttpClient {
   return createHttpClient({
-    url: options.url ?? env['TIDEMILL_URL'] ?? DEFAULT_URL,
+    url: options.url ?? (env['TIDEMILL_URL'] || DEFAULT_URL),
     remedy: 'start the platform with `tidemill up`, or name another server by --url or TIDEMILL_URL',
   });
 }
@@ -137,7 +137,7 @@ export async function modelServer(
   options: { serveUrl?: string; url?: string },
   env: Record<string, string | undefined>,
 ): Promise<HttpClient> {
-  const named = options.serveUrl ?? env['TIDEMILL_SERVE_URL'];
+  const named = options.serveUrl ?? (env['TIDEMILL_SERVE_URL'] || undefined);
   return createHttpClient({
     url: named ?? (await reportedServeUrl(options, env)) ?? DEFAULT_SERVE_URL,
     remedy:

@@ -92,6 +92,7 @@ function showModel(terminal: Terminal, model: ModelDetails): void {
       version.servable ? 'yes' : `no: ${version.not_servable_reason ?? 'unknown'}`,
       version.size_bytes === undefined ? undefined : formatBytes(version.size_bytes),
       Object.entries(version.metrics ?? {})
+        .filter(([key]) => !key.startsWith('baseline_') && !key.startsWith('training_'))
         .slice(0, 3)
         .map(([key, value]) => `${key}=${formatNumber(value)}`)
         .join(' '),

@@ -5,6 +5,7 @@ import type { HttpClient } from './http-client.ts';
 import { controlPlane } from './http-client.ts';
 import { parseModelRef, withExamples, withUrl } from './options.ts';
 import type { Terminal } from './terminal.ts';
+import { describeServed, type Served, waitUntilServed } from './wait-until-served.ts';
 
 export interface Promotion {
   name: string;
@@ -33,8 +34,9 @@ export function configurePromote(command: Command, act: Act): void {
         const client = controlPlane(options, terminal.io.env);
         const chosen = version ?? ref.version ?? (await newestVersion(client, ref.name));
         const promotion = await promote(client, ref.name, chosen, options);
-        terminal.document(promotion);
-        showPromotion(terminal, promotion);
+        const served = await waitUntilServed(client, ref.name, promotion.to);
+        terminal.document({ ...promotion, served });
+        showPromotion(terminal, promotion, served);
       }),
     );
   withUrl(command);
@@ -71,12 +73,17 @@ export async function promote(
   }
 }
 
-export function showPromotion(terminal: Terminal, { name, from, to, changed, decision }: Promotion): void {
+export function showPromotion(
+  terminal: Terminal,
+  { name, from, to, changed, decision }: Promotion,
+  served: Served,
+): void {
   const { colors } = terminal;
   if (!changed) terminal.line(`${name} version ${to} serves already`);
   else
     terminal.line(`${colors.green('✓')} ${name}: version ${to} serves${from ? `, instead of ${from}` : ''}`);
   terminal.line(`  ${decision.verdict}: ${decision.summary}`);
+  terminal.line(`  ${describeServed(name, served)}`);
 }
 
 async function newestVersion(client: HttpClient, name: string): Promise<string> {

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Act } from './command-list.ts';
 import { controlPlane } from './http-client.ts';
 import { withExamples, withUrl } from './options.ts';
+import { describeServed, waitUntilServed } from './wait-until-served.ts';
 
 export function configureRollback(command: Command, act: Act): void {
   command
@@ -9,14 +10,17 @@ export function configureRollback(command: Command, act: Act): void {
     .option('--reason <text>', 'why; kept in the audit log')
     .action(
       act(async (terminal, name: string, options: { reason?: string; url?: string }) => {
-        const answer = await controlPlane(options, terminal.io.env).post<{ from: string; to: string }>(
+        const client = controlPlane(options, terminal.io.env);
+        const answer = await client.post<{ from: string; to: string }>(
           `/api/v1/models/${encodeURIComponent(name)}/rollback`,
           options.reason === undefined ? {} : { reason: options.reason },
         );
-        terminal.document(answer);
+        const served = await waitUntilServed(client, name, answer.to);
+        terminal.document({ ...answer, served });
         terminal.line(
           `${terminal.colors.green('✓')} ${name}: version ${answer.to} serves again, instead of ${answer.from}`,
         );
+        terminal.line(`  ${describeServed(name, served)}`);
       }),
     );
   withUrl(command);

@@ -58,6 +58,7 @@ export function configureRuns(command: Command, act: Act): void {
             formatTime(run.info.start_time),
             took(run),
             (run.data?.metrics ?? [])
+              .filter(({ key }) => !key.startsWith('baseline_') && !key.startsWith('training_'))
               .slice(0, 4)
               .map(({ key, value }) => `${key}=${typeof value === 'number' ? formatNumber(value) : value}`)
               .join(' '),

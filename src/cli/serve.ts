@@ -28,7 +28,7 @@ export function configureServe(command: Command, act: Act): void {
         const signal = interruption(io);
         const { startModelServerFromOptions } = await import('../start-model-server.ts');
         const { readVersion } = await import('./run-cli.ts');
-        const controlPlaneUrl = options.url ?? io.env['TIDEMILL_URL'] ?? DEFAULT_URL;
+        const controlPlaneUrl = options.url ?? (io.env['TIDEMILL_URL'] || DEFAULT_URL);
         const server = await startModelServerFromOptions({
           controlPlaneUrl,
           cacheDir: resolve(io.cwd, options.data, 'serving'),

@@ -46,7 +46,7 @@ describe('the terminal', () => {
     terminal.document({ done: true });
     expect([out(), err()]).toEqual(['{"done":true}\n', '']);
     terminal.warn('disk is nearly full');
-    expect(err()).toContain('disk is nearly full');
+    expect(err()).toBe('{"warning":"disk is nearly full"}\n');
   });
 
   it('redraws one bar on a terminal and clears it before text', () => {

@@ -55,8 +55,12 @@ export function createTerminal(io: Io, { json = false }: { json?: boolean } = {}
       io.stderr.write(`${noteColors.dim(text)}\n`);
     },
 
-    /** Prints a warning to stderr, also under `--json`. */
+    /** Prints a warning to stderr, under `--json` as `{"warning"}` on a line of its own. */
     warn(text: string): void {
+      if (json) {
+        io.stderr.write(`${JSON.stringify({ warning: text })}\n`);
+        return;
+      }
       closeBar();
       io.stderr.write(`${noteColors.yellow('warning:')} ${text}\n`);
     },

@@ -11,6 +11,7 @@ import { collectSetting, parseSeed, parseShare, withExamples, withUrl } from './
 import { type Promotion, promote, showPromotion } from './promote.ts';
 import { showTraining } from './show-training.ts';
 import type { Terminal } from './terminal.ts';
+import { type Served, waitUntilServed } from './wait-until-served.ts';
 
 export interface TrainOptions {
   target: string;
@@ -66,9 +67,18 @@ export function configureTrain(command: Command, act: Act): void {
         const trained = await trainModel(terminal, client, file, options);
         showTraining(terminal, trained);
         let promotion: Promotion | undefined;
+        let served: Served | undefined;
+        let refusal: CliError | undefined;
         if (options.promote) {
-          promotion = await promote(client, options.name, trained.version, { reason: options.reason });
-          showPromotion(terminal, promotion);
+          try {
+            promotion = await promote(client, options.name, trained.version, { reason: options.reason });
+            served = await waitUntilServed(client, options.name, promotion.to);
+            showPromotion(terminal, promotion, served);
+          } catch (error) {
+            // The version is registered all the same, so the document is printed before the refusal.
+            if (!(error instanceof CliError) || error.exit !== 'refused') throw error;
+            refusal = error;
+          }
         }
         terminal.document({
           name: options.name,
@@ -84,8 +94,10 @@ export function configureTrain(command: Command, act: Act): void {
           importance: trained.model.importance,
           export_check: trained.model.exportCheck,
           seconds: trained.durationMs / 1000,
-          ...(promotion && { promotion }),
+          ...(promotion && { promotion, served }),
+          ...(refusal && { refused: { message: refusal.message, ...refusal.details } }),
         });
+        if (refusal) throw refusal;
         if (!options.promote) {
           terminal.line(`put it live with: tidemill promote ${options.name}/${trained.version}`);
         }
