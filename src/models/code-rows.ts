@@ -1,6 +1,5 @@
-import { ApiError } from '../platform/index.ts';
+import { ApiError, nearestName } from '../platform/index.ts';
 import { type CodeValue, codeColumn, type TensorData } from './code-column.ts';
-import { nearestColumn } from './nearest-column.ts';
 import type { ElementType, Signature } from './signature.ts';
 
 /** A row as a caller has it: values by column name in any order, or a list in the signature's order. */
@@ -199,7 +198,7 @@ function missingFeature(row: RawRow, index: number, name: string, names: readonl
   const known = new Set(names);
   const unknown = Object.keys(row).filter((key) => !known.has(key));
   const hints = unknown.slice(0, 5).flatMap((key) => {
-    const near = nearestColumn(key, missing);
+    const near = nearestName(key, missing);
     return near === undefined ? [] : [`${quote(key)} may mean ${quote(near)}`];
   });
   const strange = unknown.length === 0 ? '' : `; unknown: ${listNames(unknown)}`;

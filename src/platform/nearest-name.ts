@@ -1,13 +1,14 @@
 /**
  * The candidate that `name` most likely was meant to be, or undefined when none is near: for messages that help with
- * a typing error. Case is ignored; up to a third of the letters may differ.
+ * a typing error. Case and separators cost nothing, for people get them wrong first; up to a third of the letters may
+ * differ.
  */
 export function nearestName(name: string, candidates: Iterable<string>): string | undefined {
-  const wanted = name.toLowerCase();
+  const wanted = normalise(name);
   let nearest: string | undefined;
   let least = Math.max(1, Math.floor(wanted.length / 3)) + 1;
   for (const candidate of candidates) {
-    const distance = editDistance(wanted, candidate.toLowerCase(), least);
+    const distance = editDistance(wanted, normalise(candidate), least);
     if (distance < least) {
       least = distance;
       nearest = candidate;
@@ -15,6 +16,13 @@ export function nearestName(name: string, candidates: Iterable<string>): string 
   }
   return nearest;
 }
+
+/** Bounded, because a name may come from a hostile request. */
+const normalise = (name: string): string =>
+  name
+    .slice(0, 200)
+    .toLowerCase()
+    .replace(/[\s_.-]+/g, '');
 
 /** Insertions, deletions, replacements and swaps of neighbours between two texts, or `limit` when there are more. */
 function editDistance(a: string, b: string, limit: number): number {
