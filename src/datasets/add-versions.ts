@@ -6,13 +6,12 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ArtifactStore } from '../artifacts/index.ts';
 import { ApiError, type Clock, type Database } from '../platform/index.ts';
-import { appendRows } from './append-rows.ts';
 import { addDatasetVersion } from './commands.ts';
 import { type AddedVersion, createDatasetStore, type NewVersion } from './dataset-store.ts';
 import type { DatasetVersion } from './dataset-tables.ts';
-import { ingestFile } from './ingest/ingest-file.ts';
 import type { SourceFormat } from './ingest/source-table.ts';
 import { createWorkLimit } from './limit-work.ts';
+import { type RunTableWork, runInChild } from './table-work.ts';
 
 export interface DatasetDeps {
   database: Database;
@@ -20,6 +19,8 @@ export interface DatasetDeps {
   clock: Clock;
   /** Where uploads lie while they are read; the system's folder for temporary files otherwise. */
   tempFolder?: string;
+  /** How tables are worked on; in a process of its own otherwise. */
+  runTableWork?: RunTableWork;
 }
 
 /** Tries to add rows on top of the newest version before giving up, when others add at the same time on other servers. */
@@ -42,7 +43,8 @@ export const datasetKey = ({ digest }: { digest: string }): string =>
   `datasets/${digest.replace(/^sha256:/, '')}.parquet`;
 
 /** What turns files and rows into versions. Works for few tables at once, since each may take much memory. */
-export function createVersionAdder({ database, artifacts, clock, tempFolder = tmpdir() }: DatasetDeps) {
+export function createVersionAdder(deps: DatasetDeps) {
+  const { database, artifacts, clock, tempFolder = tmpdir(), runTableWork = runInChild } = deps;
   const limited = createWorkLimit({ running: 2, waiting: 32 });
   const appending = new Map<string, Promise<unknown>>();
 
@@ -80,13 +82,10 @@ export function createVersionAdder({ database, artifacts, clock, tempFolder = tm
     const base = await store.getVersion(name, 'latest');
     return withFolder(async (folder) => {
       const outPath = join(folder, 'table.parquet');
-      const table = await appendRows({
-        basePath: await artifacts.localPath(datasetKey(base)),
-        schema: base.schema,
-        rows,
-        outPath,
-        scratchPath: join(folder, 'rows.jsonl'),
-      });
+      const basePath = await artifacts.localPath(datasetKey(base));
+      const scratchPath = join(folder, 'rows.jsonl');
+      const request = { basePath, schema: base.schema, rows, outPath, scratchPath };
+      const table = await runTableWork({ kind: 'append', request });
       const added = await keep(outPath, {
         ...table,
         name,
@@ -123,7 +122,13 @@ export function createVersionAdder({ database, artifacts, clock, tempFolder = tm
         await pipeline(upload.body, createWriteStream(path), { signal: upload.signal });
         const { name, filename, format, id, time, text, actor, signal } = upload;
         const table = await limited(() =>
-          ingestFile({ path, outPath, sourceName: filename || 'upload', format, id, time, text, signal }),
+          runTableWork(
+            {
+              kind: 'ingest',
+              request: { path, outPath, sourceName: filename || 'upload', format, id, time, text },
+            },
+            signal,
+          ),
         );
         const added = await keep(outPath, {
           name,
@@ -131,7 +136,7 @@ export function createVersionAdder({ database, artifacts, clock, tempFolder = tm
           rows: table.rows,
           schema: table.schema,
           statistics: table.statistics,
-          source: table.source,
+          source: table.source!,
           notes: table.notes,
           createdBy: actor,
         });

@@ -8,6 +8,7 @@ import { createLocalArtifactStore } from '../artifacts/index.ts';
 import { type App, createApp, createMetrics } from '../platform/index.ts';
 import { createVersionAdder } from './add-versions.ts';
 import { createDatasetStore, datasetRoutes, ingestFile, readRows } from './index.ts';
+import { runHere, runInChild } from './table-work.ts';
 
 const NOW = 1_795_218_807_000;
 const CSV = 'customer,month,spent,vip\nx,2026-01-01,1.5,true\ny,2026-02-01,,false\n';
@@ -23,7 +24,13 @@ describeDatabases('dataset routes', (openDatabase) => {
     const database = await openDatabase();
     clock = fixedClock(NOW);
     tempFolder = join(tempDir(), 'uploads');
-    deps = { database, artifacts: createLocalArtifactStore({ root: tempDir() }), clock, tempFolder };
+    deps = {
+      database,
+      artifacts: createLocalArtifactStore({ root: tempDir() }),
+      clock,
+      tempFolder,
+      runTableWork: runHere,
+    };
     app = createApp({
       name: 'test',
       version: '0',
@@ -291,6 +298,32 @@ describeDatabases('dataset routes', (openDatabase) => {
     expect(again.body).toMatchObject({ version: 2, created: false });
     expect(both.map(({ body }) => body.version)).toEqual([3, 3]);
     expect((await download('spending')).rows).toEqual([{ n: 0 }, { n: 1 }, { n: 2 }]);
+  });
+
+  it('works on tables in a process of its own, which tells errors and stops as this one would', async () => {
+    const adder = createVersionAdder({ ...deps, runTableWork: runInChild });
+    const add = (text: string, signal?: AbortSignal) =>
+      adder.upload({ name: 'apart', body: Readable.from([text]), filename: 'n.csv', actor: 'ada', signal });
+    expect(await add(CSV)).toMatchObject({ created: true, version: { version: 1, rows: 2 } });
+    await expect(add('a,b\n1,2\n3\n')).rejects.toMatchObject({
+      code: 'INVALID_PARAMETER_VALUE',
+      message: 'n.csv, line 3: 1 field where the header names 2; write an empty field for a missing value',
+      details: { line: 3 },
+    });
+    const row = { customer: 'z', month: '2026-03-01', vip: true };
+    expect(await adder.append({ name: 'apart', rows: [row], actor: 'ada' })).toMatchObject({
+      version: { version: 2, rows: 3 },
+    });
+    await expect(adder.append({ name: 'apart', rows: [{}], actor: 'ada' })).rejects.toThrow(
+      'Row 0: column "customer"',
+    );
+    const missing = { path: '/nowhere/x', outPath: '/nowhere/y' };
+    const enough = AbortSignal.abort(new Error('enough'));
+    await expect(runInChild({ kind: 'ingest', request: missing }, enough)).rejects.toThrow('enough');
+    const controller = new AbortController();
+    const stopped = runInChild({ kind: 'ingest', request: missing }, controller.signal);
+    controller.abort(new Error('stop now'));
+    await expect(stopped).rejects.toThrow('stop now');
   });
 
   it('refuses a table more than it can keep waiting', async () => {

@@ -25,7 +25,10 @@ export type TrainingTask = 'binary' | 'multiclass' | 'regression';
 
 export type ClassValue = string | number | boolean;
 
-/** A feature in memory: numbers are rounded to float32, NaN and code -1 mean missing, dates are ms since the epoch. */
+/**
+ * A feature in memory: numbers are rounded to float32, NaN and code -1 mean missing, dates are ms since the epoch. The code
+ * `categories.length` is any text that is not among the categories.
+ */
 export type TableColumn =
   | { name: string; type: 'numeric'; source: 'double' | 'long' | 'boolean'; values: Float32Array }
   | { name: string; type: 'datetime'; values: Float64Array }

@@ -105,6 +105,7 @@ const numberPattern = (decimalComma: boolean) => {
   return `[+-]?(\\d+(${point}\\d*)?|${point}\\d+)(e[+-]?\\d+)?|[+-]?inf(inity)?`;
 };
 
+/** Whether a value passes a test; the costly ones look only at values that a cheap look does not rule out. */
 function testSql(test: keyof Counts, sql: string, decimalComma: boolean): string {
   switch (test) {
     case 'filled':
@@ -116,11 +117,11 @@ function testSql(test: keyof Counts, sql: string, decimalComma: boolean): string
     case 'whole':
       return matches(sql, '[+-]?\\d+');
     case 'zeros':
-      return matches(sql, '[+-]?0\\d+');
+      return `CASE WHEN ${sql} LIKE '0%' OR ${sql} LIKE ' %' OR ${sql} LIKE '-%' OR ${sql} LIKE '+%' THEN ${matches(sql, '[+-]?0\\d+')} ELSE false END`;
     case 'wide':
-      return `${matches(sql, '[+-]?\\d{19,}')} AND TRY_CAST(${trimmed(sql)} AS BIGINT) IS NULL`;
+      return `CASE WHEN strlen(${sql}) >= 19 THEN ${matches(sql, '[+-]?\\d{19,}')} AND TRY_CAST(${trimmed(sql)} AS BIGINT) IS NULL ELSE false END`;
     case 'infinite':
-      return `isinf(TRY_CAST(${numberText(sql, decimalComma)} AS DOUBLE))`;
+      return `CASE WHEN strlen(${sql}) > 300 OR contains(${sql}, 'e') OR contains(${sql}, 'E') OR contains(${sql}, 'i') OR contains(${sql}, 'I') THEN isinf(TRY_CAST(${numberText(sql, decimalComma)} AS DOUBLE)) ELSE false END`;
     case 'boolean':
       return `lower(${trimmed(sql)}) IN ('true', 'false')`;
     case 'datetime':

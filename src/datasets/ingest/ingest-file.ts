@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { ApiError } from '../../platform/index.ts';
 import { describeTable, type TableStatistics } from '../describe-table.ts';
 import { digestTable } from '../digest-table.ts';
-import { type DuckdbSession, parquetRelation, resolvePath, withDuckdb } from '../duckdb-session.ts';
+import { type DuckdbSession, resolvePath, withDuckdb } from '../duckdb-session.ts';
 import { quoteIdentifier, quoteText } from '../quote-sql.ts';
 import type { ColumnRole, DatasetColumn } from '../table.ts';
 import { unknownColumn } from '../unknown-column.ts';
@@ -166,11 +166,6 @@ export async function describeCanonical(
     onProgress?.({ phase: 'digest', done }),
   );
   return { rows: statistics.rows, schema, statistics, digest, notes: [...source.notes, ...notes] };
-}
-
-/** Reads the schema of a canonical file, as `ingestFile` wrote it. */
-export async function rowsOfParquet(session: DuckdbSession, path: string): Promise<number> {
-  return Number((await session.row(`SELECT count(*) AS n FROM ${parquetRelation(path)}`))['n']);
 }
 
 /** Tells a file's format by its first bytes, and by its name where they leave it open. */

@@ -52,6 +52,22 @@ function valuesOf(part: Table, name: string): number[] {
 }
 
 describe('a table in memory', () => {
+  it('tells text that is not among the categories from missing text', async () => {
+    const path = join(folder, 'levels.csv');
+    const kinds = ['a', 'a', 'a', 'b', 'b', 'c', ''];
+    writeFileSync(path, ['kind,n', ...kinds.map((kind, i) => `${kind},${i + 0.5}`), ''].join('\n'));
+    const { path: parquetPath, schema } = await ingestFile({ path, outPath: `${path}.parquet` });
+    const plan = await planTraining({ parquetPath, schema, target: 'n', maxCategories: 2 });
+    const { train, test } = await loadTable({ parquetPath, plan, split: random });
+    const codes = new Map(
+      [train, test].flatMap((part) => {
+        const kind = valuesOf(part, 'kind');
+        return [...part.target].map((n, i) => [n - 0.5, kind[i]!] as const);
+      }),
+    );
+    expect(kinds.map((_, row) => codes.get(row))).toEqual([0, 0, 0, 1, 1, 2, -1]);
+  });
+
   it('holds every row with a target once, with its values in their types', async () => {
     const { train, test } = await load('y', stratified);
     expect(train.rows + test.rows).toBe(ROWS - ROWS / 20);

@@ -171,7 +171,7 @@ function featureSql({ name, type, categories }: FeatureColumn): string {
   switch (type) {
     case 'string':
       return categories?.length
-        ? `CAST(coalesce(${enumCode(column, categories)}, -1) AS INTEGER)`
+        ? `CAST(CASE WHEN ${column} IS NULL THEN -1 ELSE coalesce(${enumCode(column, categories)}, ${categories.length}) END AS INTEGER)`
         : 'CAST(-1 AS INTEGER)';
     case 'datetime':
       return `coalesce(CAST(epoch_ms(${column}) AS DOUBLE), 'NaN'::DOUBLE)`;

@@ -174,7 +174,7 @@ describe('a plan', () => {
     ]);
     expect(planned.timeColumn).toBe('t');
     expect(planned.notes).toEqual([
-      'column "w" has 15 categories; the 3 most frequent are learned, the others (62.5 % of the rows) count as missing',
+      'column "w" has 15 categories; the 3 most frequent are learned, the others (62.5 % of the rows) count as one',
       'the time column "t" orders the rows and is a feature too',
     ]);
   });

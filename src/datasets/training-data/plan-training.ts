@@ -240,7 +240,7 @@ async function chooseCategories(
     const known = rows.reduce((sum, { n }) => sum + Number(n), 0);
     notes.push(
       `column ${JSON.stringify(name)} has ${distinct} categories; the ${rows.length} most frequent are learned, the others ` +
-        `(${(100 * (1 - known / filled)).toFixed(1)} % of the rows) count as missing`,
+        `(${(100 * (1 - known / filled)).toFixed(1)} % of the rows) count as one`,
     );
   }
   return rows.map(({ value }) => String(value));
