@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import sys
 import time
 
@@ -44,4 +45,5 @@ else:
         score = roc_auc_score(target[n:], probabilities[:, 1])
     else:
         score = roc_auc_score(target[n:], probabilities, multi_class="ovr")
-print(json.dumps({"cpuSeconds": cpu_seconds, "score": score}))
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+print(json.dumps({"cpuSeconds": cpu_seconds, "score": score, "peakMemoryMb": peak}))

@@ -16,6 +16,9 @@ export const TEXT_INPUT = 'text';
 export const PROBABILITIES = 'probabilities';
 export const VALUE = 'value';
 
+/** Stands for a text that is not among a column's categories; no text that people write starts with U+0001. */
+const UNKNOWN_TEXT = '\u0001unknown';
+
 export interface GraphStart {
   graph: OnnxGraphBuilder;
   inputs: GraphInput[];
@@ -106,7 +109,7 @@ export function encodeTable(table: Table, inputs: GraphInput[], start: number, e
           tensor[at] = Number.isNaN(time) ? MISSING_DATETIME : BigInt(time);
         } else {
           const code = column.codes[start + i]!;
-          tensor[at] = code < 0 ? MISSING_TEXT : column.categories[code]!;
+          tensor[at] = code < 0 ? MISSING_TEXT : (column.categories[code] ?? UNKNOWN_TEXT);
         }
       }
     });

@@ -152,7 +152,7 @@ async function runIn(folder: string, options: RunTrainingOptions): Promise<Train
 
   const run = await options.recordRun(describeRun(options, table, plan, split, clock));
   try {
-    const steps = recordSteps(run.logMetrics, clock);
+    const steps = recordSteps((points) => run.logMetrics(points), clock);
     const model = await during('train', () =>
       train({
         ...data,

@@ -245,6 +245,24 @@ describe('hard tables', () => {
       expect(exportCheck.rows).toBe(6000);
     });
 
+    it(`with text outside the categories take it as one level of its own (${algorithm})`, async () => {
+      const table = makeTable({ rows: 2000, seed: 3, numeric: 1, categories: [8], missingShare: 0.1 });
+      const kind = table.columns[1] as { codes: Int32Array; categories: string[] };
+      kind.categories.length = 3;
+      kind.codes = kind.codes.map((code) => Math.min(code, 3));
+      const { onnx } = await train({ ...halves(table), algorithm, seed: 1 });
+      const session = await createSession(onnx);
+      const answer = async (value: string | null) =>
+        (
+          await session.run(
+            createRowCoder(session.signature).encode([{ 'number 0': 0.5, 'category 0': value }]),
+          )
+        ).probabilities![1]!;
+      expect(await answer('never seen')).toBe(await answer('level 7'));
+      expect(await answer('never seen')).not.toBe(await answer(null));
+      await session.release();
+    });
+
     it(`with infinite and huge numbers still agree (${algorithm})`, async () => {
       const table = makeTable({ rows: 400, seed: 2, numeric: 2 });
       const { values } = table.columns[0] as { values: Float32Array };

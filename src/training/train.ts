@@ -127,7 +127,9 @@ export async function train(options: TrainOptions): Promise<TrainedModel> {
   try {
     const exportCheck = await compareExport(session, { train: table, test, testAnswers, answer });
     const example = await recordExample(session, test.rows > 0 ? test : table);
-    const onnx = addMetadata(withoutExample, { [EXAMPLE_KEY]: JSON.stringify(example) });
+    const onnx = example
+      ? addMetadata(withoutExample, { [EXAMPLE_KEY]: JSON.stringify(example) })
+      : withoutExample;
     const importance = table.columns
       .map((column, index) => ({ column: column.name, share: fitted.importance[index]! }))
       .sort((a, b) => b.share - a.share);
@@ -257,8 +259,9 @@ function flatten({ metrics, baseline }: ClassificationReport | RegressionReport)
 /** A few raw rows with what the exported model answers: a server compares its own answers before it serves the model. */
 async function recordExample(session: Awaited<ReturnType<typeof createSession>>, table: Table) {
   const candidates = Array.from({ length: table.rows }, (_, row) => row).filter((row) =>
-    isFiniteRow(table, row),
+    canBeSent(table, row),
   );
+  if (candidates.length === 0) return undefined;
   const step = Math.max(1, candidates.length / EXAMPLE_ROWS);
   const rows = Array.from({ length: Math.min(EXAMPLE_ROWS, candidates.length) }, (_, i) =>
     rawRow(table, candidates[Math.floor(i * step)]!),
@@ -278,10 +281,12 @@ async function recordExample(session: Awaited<ReturnType<typeof createSession>>,
   };
 }
 
-/** Callers cannot send infinite numbers: JSON has none. */
-const isFiniteRow = (table: Table, row: number): boolean =>
-  table.columns.every(
-    (column) => column.type !== 'numeric' || Math.abs(column.values[row]!) !== Number.POSITIVE_INFINITY,
+/** Whether the row can be sent: JSON has no infinite numbers, and a text outside the categories is not kept. */
+const canBeSent = (table: Table, row: number): boolean =>
+  table.columns.every((column) =>
+    column.type === 'category'
+      ? column.codes[row]! < column.categories.length
+      : column.type === 'datetime' || Math.abs(column.values[row]!) !== Number.POSITIVE_INFINITY,
   );
 
 /** A row as a caller would send it. */
