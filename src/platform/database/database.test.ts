@@ -143,3 +143,21 @@ describe.each(['sqlite', 'sqlite in threads', 'postgres'])('a database on %s', (
     });
   });
 });
+
+it.each([
+  [
+    'mysql://ada@here/models',
+    "No database is known by 'mysql:': give sqlite:/path/to/tidemill.db or postgres://",
+  ],
+  ['tidemill.db', "No database is known by 'tidemill.db:'"],
+])('refuses the URL %s in words', async (url, message) => {
+  await expect(openDatabase({ url, commandsModule, logger: silentLogger })).rejects.toThrow(message);
+});
+
+it('refuses a module of commands that is none', async () => {
+  const url = `sqlite:${join(tempDir(), 'notes.db')}`;
+  const other = new URL('../../../tests/support/index.ts', import.meta.url);
+  await expect(
+    openDatabase({ url, commandsModule: other, logger: silentLogger, threads: false }),
+  ).rejects.toThrow("must export the arrays 'commands' and 'migrations'");
+});
