@@ -1,10 +1,10 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { tempDir } from './support/index.ts';
+import { spawnPlatform } from './support/spawn-platform.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const BIN = join(root, 'bin/tidemill.js');
@@ -53,37 +53,21 @@ describe('bin/tidemill.js', () => {
   it.skipIf(!oldNode || !packagedNode)(
     'passes SIGTERM on to the Node that it started, and ends with it',
     async () => {
-      const child = spawn(
-        oldNode as string,
-        [BIN, 'up', '--json', '--port', '0', '--serve-port', '0', '--data', join(tempDir(), 'data')],
-        { stdio: ['ignore', 'pipe', 'inherit'] },
-      );
-      const exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve([code, signal])));
-      const line = await new Promise<string>((resolve) =>
-        createInterface({ input: child.stdout }).once('line', resolve),
-      );
-      const { pid, serve_pid } = JSON.parse(line);
-      expect(pid).not.toBe(child.pid);
-      child.kill('SIGTERM');
-      expect(await exited).toEqual([0, null]);
+      const platform = await spawnPlatform({ dataDir: join(tempDir(), 'data'), node: oldNode as string });
+      const pid = Number(platform.document['pid']);
+      expect(pid).not.toBe(platform.child.pid);
+      expect(await platform.stop()).toBe(0);
       expect(() => process.kill(pid, 0)).toThrow('ESRCH');
-      expect(() => process.kill(serve_pid, 0)).toThrow('ESRCH');
+      expect(() => process.kill(platform.servePid, 0)).toThrow('ESRCH');
     },
   );
 
   it.skipIf(!oldNode || !packagedNode)(
     'leaves no process behind when the launcher itself is killed',
     async () => {
-      const child = spawn(
-        oldNode as string,
-        [BIN, 'up', '--json', '--port', '0', '--serve-port', '0', '--data', join(tempDir(), 'data')],
-        { stdio: ['ignore', 'pipe', 'inherit'] },
-      );
-      const line = await new Promise<string>((resolve) =>
-        createInterface({ input: child.stdout }).once('line', resolve),
-      );
-      const { pid, serve_pid } = JSON.parse(line);
-      child.kill('SIGKILL');
+      const platform = await spawnPlatform({ dataDir: join(tempDir(), 'data'), node: oldNode as string });
+      const pid = Number(platform.document['pid']);
+      await platform.kill();
       const isAlive = (id: number) => {
         try {
           return process.kill(id, 0);
@@ -91,9 +75,8 @@ describe('bin/tidemill.js', () => {
           return false;
         }
       };
-      await expect
-        .poll(() => isAlive(pid) || isAlive(serve_pid), { timeout: 20_000, interval: 100 })
-        .toBe(false);
+      const alive = () => isAlive(pid) || isAlive(platform.servePid);
+      await expect.poll(alive, { timeout: 20_000, interval: 100 }).toBe(false);
     },
   );
 });
