@@ -44,8 +44,9 @@ export async function fitLinear(
   }
   const outputs = table.task === 'multiclass' ? table.classes!.length : 1;
   const started = performance.now();
+  const units = curvatureUnits(design, coded, parameters.l2);
   const minimum = await minimise(
-    createObjective(design, coded, table, outputs, parameters.l2, options.weights),
+    createObjective(design, coded, table, outputs, parameters.l2, units, options.weights),
     new Float64Array(outputs * design.width),
     { maxIterations: parameters.max_iterations, tolerance: parameters.tolerance },
     async (iteration, value) => {
@@ -61,7 +62,9 @@ export async function fitLinear(
     },
   );
   const coefficients = Array.from({ length: outputs }, (_, k) =>
-    roundAll(minimum.point.slice(k * design.width, (k + 1) * design.width)),
+    roundAll(
+      minimum.point.slice(k * design.width, (k + 1) * design.width).map((value, i) => value / units[i]!),
+    ),
   );
   return { design, coefficients, iterations: minimum.iterations, converged: minimum.converged };
 }
@@ -110,24 +113,49 @@ function deviation(values: Float64Array): number {
   return Math.sqrt(squares / values.length);
 }
 
-/** Mean loss of the rows and l2 / (2 · rows) times the squared coefficients, as in `rows` times less than the sums. */
+/**
+ * For each coefficient, the root of a bound of the loss's second derivative. In these units every direction is about as
+ * curved as any other: a rare level would else take the solver hundreds of steps.
+ */
+function curvatureUnits(design: LinearDesign, coded: DesignTable, l2: number): Float64Array {
+  const squares = new Float64Array(design.width);
+  coded.numbers.forEach((values, t) => {
+    let sum = 0;
+    for (const value of values) sum += value * value;
+    squares[t] = sum;
+    const flag = coded.flags[t];
+    if (flag) squares[design.flagOffsets[t]!] = flag.reduce((count, value) => count + value, 0);
+  });
+  coded.levels.forEach((codes, t) => {
+    const offset = design.levelOffsets[t]!;
+    for (const code of codes) squares[offset + code]!++;
+  });
+  squares[design.width - 1] = coded.rows;
+  // A level that no row has keeps the coefficient 0, whatever its unit.
+  return squares.map((sum) => Math.sqrt((sum / 4 + l2) / coded.rows) || 1);
+}
+
+/** Mean loss of the rows and l2 / (2 · rows) times the squared coefficients; the point is coefficients in `units`. */
 function createObjective(
   design: LinearDesign,
   coded: DesignTable,
   table: Table,
   outputs: number,
   l2: number,
+  units: Float64Array,
   weights?: Float64Array,
 ) {
   const { rows, target, task } = table;
+  const coefficients = new Float64Array(outputs * design.width);
   const { width } = design;
   const scores = Array.from({ length: outputs }, () => new Float64Array(rows));
   const lossAndResiduals =
     task === 'regression' ? squaredResiduals : outputs === 1 ? logisticResiduals : softmaxResiduals;
   return (point: Float64Array, gradient: Float64Array): number => {
+    for (let i = 0; i < point.length; i++) coefficients[i] = point[i]! / units[i % width]!;
     scores.forEach((own, k) => {
       own.fill(0);
-      addScores(design, coded, point.subarray(k * width, (k + 1) * width), own);
+      addScores(design, coded, coefficients.subarray(k * width, (k + 1) * width), own);
     });
     let value = lossAndResiduals(scores, target, weights);
     gradient.fill(0);
@@ -136,10 +164,10 @@ function createObjective(
     });
     for (let i = 0; i < point.length; i++) {
       if (i % width === width - 1) continue;
-      value += (l2 / 2) * point[i]! ** 2;
-      gradient[i]! += l2 * point[i]!;
+      value += (l2 / 2) * coefficients[i]! ** 2;
+      gradient[i]! += l2 * coefficients[i]!;
     }
-    for (let i = 0; i < gradient.length; i++) gradient[i]! /= rows;
+    for (let i = 0; i < gradient.length; i++) gradient[i]! /= rows * units[i % width]!;
     return value / rows;
   };
 }
