@@ -74,7 +74,7 @@ export function createControlPlaneClient(url: string | Promise<string>): {
 
     async fetchModel({ name, version }, signal) {
       const path = `/api/v1/models/${encodeURIComponent(name)}/versions/${encodeURIComponent(version)}/model`;
-      return read(await request(await url, path, {}, signal, FETCH_STALL_MS));
+      return request(await url, path, {}, signal, FETCH_STALL_MS);
     },
   };
 }
@@ -102,7 +102,7 @@ function request(
   });
 }
 
-async function read(answer: IncomingMessage, limitBytes = Number.POSITIVE_INFINITY): Promise<Buffer> {
+async function read(answer: IncomingMessage, limitBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   for await (const chunk of answer as AsyncIterable<Buffer>) {

@@ -12,11 +12,12 @@ async function follow(script: (() => DesiredState | undefined)[], revision?: str
   const told: string[] = [];
   const slept: number[] = [];
   await followDesiredState({
-    resolve: (known) => {
+    resolve: async (known) => {
       asked.push(known);
-      const next = script.shift();
-      if (next === undefined) stop.abort();
-      return next === undefined ? Promise.reject(new Error('over')) : Promise.resolve().then(next);
+      const answer = script.shift();
+      if (answer !== undefined) return answer();
+      stop.abort();
+      throw new Error('over');
     },
     onState: ({ revision: seen }) => told.push(seen),
     revision,
@@ -75,6 +76,6 @@ describe('following the desired state', () => {
     });
     await new Promise((resolve) => setImmediate(resolve));
     stop.abort();
-    await following;
+    await expect(following).resolves.toBeUndefined();
   });
 });

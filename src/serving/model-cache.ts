@@ -1,5 +1,6 @@
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
 import { type DesiredState, desiredStateSchema } from './contract.ts';
 
@@ -17,6 +18,9 @@ export const measureSchema = z.object({
 });
 
 export type Measure = z.infer<typeof measureSchema>;
+
+/** The bytes of a model, at once or as they come. */
+export type ModelBytes = Uint8Array | AsyncIterable<Uint8Array>;
 
 const SHA256 = /^[0-9a-f]{64}$/;
 
@@ -65,6 +69,10 @@ export function createModelCache(folder: string) {
       );
     },
 
+    /** Keeps bytes that were fetched, unchecked. A stream goes to the disk as it comes, past this process's memory. */
+    keepModel: (sha256: string, bytes: ModelBytes): Promise<void> =>
+      writeAtomically(modelPath(sha256), bytes),
+
     /** Forgets a model whose bytes are not what their name says. */
     async dropModel(sha256: string): Promise<void> {
       await rm(modelPath(sha256), { force: true });
@@ -88,13 +96,15 @@ export function createModelCache(folder: string) {
 export type ModelCache = ReturnType<typeof createModelCache>;
 
 /** Writes a file so that a reader finds it whole or not at all, also after a power cut. */
-export async function writeAtomically(path: string, content: string | Uint8Array): Promise<void> {
+export async function writeAtomically(path: string, content: string | ModelBytes): Promise<void> {
   const temporary = `${path}.${process.pid}.${Math.random().toString(36).slice(2)}.tmp`;
   try {
     const file = await open(temporary, 'w');
     try {
-      await file.writeFile(content);
-      await file.sync();
+      if (typeof content === 'string' || content instanceof Uint8Array) {
+        await file.writeFile(content);
+        await file.sync();
+      } else await pipeline(content, file.createWriteStream({ flush: true }));
     } finally {
       await file.close();
     }

@@ -121,7 +121,7 @@ describe('a version that cannot be loaded', () => {
     [
       'other bytes than the registry says',
       async () => [lineModel(9), lineModel(8)],
-      /the bytes fetched have sha256/,
+      /the bytes fetched are not those of the registry: .*sha256/,
     ],
     [
       'a model that does not answer as it did where it was made',

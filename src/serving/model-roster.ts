@@ -112,7 +112,10 @@ export function createModelRoster(options: RosterOptions) {
         .catch((error: unknown) =>
           logger.warn({ err: error, model: version.name }, 'releasing a model failed'),
         )
-        .finally(() => retiring.delete(retired));
+        .finally(() => {
+          retiring.delete(retired);
+          apply();
+        });
       retiring.add(retired);
     }
     for (const known of [failures, losses])
@@ -123,7 +126,8 @@ export function createModelRoster(options: RosterOptions) {
 
   /** Champions before predecessors. Gives whether nothing is left to do. */
   function loadNext(wanted: Wanted[]): boolean {
-    if (loading) return false;
+    // One load at a time, and none before the memory of what is retired is free again.
+    if (loading || retiring.size > 0) return false;
     clearTimeout(retryTimer);
     const missing = wanted.filter(({ key }) => !warm.has(key));
     const time = performance.now();

@@ -8,15 +8,15 @@ import {
   RUNTIME_VERSION,
   StaleCopyError,
 } from './load-model.ts';
-import type { Measure, ModelCache } from './model-cache.ts';
+import type { Measure, ModelBytes, ModelCache } from './model-cache.ts';
 import { loadInWorker, type WorkerThread } from './run-in-worker.ts';
 import { createInlineRunner, type ModelRunner } from './run-model.ts';
 
-/** Gives the ONNX bytes of a version. Rejects when they cannot be had now. */
+/** Gives the ONNX bytes of a version, best as a stream. Rejects when they cannot be had now. */
 export type FetchModel = (
   model: { name: string; version: string; sha256: string },
   signal: AbortSignal,
-) => Promise<Uint8Array>;
+) => Promise<ModelBytes>;
 
 export interface PreparedModel {
   runner: ModelRunner;
@@ -46,8 +46,8 @@ export async function prepareModel(
   signal: AbortSignal,
 ): Promise<PreparedModel> {
   const { cache, inlineLimits, logger } = options;
-  const { name, version, sha256 } = model;
-  const request: LoadRequest = { path: cache.modelPath(sha256), sha256 };
+  const { name, version, sha256, size_bytes: sizeBytes } = model;
+  const request: LoadRequest = { path: cache.modelPath(sha256), sha256, sizeBytes };
   const isFast = (measure: Measure) =>
     measure.createMs < inlineLimits.createMs && measure.rowMicros < inlineLimits.rowMicros;
 
@@ -79,20 +79,27 @@ export async function prepareModel(
   async function loadCached(): Promise<{ runner: ModelRunner; report: LoadReport }> {
     if (await cache.hasModel(sha256)) {
       try {
-        return await load(undefined);
+        return await load();
       } catch (error) {
         if (!(error instanceof StaleCopyError)) throw error;
         logger.warn({ model: name, version, reason: error.message }, 'a cached model is fetched again');
         await cache.dropModel(sha256);
       }
     }
-    return load(await options.fetchModel({ name, version, sha256 }, signal));
+    await cache.keepModel(sha256, await options.fetchModel({ name, version, sha256 }, signal));
+    try {
+      return await load();
+    } catch (error) {
+      if (!(error instanceof StaleCopyError)) throw error;
+      await cache.dropModel(sha256);
+      throw new Error(`the bytes fetched are not those of the registry: ${error.message}`, { cause: error });
+    }
   }
 
-  function load(bytes: Uint8Array | undefined) {
+  function load() {
     signal.throwIfAborted();
     return loadInWorker({
-      request: bytes === undefined ? request : { ...request, bytes },
+      request,
       fastCreateMs: inlineLimits.createMs,
       runLimitMs: options.runLimitMs,
       spawn: () => options.spawnWorker(`model ${name}/${version}`),

@@ -32,6 +32,8 @@ export interface WorkerOptions {
   onLost: (reason: string) => void;
 }
 
+const RELEASE_LIMIT_MS = 10_000;
+
 interface PendingRun {
   resolve: (result: TimedOutput) => void;
   reject: (error: Error) => void;
@@ -47,6 +49,7 @@ export function loadInWorker(options: WorkerOptions): Promise<{ runner: ModelRun
   const { request, fastCreateMs, runLimitMs, onLost } = options;
   const worker = options.spawn();
   const pending = new Map<number, PendingRun>();
+  const released = Promise.withResolvers<void>();
   let lastId = 0;
   let state: 'loading' | 'warm' | 'ended' = 'loading';
 
@@ -85,8 +88,14 @@ export function loadInWorker(options: WorkerOptions): Promise<{ runner: ModelRun
     }
 
     async function release(): Promise<void> {
+      if (state !== 'warm') return;
       state = 'ended';
       for (const id of pending.keys()) takeRun(id)?.reject(unavailable('it is being released'));
+      // Freed by the thread itself, which does it at a low priority; ending the thread would free it in a rush.
+      const limit = setTimeout(released.resolve, RELEASE_LIMIT_MS);
+      worker.postMessage({ type: 'release' }, []);
+      await released.promise;
+      clearTimeout(limit);
       await worker.terminate();
     }
 
@@ -104,16 +113,21 @@ export function loadInWorker(options: WorkerOptions): Promise<{ runner: ModelRun
         case 'ran':
           takeRun(message.id)?.resolve(message.result);
           break;
+        case 'released':
+          released.resolve();
+          break;
         case 'run-failed':
           takeRun(message.id)?.reject(new Error(message.message));
           break;
       }
     });
     worker.on('error', (error) => end(`its worker failed: ${error.message}`));
-    worker.on('exit', (code) => end(`its worker ended with code ${code}`));
+    worker.on('exit', (code) => {
+      released.resolve();
+      end(`its worker ended with code ${code}`);
+    });
 
-    const { bytes } = request;
-    worker.postMessage({ type: 'load', request, fastCreateMs }, movable(bytes));
+    worker.postMessage({ type: 'load', request, fastCreateMs }, []);
   });
 }
 
