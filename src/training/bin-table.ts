@@ -94,26 +94,18 @@ function varies(values: ArrayLike<number>): boolean {
  */
 export function planThresholds(values: Float32Array, maxBins: number, random: () => number): Float32Array {
   const sample = sampleValues(values, random).sort();
-  const distinct: number[] = [];
-  const counts: number[] = [];
-  for (let i = 0; i < sample.length; i++) {
-    if (i > 0 && sample[i] === sample[i - 1]) counts[counts.length - 1]!++;
-    else {
-      distinct.push(sample[i]!);
-      counts.push(1);
-    }
-  }
+  let distinct = 0;
+  for (let i = 0; i < sample.length; i++) if (i === 0 || sample[i] !== sample[i - 1]) distinct++;
+  const eachItsOwn = distinct <= maxBins;
   const thresholds: number[] = [];
-  let rowsLeft = sample.length;
-  let inBin = 0;
-  for (let i = 0; i + 1 < distinct.length; i++) {
-    inBin += counts[i]!;
-    const binsLeft = maxBins - thresholds.length;
-    if (binsLeft < 2) break;
-    if (distinct.length > maxBins && inBin * binsLeft < rowsLeft) continue;
-    thresholds.push(between(distinct[i]!, distinct[i + 1]!));
-    rowsLeft -= inBin;
-    inBin = 0;
+  let binsLeft = maxBins;
+  let binStart = 0;
+  for (let i = 1; i < sample.length && binsLeft > 1; i++) {
+    if (sample[i] === sample[i - 1]) continue;
+    if (!eachItsOwn && (i - binStart) * binsLeft < sample.length - binStart) continue;
+    thresholds.push(between(sample[i - 1]!, sample[i]!));
+    binStart = i;
+    binsLeft--;
   }
   return Float32Array.from(thresholds);
 }
