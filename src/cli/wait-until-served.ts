@@ -41,8 +41,9 @@ async function waitFor(
   const server = createHttpClient({ url, remedy: 'start it with `tidemill serve`' });
   for (;;) {
     try {
-      const { body } = await server.probe(`/models/${encodeURIComponent(name)}`, 2000);
-      if (body['version'] === version) return true;
+      const { body } = await server.probe('/models', 2000);
+      const models = (body['models'] ?? []) as { name: string; version?: string }[];
+      if (models.some((model) => model.name === name && model.version === version)) return true;
     } catch (error) {
       if (error instanceof CliError && error.exit === 'unreachable') return undefined;
       throw error;
