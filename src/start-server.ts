@@ -72,6 +72,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       logger,
       metrics: createMetrics(),
       clock,
+      rewriteUrl: tracking.rewriteMlflowUrl,
       allowedHosts: config.TIDEMILL_ALLOWED_HOSTS.split(',').filter((name) => name !== ''),
     });
     const files = registry.createModelFiles({ artifacts });

@@ -9,9 +9,7 @@ import { type MlflowRoute, mlflowRoute } from './mlflow-protocol.ts';
 import { createRunStore } from './run-store.ts';
 import { readRunId, unlessEmpty } from './wire-format.ts';
 
-const PREFIXES = ['/api/2.0', '/api/3.0', '/ajax-api/2.0', '/ajax-api/3.0'].map(
-  (api) => `${api}/mlflow-artifacts`,
-);
+const PREFIX = '/api/2.0/mlflow-artifacts';
 
 const CONTENT_TYPES: Record<string, string> = {
   '.csv': 'text/csv; charset=utf-8',
@@ -58,20 +56,19 @@ export async function registerArtifactProxy(
     // A file is stored as it comes, whatever type its sender claims.
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, payload, accept) => accept(null, payload));
-    for (const [index, prefix] of PREFIXES.entries()) addProxyRoutes(scope, prefix, artifacts, index > 0);
+    addProxyRoutes(scope, artifacts);
     done();
   });
 }
 
-function addProxyRoutes(app: App, prefix: string, artifacts: ArtifactStore, hide: boolean): void {
+function addProxyRoutes(app: App, artifacts: ArtifactStore): void {
   const tags = ['artifacts'];
   const file = z.object({ '*': z.string() });
 
   app.get(
-    `${prefix}/artifacts`,
+    `${PREFIX}/artifacts`,
     {
       schema: {
-        hide,
         tags,
         summary: 'List one level of a folder of artifacts',
         querystring: z.object({ path: z.string().optional() }),
@@ -86,8 +83,8 @@ function addProxyRoutes(app: App, prefix: string, artifacts: ArtifactStore, hide
   );
 
   app.get(
-    `${prefix}/artifacts/*`,
-    { schema: { hide, tags, summary: 'Download an artifact', params: file } },
+    `${PREFIX}/artifacts/*`,
+    { schema: { tags, summary: 'Download an artifact', params: file } },
     async (request, reply) => {
       const path = request.params['*'];
       const { stream, sizeBytes, sha256 } = await open(artifacts, path);
@@ -104,10 +101,9 @@ function addProxyRoutes(app: App, prefix: string, artifacts: ArtifactStore, hide
   );
 
   app.put(
-    `${prefix}/artifacts/*`,
+    `${PREFIX}/artifacts/*`,
     {
       schema: {
-        hide,
         tags,
         summary: 'Upload an artifact',
         params: file,
@@ -122,10 +118,9 @@ function addProxyRoutes(app: App, prefix: string, artifacts: ArtifactStore, hide
   );
 
   app.delete(
-    `${prefix}/artifacts/*`,
+    `${PREFIX}/artifacts/*`,
     {
       schema: {
-        hide,
         tags,
         summary: 'Delete a file or a folder',
         params: file,
@@ -141,7 +136,7 @@ function addProxyRoutes(app: App, prefix: string, artifacts: ArtifactStore, hide
   );
 
   for (const step of ['create', 'complete', 'abort']) {
-    app.post(`${prefix}/mpu/${step}/*`, { schema: { hide: true } }, async () => {
+    app.post(`${PREFIX}/mpu/${step}/*`, { schema: { hide: true } }, async () => {
       throw new ApiError(
         'NOT_IMPLEMENTED',
         'Multipart upload is not supported for the current artifact repository; upload the file by one PUT',

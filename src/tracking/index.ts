@@ -11,6 +11,7 @@ export {
   mlflowRoute,
   registerMlflowRoutes,
   requiredText,
+  rewriteMlflowUrl,
   textList,
 } from './mlflow-protocol.ts';
 export { decodePageToken, encodePageToken } from './page-token.ts';

@@ -13,7 +13,7 @@ async function run(tx: Tx, statements: string[]): Promise<void> {
 
 export const trackingMigrations: Migration[] = [
   {
-    id: '0010-tracking-runs',
+    id: '0030-tracking-runs',
     async up(tx, dialect) {
       const text = textOf(dialect);
       await run(tx, [
@@ -101,19 +101,16 @@ export const trackingMigrations: Migration[] = [
         )`,
         `create index run_datasets_by_dataset on run_datasets (dataset_id)`,
       ]);
-      // A migration has no injected clock; the only trace is the creation time of the experiment Default.
-      const now = Date.now();
-      await tx
-        .insertInto('experiments')
-        .values({
-          experiment_id: 0,
-          name: 'Default',
-          artifact_location: 'mlflow-artifacts:/0',
-          lifecycle_stage: 'active',
-          creation_time: now,
-          last_update_time: now,
-        })
-        .execute();
+      // The database's own time, since a migration must say the same SQL whenever it runs.
+      const now =
+        dialect === 'postgres'
+          ? `(extract(epoch from now()) * 1000)::bigint`
+          : `cast((julianday('now') - 2440587.5) * 86400000 as integer)`;
+      await run(tx, [
+        `insert into experiments
+          (experiment_id, name, artifact_location, lifecycle_stage, creation_time, last_update_time)
+          values (0, 'Default', 'mlflow-artifacts:/0', 'active', ${now}, ${now})`,
+      ]);
     },
   },
 ];

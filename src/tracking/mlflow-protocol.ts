@@ -1,12 +1,16 @@
 import { type ZodType, z } from 'zod';
 import { ApiError, type App, addHotRoute } from '../platform/index.ts';
 
-const MLFLOW_PREFIXES = [
-  '/api/2.0/mlflow',
-  '/api/3.0/mlflow',
-  '/ajax-api/2.0/mlflow',
-  '/ajax-api/3.0/mlflow',
-];
+const PREFIX = '/api/2.0/mlflow';
+
+/**
+ * MLflow's clients ask for the same endpoints under four prefixes; one set of routes answers them all. For
+ * `createApp`'s `rewriteUrl`.
+ */
+export function rewriteMlflowUrl(url: string): string {
+  const rest = /^\/(?:ajax-)?api\/[23]\.0(\/mlflow(?:-artifacts)?\/.*)$/.exec(url)?.[1];
+  return rest === undefined ? url : `/api/2.0${rest}`;
+}
 
 /** What a handler may know of its request besides the input. */
 export interface MlflowCaller {
@@ -37,30 +41,26 @@ export function mlflowRoute<Request extends ZodType>(
 }
 
 /**
- * Registers endpoints under every prefix that MLflow clients use. Unknown request fields are ignored, errors carry the
- * texts that clients know, and a write that is not JSON is 400.
+ * Registers endpoints of the MLflow API. Unknown request fields are ignored, errors carry the texts that clients know,
+ * and a write that is not JSON is 400.
  */
 export async function registerMlflowRoutes(app: App, tag: string, routes: MlflowRoute[]): Promise<void> {
   await app.register((plugin, _options, done) => {
     const scope = plugin as unknown as App;
     scope.addContentTypeParser('*', (_request, _payload, refuse) => refuse(notJson()));
-    for (const [index, prefix] of MLFLOW_PREFIXES.entries()) {
-      for (const route of routes) addRoute(scope, prefix, route, { tag, hide: index > 0 });
-    }
+    for (const route of routes) addRoute(scope, route, tag);
     done();
   });
 }
 
-function addRoute(app: App, prefix: string, route: MlflowRoute, docs: { tag: string; hide: boolean }): void {
-  const url = `${prefix}${route.path}`;
-  const schema = docs.hide
-    ? { hide: true }
-    : {
-        summary: route.summary,
-        tags: [docs.tag],
-        [route.method === 'GET' ? 'querystring' : 'body']: route.request,
-        response: { 200: route.response },
-      };
+function addRoute(app: App, route: MlflowRoute, tag: string): void {
+  const url = `${PREFIX}${route.path}`;
+  const schema = {
+    summary: route.summary,
+    tags: [tag],
+    [route.method === 'GET' ? 'querystring' : 'body']: route.request,
+    response: { 200: route.response },
+  };
   if (route.hot) {
     addHotRoute(app, {
       url,

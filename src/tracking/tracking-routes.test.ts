@@ -4,7 +4,7 @@ import { beforeEach, expect, it } from 'vitest';
 import { describeDatabases, fixedClock, silentLogger, tempDir } from '../../tests/support/index.ts';
 import { createLocalArtifactStore } from '../artifacts/index.ts';
 import { type App, createApp, createMetrics } from '../platform/index.ts';
-import { trackingRoutes } from './index.ts';
+import { rewriteMlflowUrl, trackingRoutes } from './index.ts';
 
 const NOW = 1_795_218_807_000;
 
@@ -21,6 +21,7 @@ describeDatabases('tracking routes', (openDatabase) => {
       metrics: createMetrics(),
       clock,
       verifyResponses: true,
+      rewriteUrl: rewriteMlflowUrl,
     });
     const artifacts = createLocalArtifactStore({ root: tempDir() });
     await app.register(trackingRoutes({ database, artifacts, clock, random: () => 0.5 }));

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import { createRequire } from 'node:module';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Clock } from '../clock.ts';
@@ -38,6 +38,8 @@ export interface AppOptions {
   clock: Clock;
   /** Names besides loopback's that a `Host` header may carry. */
   allowedHosts?: string[];
+  /** Gives a path under another name its own: what is asked for under the one is answered by the routes of the other. */
+  rewriteUrl?: (url: string) => string;
   /** Checks every answer against its contract and fails with 500 when it breaks it: for tests. */
   verifyResponses?: boolean;
   /** Largest body that is read into memory; default 16 MiB. Streamed bodies have limits of their own. */
@@ -75,9 +77,11 @@ export function createApp(options: AppOptions): App {
   });
   const connections: Connections[] = []; // Of one server for each address that a host name stands for.
   const requestTimeoutMs = options.requestTimeoutMs ?? 600_000;
+  const { rewriteUrl } = options;
 
   const app: App = Fastify({
     bodyLimit: bodyLimitBytes,
+    ...(rewriteUrl ? { rewriteUrl: (request: IncomingMessage) => rewriteUrl(request.url ?? '/') } : {}),
     genReqId: (request) => nextRequestId(request.headers),
     return503OnClosing: false,
     logController: new LogController({ disableRequestLogging: true }),
@@ -146,7 +150,9 @@ export function createApp(options: AppOptions): App {
 
   app.setErrorHandler((error, request, reply) => {
     const told = toApiError(error);
-    if (told.status >= 500) request.log.error({ err: error, url: request.url }, told.message);
+    // 503 is a state that passes, and whoever caused it has told why; any other 5xx is a defect to act on.
+    if (told.status === 503) request.log.warn({ url: request.url }, told.message);
+    else if (told.status >= 500) request.log.error({ err: error, url: request.url }, told.message);
     const retryAfter = retryAfterSeconds(told);
     if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
     reply.removeHeader('content-type');
