@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ApiError, nearestName } from '../platform/index.ts';
 import { parquetRelation, resolvePath, withDuckdb } from './duckdb-session.ts';
-import { describeCanonical, type IngestedTable } from './ingest/ingest-file.ts';
+import { describeCanonical, type IngestedTable, rowsOfGroup } from './ingest/ingest-file.ts';
 import { quoteIdentifier, quoteText } from './quote-sql.ts';
 import type { DatasetColumn, DatasetColumnType } from './table.ts';
 
@@ -40,7 +40,7 @@ export async function appendRows(
         `COPY (SELECT ${columns} FROM ${parquetRelation(basePath)} UNION ALL
            SELECT ${added.join(', ')} FROM read_json(${quoteText(resolvePath(scratchPath))}, format = 'newline_delimited',
              maximum_object_size = ${64 * 2 ** 20}, columns = {${read.join(', ')}}))
-         TO ${quoteText(resolvePath(outPath))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880, USE_TMP_FILE false)`,
+         TO ${quoteText(resolvePath(outPath))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${rowsOfGroup(schema.length)}, USE_TMP_FILE false)`,
       );
       const roleOf = (role: 'id' | 'time') => schema.find((column) => column.role === role)?.name;
       return describeCanonical(

@@ -106,6 +106,7 @@ export async function openDuckdb(limits: DuckdbLimits): Promise<{
     const reachable = [...limits.read, ...(limits.write ?? [])].map(resolvePath);
     await connection.run(`SET TimeZone = 'UTC'`);
     await connection.run(`SET allowed_paths = ${quoteTextList(reachable)}`);
+    await connection.run('SET parquet_metadata_cache = true');
     await connection.run('SET enable_external_access = false');
     await connection.run('SET lock_configuration = true');
   } catch (error) {

@@ -213,6 +213,20 @@ describe('a CSV file', () => {
     );
   });
 
+  it('may have many columns, whose types come from all rows', async () => {
+    const names = Array.from({ length: 130 }, (_, column) => `c${column}`);
+    const rows = [1, 2, 3].map((row) =>
+      names.map((_, column) => (column % 2 ? `w${row}` : row * column)).join(','),
+    );
+    const table = await ingest([names.join(','), ...rows].join('\n'));
+    expect(table.schema.map(({ type }) => type)).toEqual(
+      names.map((_, column) => (column % 2 ? 'string' : 'long')),
+    );
+    expect((await valuesOf(table))[2]).toMatchObject({ c0: 0, c128: 384, c129: 'w3' });
+    const faulty = [names.join(','), ...rows, rows[0]!.replace(/,w1$/, ',x').replace(/^0,/, 'x,')].join('\n');
+    await expect(ingest(faulty)).rejects.toThrow('line 5, column "c0": "x" is not a number');
+  });
+
   it('is read whole when it has one column with missing values', async () => {
     expect(await valuesOf(await ingest('a\n1\n\n3\n'))).toEqual([{ a: 1 }, { a: null }, { a: 3 }]);
   });

@@ -99,12 +99,20 @@ export async function ingestFile(request: IngestRequest): Promise<IngestedTable>
 const noRows = (sourceName: string) =>
   new ApiError('INVALID_PARAMETER_VALUE', `${sourceName}: the file names columns but has no rows`);
 
+const MAX_COLUMNS = 10_000;
+
 function checkOptions({ id, time, text = [], sourceName, path }: IngestRequest, source: SourceTable): void {
   const names = source.columns.map(({ name }) => name);
   if (names.length === 0) {
     throw new ApiError(
       'INVALID_PARAMETER_VALUE',
       `${sourceName ?? basename(path)}: no column can be used. ${source.notes.join('; ')}`,
+    );
+  }
+  if (names.length > MAX_COLUMNS) {
+    throw new ApiError(
+      'INVALID_PARAMETER_VALUE',
+      `${sourceName ?? basename(path)}: ${names.length} columns; at most ${MAX_COLUMNS} can be used`,
     );
   }
   if (id !== undefined && !names.includes(id)) throw unknownColumn(id, names, 'the id column');
@@ -129,7 +137,7 @@ async function writeCanonical(
   await session
     .run(
       `COPY (SELECT ${selected.join(', ')} FROM ${source.relation}) TO ${quoteText(resolvePath(outPath))}
-       (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880, USE_TMP_FILE false)`,
+       (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${rowsOfGroup(source.columns.length)}, USE_TMP_FILE false)`,
     )
     .catch((error: unknown) => {
       if (
@@ -146,6 +154,10 @@ async function writeCanonical(
       throw error;
     });
 }
+
+/** Fewer where rows are wide: a group lies in memory before it is written. */
+export const rowsOfGroup = (columns: number): number =>
+  Math.max(2048, Math.min(122_880, Math.floor(12_288_000 / columns)));
 
 /** Schema, statistics and digest of a canonical file that was just written. */
 export async function describeCanonical(

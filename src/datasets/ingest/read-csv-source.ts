@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { resolvePath } from '../duckdb-session.ts';
 import { quoteText } from '../quote-sql.ts';
-import { inferTextColumns } from './infer-text-columns.ts';
+import { COLUMNS_AT_ONCE, inferTextColumns } from './infer-text-columns.ts';
 import { lineOfCsvRecord, scanCsv } from './scan-csv.ts';
 import { sniffCsv } from './sniff-csv.ts';
 import type { SourceRequest, SourceTable } from './source-table.ts';
@@ -24,14 +24,20 @@ export async function readCsvSource(request: SourceRequest): Promise<SourceTable
     onProgress: (bytes) => request.onProgress?.(bytes),
   });
   const lineBytes = Math.max(MIN_LINE_BYTES, scan.longestRecordBytes + 1024);
-  const relation = (parallel: boolean) =>
+  const reader =
     `read_csv(${quoteText(resolvePath(path))}, auto_detect = false, header = true, delim = ${quoteText(delimiter)}, ` +
     `quote = '"', escape = '"', nullstr = '', allow_quoted_nulls = false, strict_mode = true, null_padding = false, ` +
-    `parallel = ${parallel && !scan.quotedLineBreaks}, max_line_size = ${lineBytes}, buffer_size = ${lineBytes * 4}, ` +
+    `parallel = ${!scan.quotedLineBreaks}, max_line_size = ${lineBytes}, buffer_size = ${lineBytes * 4}, ` +
     `columns = {${columnNames.map((_, index) => `'c${index}': 'VARCHAR'`).join(', ')}})`;
+  let relation = reader;
+  if (columnNames.length > COLUMNS_AT_ONCE) {
+    // Wide rows are looked at in several passes, and reading them costs as much as all their columns.
+    await session.run(`CREATE TEMP TABLE wide_rows AS SELECT * FROM ${reader}`);
+    relation = 'wide_rows';
+  }
   const { columns, notes } = await inferTextColumns({
     session,
-    relation: relation(true),
+    relation,
     sourceName,
     decimalComma: delimiter === ';',
     lineOfRow: (row) => lineOfCsvRecord(scanRequest, row),
@@ -42,7 +48,7 @@ export async function readCsvSource(request: SourceRequest): Promise<SourceTable
     })),
   });
   return {
-    relation: relation(true),
+    relation,
     columns,
     notes,
     rows: scan.records,
