@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { ApiError, type ErrorCode } from '../platform/index.ts';
 import { type JudgeInput, type Judgement, judgeChallenger } from './judge-challenger.ts';
 
@@ -13,7 +13,13 @@ const TIME_LIMIT_MS = 110_000;
  * Judges in a process of its own: a model file that brings the runtime down takes nothing else with it, and the
  * memory of two models, of ONNX Runtime and of DuckDB goes when it ends.
  */
-export function judgeInProcess(input: JudgeInput): Promise<Judgement> {
+export function judgeInProcess(
+  input: JudgeInput,
+  {
+    timeLimitMs = TIME_LIMIT_MS,
+    onStart,
+  }: { timeLimitMs?: number; onStart?: (child: ChildProcess) => void } = {},
+): Promise<Judgement> {
   return new Promise((resolve, reject) => {
     const child = fork(new URL(`./judge-process${import.meta.url.slice(-3)}`, import.meta.url), {
       serialization: 'advanced',
@@ -23,9 +29,9 @@ export function judgeInProcess(input: JudgeInput): Promise<Judgement> {
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
       reject(
-        new ApiError('TEMPORARILY_UNAVAILABLE', `Judging the version took longer than ${TIME_LIMIT_MS} ms`),
+        new ApiError('TEMPORARILY_UNAVAILABLE', `Judging the version took longer than ${timeLimitMs} ms`),
       );
-    }, TIME_LIMIT_MS);
+    }, timeLimitMs);
     child.once('message', (answer: JudgeAnswer) => {
       clearTimeout(timer);
       if ('judgement' in answer) resolve(answer.judgement);
@@ -42,7 +48,9 @@ export function judgeInProcess(input: JudgeInput): Promise<Judgement> {
         });
       } else reject(new ApiError('INTERNAL_ERROR', 'The process that judges ended without an answer'));
     });
-    child.send(input);
+    // A child that is gone already is told by its exit.
+    child.send(input, () => {});
+    onStart?.(child);
   });
 }
 

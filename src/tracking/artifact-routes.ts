@@ -1,8 +1,7 @@
 import { posix } from 'node:path';
-import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import type { ArtifactEntry, ArtifactStore } from '../artifacts/index.ts';
-import { ApiError, type App, type Database } from '../platform/index.ts';
+import { ApiError, type App, acceptStreams, type Database, streamOf } from '../platform/index.ts';
 import { keyOfLocation, trackingKey } from './artifact-location.ts';
 import * as contract from './contract.ts';
 import { type MlflowRoute, mlflowRoute } from './mlflow-protocol.ts';
@@ -10,6 +9,8 @@ import { createRunStore } from './run-store.ts';
 import { readRunId, unlessEmpty } from './wire-format.ts';
 
 const PREFIX = '/api/2.0/mlflow-artifacts';
+
+const MAX_ARTIFACT_BYTES = 64 * 2 ** 30;
 
 const CONTENT_TYPES: Record<string, string> = {
   '.csv': 'text/csv; charset=utf-8',
@@ -54,8 +55,7 @@ export async function registerArtifactProxy(
   await app.register((plugin, _options, done) => {
     const scope = plugin as unknown as App;
     // A file is stored as it comes, whatever type its sender claims.
-    scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser('*', (_request, payload, accept) => accept(null, payload));
+    acceptStreams(scope, { maxBytes: MAX_ARTIFACT_BYTES });
     addProxyRoutes(scope, artifacts);
     done();
   });
@@ -111,8 +111,7 @@ function addProxyRoutes(app: App, artifacts: ArtifactStore): void {
       },
     },
     async (request) => {
-      const body = (request.body as Readable | null | undefined) ?? new Uint8Array();
-      await artifacts.put(trackingKey(request.params['*']), body);
+      await artifacts.put(trackingKey(request.params['*']), streamOf(request));
       return {};
     },
   );

@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest';
+import { parseFilter, parseOrderTerm } from './parse-filter.ts';
+
+describe('search filters', () => {
+  it.each([
+    ['', []],
+    ['metrics.loss < 0.5', [['metrics', 'loss', '<', 0.5]]],
+    [
+      "params.`a b` = 'it''s' AND tags.mlflow.user != \"x\"",
+      [
+        ['params', 'a b', '=', "it's"],
+        ['tags', 'mlflow.user', '!=', 'x'],
+      ],
+    ],
+    ['metrics."val-acc" >= -1e-3', [['metrics', 'val-acc', '>=', -0.001]]],
+    [
+      "name ilike '%x_' and run_id not in ('a', \"b\")",
+      [
+        [undefined, 'name', 'ILIKE', '%x_'],
+        [undefined, 'run_id', 'NOT IN', ['a', 'b']],
+      ],
+    ],
+    [
+      'tags.a IS NOT NULL AND tags.b is null',
+      [
+        ['tags', 'a', 'IS NOT NULL', undefined],
+        ['tags', 'b', 'IS NULL', undefined],
+      ],
+    ],
+    ["tags.x = 'a AND b'", [['tags', 'x', '=', 'a AND b']]],
+    ["tags.x = 'say \\'hi\\''", [['tags', 'x', '=', "say 'hi'"]]],
+  ])('%s', (filter, expected) => {
+    expect(
+      parseFilter(filter).map(({ qualifier, key, operator, value }) => [qualifier, key, operator, value]),
+    ).toEqual(expected);
+  });
+
+  it.each([
+    ['metrics.loss', 'a comparison'],
+    ['metrics.loss >', 'a number, or a text in quotes'],
+    ['metrics. = 1', 'a key is missing'],
+    ["a = 'x' b = 'y'", "expected 'AND' or the end"],
+    ["a = 'x' AND", 'a name such as'],
+    ["a = 'open", 'is not understood'],
+    ['run_id IN ()', 'a number, or a text in quotes'],
+    ["run_id IN ('a'", "',' or ')'"],
+    ["a NOT 'x'", "'IN'"],
+    ["a IS 'x'", "'NULL'"],
+    ['a = 1; DROP TABLE runs', 'is not understood'],
+  ])('says what is wrong with: %s', (filter, message) => {
+    expect(() => parseFilter(filter)).toThrow(message);
+  });
+
+  it('reads orders', () => {
+    expect(parseOrderTerm('metrics.`val loss` DESC')).toEqual({
+      qualifier: 'metrics',
+      key: 'val loss',
+      descending: true,
+    });
+    expect(parseOrderTerm('start_time asc')).toEqual({
+      qualifier: undefined,
+      key: 'start_time',
+      descending: false,
+    });
+    expect(() => parseOrderTerm('start_time sideways')).toThrow("'ASC', 'DESC' or the end");
+  });
+});
