@@ -64,10 +64,10 @@ export function createWorkerMessageHandler(
   }
 
   async function release(): Promise<void> {
-    const { release: free } = session ?? {};
+    const freed = session;
     session = undefined;
     try {
-      if (free !== undefined) await quietly(sizeBytes, free);
+      if (freed !== undefined) await quietly(sizeBytes, () => freed.release());
     } finally {
       post({ type: 'released' }, []);
     }

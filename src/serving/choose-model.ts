@@ -69,7 +69,7 @@ export function createModelChooser(roster: ModelRoster, defaultModel: string | u
 
 export type ModelChooser = ReturnType<typeof createModelChooser>;
 
-function listed(names: string[]): string {
+function listed(names: readonly string[]): string {
   const shown = names.slice(0, 20).join(', ');
   return names.length > 20 ? `${shown} and ${names.length - 20} more` : shown;
 }

@@ -147,7 +147,9 @@ async function checkExample(session: ModelSession): Promise<ModelFacts> {
 }
 
 function named(row: RawRow, { columns }: Signature): SampleRow {
-  return Array.isArray(row) ? Object.fromEntries(columns.map(({ name }, i) => [name, row[i]])) : { ...row };
+  return Array.isArray(row)
+    ? Object.fromEntries(columns.map(({ name }, i) => [name, row[i]]))
+    : { ...(row as SampleRow) };
 }
 
 /** Any row that the signature takes. */

@@ -59,6 +59,7 @@ export function createModelRoster(options: RosterOptions) {
   const losses = new Map<string, number>();
   const retiring = new Set<Promise<void>>();
   let desired: DesiredState | undefined;
+  let names: string[] = [];
   let loading: { key: string; cancel: AbortController; done: Promise<void> } | undefined;
   let retryTimer: NodeJS.Timeout | undefined;
   let isClosed = false;
@@ -226,16 +227,11 @@ export function createModelRoster(options: RosterOptions) {
     };
   }
 
-  /** Names of the desired models, also of those whose champion cannot be served. */
-  function names(): string[] {
-    const all = [...(desired?.models ?? []), ...(desired?.not_servable ?? [])].map(({ name }) => name);
-    return [...new Set(all)].sort();
-  }
-
   return {
     /** Takes a new desired state. What is warm already serves when this returns. */
     follow(state: DesiredState): void {
       desired = state;
+      names = [...new Set([...state.models, ...state.not_servable].map(({ name }) => name))].sort();
       apply();
     },
 
@@ -253,10 +249,11 @@ export function createModelRoster(options: RosterOptions) {
 
     statusOf,
 
-    names,
+    /** Names of the desired models, also of those whose champion cannot be served. */
+    names: (): readonly string[] => names,
 
     /** Every desired model, also those whose champion cannot be served. */
-    statuses: (): ModelStatus[] => names().map((name) => statusOf(name) as ModelStatus),
+    statuses: (): ModelStatus[] => names.map((name) => statusOf(name) as ModelStatus),
 
     /** Names of the models that have to be warm before this server is ready. */
     desiredNames: (): string[] => (desired?.models ?? []).map(({ name }) => name),

@@ -37,7 +37,7 @@ function startWork() {
   const posted: FromWorker[] = [];
   const handle = createWorkerMessageHandler((message) => posted.push(message));
   return {
-    async ask(message: ToWorker): Promise<FromWorker> {
+    ask: async (message: ToWorker): Promise<FromWorker> => {
       await handle(message);
       return posted.pop() as FromWorker;
     },

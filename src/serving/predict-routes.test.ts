@@ -5,6 +5,7 @@ import {
   IRIS_COLUMNS,
   irisModel,
   lineModel,
+  mixedModel,
   SETOSA,
   SETOSA_ROW,
   withExample,
@@ -261,6 +262,68 @@ describe('several models', () => {
     expect(version.status).toBe(404);
     expect(version.body.message).toContain('warm: 2, 1');
     expect((await server.get('/models/nothing')).status).toBe(404);
+  });
+});
+
+describe('text and dates', () => {
+  it.each([
+    ['the main thread', undefined],
+    ['a worker', { createMs: 0, rowMicros: 0 }],
+  ])(
+    'are coded as the signature says, on %s; text that was never seen is taken and counted',
+    async (_where, limits) => {
+      const server = await startTestModelServer({ ...(limits ? { inlineLimits: limits } : {}) });
+      server.source.desire([{ name: 'mixed', champion: server.source.version('1', mixedModel()) }]);
+      await server.ready;
+      const since = '1991-06-01T00:00:00Z';
+      const { body } = await server.post('/predict', {
+        instances: [
+          { plan: 'pro', amount: 1, since },
+          { plan: null, amount: 2, since: Date.UTC(1991, 5, 1) },
+          { since, amount: 3, plan: 'enterprise' },
+        ],
+      });
+      expect(body.predictions.map((one: any) => one.prediction)).toEqual([32, 53, 64]);
+      const { body: metrics } = await server.get('/metrics');
+      expect(metrics).toContain('model_unseen_categories_total{model="mixed",version="1",column="plan"} 1');
+      const wrong = await server.post('/predict', { plan: 'pro', amount: 1.5, since });
+      expect(wrong.status).toBe(400);
+      expect(wrong.body.message).toContain('1.5 is not a whole number');
+      const { body: document } = await server.get('/openapi.json');
+      const { schema } = document.paths['/predict'].post.requestBody.content['application/json'];
+      expect(schema.anyOf[2].properties).toMatchObject({
+        plan: { type: ['string', 'null'], examples: ['free', 'pro', 'team'] },
+        amount: { type: 'integer' },
+        since: { type: 'string', format: 'date-time' },
+      });
+    },
+  );
+});
+
+describe('a client that leaves', () => {
+  it('disturbs nobody else', async () => {
+    const server = await startTestModelServer({ inlineLimits: { createMs: 0, rowMicros: 0 } });
+    const { source } = server;
+    source.desire([
+      { name: 'forest', champion: source.version('1', forestModel({ trees: 100, depth: 6, features: 4 })) },
+    ]);
+    await server.ready;
+    const instances = Array.from({ length: 9000 }, () => [0.1, 0.2, 0.3, 0.4]);
+    const leave = new AbortController();
+    const staying = server.post('/predict', { instances });
+    const leaving = Array.from({ length: 4 }, () =>
+      fetch(`${server.url}/predict`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ instances }),
+        signal: leave.signal,
+      }).catch((error: Error) => error.name),
+    );
+    await server.get('/health');
+    leave.abort();
+    expect((await staying).body.predictions).toHaveLength(9000);
+    expect(await Promise.all(leaving)).toEqual(Array(4).fill('AbortError'));
+    expect((await server.post('/predict', { features: [1, 2, 3, 4] })).status).toBe(200);
   });
 });
 

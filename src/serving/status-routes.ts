@@ -31,7 +31,7 @@ export function statusRoutes(deps: {
       () => ({
         name: 'Tidemill model server',
         version,
-        models: roster.names(),
+        models: [...roster.names()],
         endpoints: {
           'POST /predict': 'predict with the only model, or the default one',
           'POST /models/{name}/predict': 'predict with a model',

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
 import {
+  addCategoryCodes,
   addMetadata,
   addTreeEnsemble,
   createRowCoder,
   createSession,
   EXAMPLE_KEY,
   FRAMEWORK_KEY,
+  MISSING_TEXT,
   OnnxGraphBuilder,
   SIGNATURE_KEY,
   type Signature,
@@ -69,6 +71,41 @@ export function lineModel(shift = 0): Uint8Array {
     columns: [...numericColumns(['a']), ...numericColumns(['b'], true)],
     inputs: [{ name: 'numeric', elementType: 'float32', columns: ['a', 'b'] }],
     output: { task: 'regression', target: 'y', value: 'value' },
+  });
+}
+
+/** value = amount + 10 x (the plan's place in free, pro, team; 3 missing, 4 unseen) + years since 1970. */
+export function mixedModel(): Uint8Array {
+  const categories = ['free', 'pro', 'team'];
+  const graph = new OnnxGraphBuilder();
+  graph.input('numeric', 'float32', ['rows', 1]);
+  graph.input('text', 'string', ['rows', 1]);
+  graph.input('datetime', 'int64', ['rows', 1]);
+  const codes = addCategoryCodes(graph, { text: 'text', column: 0, categories, missingText: MISSING_TEXT });
+  graph.initializer('column', 'int64', [2], [-1, 1]);
+  graph.initializer('ten', 'float32', [1], [10]);
+  graph.initializer('year', 'int64', [1], [31_556_952_000]);
+  graph.node('Reshape', [codes, 'column'], 'codes_column');
+  graph.node('Cast', ['codes_column'], 'codes_float', { to: { int: 1 } });
+  graph.node('Mul', ['codes_float', 'ten'], 'plan_value');
+  graph.node('Div', ['datetime', 'year'], 'years');
+  graph.node('Cast', ['years'], 'years_float', { to: { int: 1 } });
+  graph.node('Add', ['numeric', 'plan_value'], 'sum');
+  graph.node('Add', ['sum', 'years_float'], 'value');
+  graph.output('value', 'float32', ['rows', 1]);
+  return encoded(graph, {
+    columns: [
+      { name: 'plan', type: 'string', nullable: true, categories },
+      { name: 'amount', type: 'long', nullable: false },
+      { name: 'since', type: 'datetime', nullable: false },
+    ],
+    inputs: [
+      { name: 'numeric', elementType: 'float32', columns: ['amount'] },
+      { name: 'text', elementType: 'string', columns: ['plan'] },
+      { name: 'datetime', elementType: 'int64', columns: ['since'] },
+    ],
+    output: { task: 'regression', target: 'value', value: 'value' },
+    missingText: MISSING_TEXT,
   });
 }
 
