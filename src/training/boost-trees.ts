@@ -7,6 +7,7 @@ import { MAX_ROWS, packHessians, planPacking } from './histogram.ts';
 import type { BoostingParameters } from './parameters.ts';
 import type { ProgressListener } from './progress.ts';
 import { createRandom, sampleSorted } from './random.ts';
+import { standardiseTarget } from './standardise-target.ts';
 
 /** A trained ensemble: the score of output k is `baseScores[k]` plus the values of `rounds[…][k]`. */
 export interface BoostedTrees {
@@ -43,8 +44,8 @@ export async function boostTrees(
   const binned = binTable(table, features);
   const loss = chooseLoss(table);
   const { training, validation } = holdOut(table.rows, parameters, random);
-  const { target } = table;
   const { weights } = options;
+  const { target, center, unit } = standardiseTarget(table, training);
 
   const packing = planPacking(table.rows, loss.largestHessian * largest(weights));
   const growTree = createTreeGrower(binned, packing, {
@@ -99,7 +100,7 @@ export async function boostTrees(
       bestRound = round;
       continue;
     }
-    const value = loss.measure(scores, target, metricRows, weights);
+    const value = unit * loss.measure(scores, target, metricRows, weights);
     options.onProgress?.({
       iteration: round + 1,
       total: parameters.trees,
@@ -113,7 +114,9 @@ export async function boostTrees(
     } else if (round - bestRound >= parameters.early_stopping_rounds) stoppedEarly = true;
   }
   if (validation) rounds.length = bestRound + 1;
-  return { features, baseScores, rounds, bestRound, stoppedEarly };
+  for (const tree of rounds.flat()) tree.value = tree.value.map((value) => Math.fround(value * unit));
+  const inUnits = baseScores.map((score) => Math.fround(score * unit + center));
+  return { features, baseScores: inUnits, rounds, bestRound, stoppedEarly };
 }
 
 /** The scores of every row of a table with the columns of the training table: one array for each output. */

@@ -12,6 +12,7 @@ import {
 import type { LinearParameters } from './parameters.ts';
 import type { ProgressListener } from './progress.ts';
 import { solveRidge } from './solve-ridge.ts';
+import { standardiseTarget } from './standardise-target.ts';
 
 /** A fitted linear or logistic model: for each output, coefficients in the design's order, float32 numbers. */
 export interface LinearModel {
@@ -44,9 +45,11 @@ export async function fitLinear(
   }
   const outputs = table.task === 'multiclass' ? table.classes!.length : 1;
   const started = performance.now();
+  const everyRow = Int32Array.from({ length: table.rows }, (_, row) => row);
+  const { target, center, unit } = standardiseTarget(table, everyRow);
   const units = curvatureUnits(design, coded, parameters.l2);
   const minimum = await minimise(
-    createObjective(design, coded, table, outputs, parameters.l2, units, options.weights),
+    createObjective(design, coded, { ...table, target }, outputs, parameters.l2, units, options.weights),
     new Float64Array(outputs * design.width),
     { maxIterations: parameters.max_iterations, tolerance: parameters.tolerance },
     async (iteration, value) => {
@@ -61,11 +64,12 @@ export async function fitLinear(
       options.signal?.throwIfAborted();
     },
   );
-  const coefficients = Array.from({ length: outputs }, (_, k) =>
-    roundAll(
-      minimum.point.slice(k * design.width, (k + 1) * design.width).map((value, i) => value / units[i]!),
-    ),
-  );
+  const coefficients = Array.from({ length: outputs }, (_, k) => {
+    const own = minimum.point.slice(k * design.width, (k + 1) * design.width);
+    const plain = own.map((value, i) => (value / units[i]!) * unit);
+    plain[design.width - 1]! += center;
+    return roundAll(plain);
+  });
   return { design, coefficients, iterations: minimum.iterations, converged: minimum.converged };
 }
 

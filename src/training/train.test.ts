@@ -276,6 +276,24 @@ describe('hard tables', () => {
     });
   }
 
+  it('are learned alike in every unit of the target', async () => {
+    const table = makeTable({ rows: 1000, seed: 2, task: 'regression' });
+    const scoreOf = async (factor: number, offset: number) => {
+      const moved = { ...table, target: table.target.map((value) => value * factor + offset) };
+      const data = halves(moved);
+      return train({ ...data, algorithm: 'gradient-boosting', params: { trees: 30 }, seed: 1 });
+    };
+    const { metrics } = await scoreOf(1, 0);
+    for (const [factor, offset] of [
+      [1e-6, 0],
+      [1e9, 0],
+      [1e-2, 100],
+    ] as const) {
+      expect((await scoreOf(factor, offset)).metrics['r2']).toBeCloseTo(metrics['r2']!, 3);
+    }
+    expect((await scoreOf(1e-3, 1e6)).warnings[0]).toMatch(/'target' varies by 0.00\d+ around 1000000/);
+  });
+
   it('with two rows give a model that guesses, and say so', async () => {
     const table = makeTable({ rows: 40, seed: 1, task: 'regression' });
     const model = await train({

@@ -99,8 +99,10 @@ export async function train(options: TrainOptions): Promise<TrainedModel> {
   const params = parseParameters(algorithm, options.params ?? {});
   checkTable(table);
   const weights = weighClasses(table, params.class_weight);
+  const warnings = warnOfPrecision(table);
   const fitted = algorithm === 'linear' ? await fitLines(options, weights) : await fitTrees(options, weights);
   options.signal?.throwIfAborted();
+  warnings.push(...fitted.warnings);
 
   const start = startGraph(table);
   fitted.write(start);
@@ -145,7 +147,7 @@ export async function train(options: TrainOptions): Promise<TrainedModel> {
       heldOut,
       importance,
       exportCheck,
-      warnings: fitted.warnings,
+      warnings,
     };
     return {
       onnx,
@@ -155,7 +157,7 @@ export async function train(options: TrainOptions): Promise<TrainedModel> {
       importance,
       params,
       exportCheck,
-      warnings: fitted.warnings,
+      warnings,
     };
   } finally {
     await session.release();
@@ -211,6 +213,17 @@ function checkTable(table: Table): void {
   );
 }
 
+/** A model's answer is float32, which holds seven digits. */
+function warnOfPrecision({ task, target, targetName, rows }: Table): string[] {
+  if (task !== 'regression') return [];
+  const mean = target.reduce((sum, value) => sum + value / rows, 0);
+  const spread = Math.sqrt(target.reduce((sum, value) => sum + (value - mean) ** 2 / rows, 0));
+  if (spread > 1e-5 * Math.abs(mean)) return [];
+  return [
+    `'${targetName}' varies by ${spread.toPrecision(2)} around ${mean.toPrecision(7)}, less than the seven digits of a model's answer tell apart; predict its distance from ${mean.toPrecision(2)} instead`,
+  ];
+}
+
 /** Balanced weights: rows / (classes that occur · rows of the class). */
 function weighClasses(table: Table, mode: 'none' | 'balanced'): Float64Array | undefined {
   if (mode === 'none') return undefined;
@@ -234,9 +247,10 @@ function hasMissing(table: Table, index: number): boolean {
 
 function measure(table: Table, test: Table, answers: Answers): ClassificationReport | RegressionReport {
   if (answers.values) {
+    // What is served is float32.
     return regressionReport(
       test.target,
-      answers.values,
+      Float32Array.from(answers.values),
       table.target.reduce((a, b) => a + b, 0) / table.rows,
     );
   }
