@@ -28,7 +28,7 @@ it('measures a classifier on labelled rows', async () => {
   await expect(
     evaluateModel({ onnx: tinyClassifier({ weights: [1, 1] }), rows: [], targets: [] }),
   ).rejects.toThrow('no rows');
-  await expect(evaluateModel({ onnx: new Uint8Array([1, 2]), rows, targets: [] })).rejects.toThrow();
+  await expect(evaluateModel({ onnx: new Uint8Array([1, 2]), rows, targets: [] })).rejects.toThrow('ONNX');
 });
 
 it('measures a regression on labelled rows', async () => {

@@ -1,0 +1,120 @@
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { describe, expect, inject, it } from 'vitest';
+import { createPostgresDatabase, silentLogger, tempDir } from '../tests/support/index.ts';
+import { type ServerOptions, startServer } from './start-server.ts';
+
+const start = (options: Partial<ServerOptions> = {}) =>
+  startServer({
+    dataDir: join(tempDir(), 'data'),
+    host: '127.0.0.1',
+    port: 0,
+    env: {},
+    version: '1.2.3',
+    logger: silentLogger,
+    ...options,
+  });
+
+async function getJson(url: string) {
+  const response = await fetch(url);
+  return { status: response.status, body: await response.json() };
+}
+
+/** Sends a path as it is: `fetch` would resolve its dots. */
+function getRaw(url: string, path: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    request(url, { path, agent: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+describe('the control plane', () => {
+  it('answers health, readiness and status, and keeps its data over a restart', async () => {
+    const dataDir = join(tempDir(), 'data');
+    const server = await start({ dataDir, modelServers: () => ['http://127.0.0.1:7071'] });
+    expect(await (await fetch(`${server.url}/health`)).text()).toBe('OK');
+    expect(await getJson(`${server.url}/ready`)).toEqual({ status: 200, body: { status: 'ready' } });
+    const created = await fetch(`${server.url}/ajax-api/3.0/mlflow/experiments/create`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'kept' }),
+    });
+    expect(await created.json()).toEqual({ experiment_id: '1' });
+    await expect(start({ dataDir })).rejects.toThrow(String(process.pid));
+    await Promise.all([server.stop(), server.stop()]);
+
+    const again = await start({ dataDir });
+    const { body } = await getJson(`${again.url}/api/v1/status`);
+    expect(body).toEqual({
+      version: '1.2.3',
+      database: { dialect: 'sqlite' },
+      data_dir: dataDir,
+      uptime_ms: expect.any(Number),
+      counts: { experiments: 2, runs: 0, models: 0, versions: 0, datasets: 0 },
+      models: [],
+      model_servers: [],
+    });
+    await again.stop();
+  });
+
+  it('describes every route of every slice in one document', async () => {
+    const server = await start();
+    const { paths } = (await getJson(`${server.url}/openapi.json`)).body as { paths: Record<string, object> };
+    for (const path of [
+      '/api/2.0/mlflow/runs/log-metric',
+      '/api/2.0/mlflow-artifacts/artifacts/{path}',
+      '/api/2.0/mlflow/model-versions/create',
+      '/api/v1/models/{name}/promote',
+      '/api/v1/models/{name}/versions/{version}/model',
+      '/api/v1/serving/desired-state',
+      '/api/v1/datasets/{name}/rows',
+      '/api/v1/audit/verify',
+      '/api/v1/status',
+    ]) {
+      expect(Object.keys(paths)).toContain(path);
+    }
+    await server.stop();
+  });
+
+  it('lets no path lead out of the artifacts', async () => {
+    const server = await start();
+    for (const path of [
+      '../../tidemill.db',
+      '%2e%2e/%2e%2e/tidemill.db',
+      '..%2f..%2ftidemill.db',
+      '0/..%252f..%252fx',
+      '/etc/passwd',
+    ]) {
+      expect({
+        path,
+        status: await getRaw(server.url, `/api/2.0/mlflow-artifacts/artifacts/${path}`),
+      }).toEqual({ path, status: 400 });
+    }
+    await server.stop();
+  });
+
+  it('ends a waiting question for the desired state when it stops', async () => {
+    const server = await start();
+    const { headers } = await fetch(`${server.url}/api/v1/serving/desired-state`);
+    const waiting = fetch(`${server.url}/api/v1/serving/desired-state?wait_ms=30000`, {
+      headers: { 'if-none-match': headers.get('etag') ?? '' },
+    });
+    // Another answer on a connection of its own shows that the question before it was read.
+    await fetch(`${server.url}/health`);
+    await server.stop();
+    expect((await waiting).status).toBe(304);
+  });
+
+  it.skipIf('problem' in inject('postgresServer'))('runs on PostgreSQL', async () => {
+    const { url, drop } = await createPostgresDatabase();
+    const server = await start({ databaseUrl: url });
+    const { body } = await getJson(`${server.url}/api/v1/status`);
+    expect(body).toMatchObject({ database: { dialect: 'postgres' }, counts: { experiments: 1 } });
+    await server.stop();
+    await drop();
+  });
+});
