@@ -2,14 +2,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InjectOptions } from 'fastify';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
-import { describeDatabases, fixedClock, silentLogger, tempDir } from '../../tests/support/index.ts';
+import { createControlPlaneApp } from '../../tests/support/control-plane-app.ts';
+import { describeDatabases, fixedClock, tempDir } from '../../tests/support/index.ts';
 import { tinyClassifier } from '../../tests/support/tiny-model.ts';
-import { createLocalArtifactStore } from '../artifacts/index.ts';
 import { ingestFile } from '../datasets/index.ts';
-import { type App, createApp, createMetrics } from '../platform/index.ts';
-import { createModelFiles, createServingSignal, registryRoutes } from '../registry/index.ts';
-import { trackingRoutes } from '../tracking/index.ts';
-import { deliveryRoutes, type Judge, judgeChallenger, judgeInProcess } from './index.ts';
+import type { App } from '../platform/index.ts';
+import { type Judge, judgeChallenger, judgeInProcess } from './index.ts';
 
 const NOW = 1_795_218_807_000;
 
@@ -45,21 +43,7 @@ describeDatabases('delivery', (openDatabase) => {
     const database = await openDatabase();
     clock = fixedClock(NOW);
     judge = judgeChallenger;
-    app = createApp({
-      name: 'test',
-      version: '0',
-      logger: silentLogger,
-      metrics: createMetrics(),
-      clock,
-      verifyResponses: true,
-    });
-    const artifacts = createLocalArtifactStore({ root: tempDir() });
-    const files = createModelFiles({ artifacts });
-    const moved = createServingSignal();
-    await app.register(trackingRoutes({ database, artifacts, clock }));
-    await app.register(registryRoutes({ database, clock, files, moved }));
-    deliveryRoutes({ database, clock, files, moved, judge: (input) => judge(input) })(app);
-    await app.ready();
+    app = await createControlPlaneApp({ database, clock, judge: (input) => judge(input) });
     return async () => {
       await app.close();
     };

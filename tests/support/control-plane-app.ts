@@ -1,0 +1,33 @@
+import { createLocalArtifactStore } from '../../src/artifacts/index.ts';
+import { deliveryRoutes, type Judge } from '../../src/delivery/index.ts';
+import { type App, type Clock, createApp, createMetrics, type Database } from '../../src/platform/index.ts';
+import { createModelFiles, createServingSignal, registryRoutes } from '../../src/registry/index.ts';
+import { rewriteMlflowUrl, trackingRoutes } from '../../src/tracking/index.ts';
+import { silentLogger } from './silent-logger.ts';
+import { tempDir } from './temp-dir.ts';
+
+/** Tracking, registry and delivery on a database and an artifact store of their own; every answer is verified. */
+export async function createControlPlaneApp(options: {
+  database: Database;
+  clock: Clock;
+  judge: Judge;
+}): Promise<App> {
+  const { database, clock, judge } = options;
+  const app = createApp({
+    name: 'test',
+    version: '0',
+    logger: silentLogger,
+    metrics: createMetrics(),
+    clock,
+    verifyResponses: true,
+    rewriteUrl: rewriteMlflowUrl,
+  });
+  const artifacts = createLocalArtifactStore({ root: tempDir() });
+  const files = createModelFiles({ artifacts });
+  const moved = createServingSignal();
+  await app.register(trackingRoutes({ database, artifacts, clock }));
+  await app.register(registryRoutes({ database, clock, files, moved }));
+  deliveryRoutes({ database, clock, files, moved, judge })(app);
+  await app.ready();
+  return app;
+}
