@@ -43,6 +43,8 @@ export interface ServerOptions {
 
 export interface RunningServer {
   url: string;
+  /** Settles only when the server can write no more (its database thread died): whoever started it must end it. */
+  failed: Promise<Error>;
   stop(): Promise<void>;
 }
 
@@ -53,11 +55,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const logger = options.logger ?? createLogger({ level: config.TIDEMILL_LOG_LEVEL, name: 'server' });
   const dataDir = resolve(options.dataDir);
   await mkdir(dataDir, { recursive: true });
+  const { promise: failed, resolve: onFatal } = Promise.withResolvers<Error>();
   const opening = openDatabase({
     url: options.databaseUrl ?? env['DATABASE_URL'] ?? `sqlite:${join(dataDir, 'tidemill.db')}`,
     commandsModule: new URL(`./commands${import.meta.url.slice(-3)}`, import.meta.url),
     logger,
     groupCommit: options.groupCommit ?? true,
+    onFatal,
   });
   // The slices load while the database opens; whichever fails is awaited below.
   const loading = loadSlices();
@@ -82,7 +86,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await app.register(async (scope) =>
       delivery.deliveryRoutes({ database, clock, files, moved })(scope as never),
     );
-    await app.register(datasets.datasetRoutes({ database, artifacts, clock }));
+    await app.register(
+      datasets.datasetRoutes({ database, artifacts, clock, tempFolder: join(dataDir, 'uploads') }),
+    );
     const experiments = tracking.createExperimentStore(database.reader);
     const runs = tracking.createRunStore(database.reader);
     const models = registry.createRegisteredModelStore(database.reader);
@@ -101,9 +107,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
           runs.count(),
           models.count(),
           versions.count(),
-          tables.list(),
+          tables.count(),
         ]);
-        return { experiments: e, runs: r, models: m, versions: v, datasets: d.length };
+        return { experiments: e, runs: r, models: m, versions: v, datasets: d };
       },
       async models() {
         const all = await models.list();
@@ -121,6 +127,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     let stopped: Promise<void> | undefined;
     return {
       url,
+      failed,
       stop() {
         stopped ??= stopGracefully(app).then(() => database.close());
         return stopped;

@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -17,7 +17,7 @@ export interface DatasetDeps {
   database: Database;
   artifacts: ArtifactStore;
   clock: Clock;
-  /** Where uploads lie while they are read; the system's folder for temporary files otherwise. */
+  /** Where uploads lie while they are read, for this server alone; the system's folder for temporary files otherwise. */
   tempFolder?: string;
   /** How tables are worked on; in a process of its own otherwise. */
   runTableWork?: RunTableWork;
@@ -42,15 +42,25 @@ export interface Upload {
 export const datasetKey = ({ digest }: { digest: string }): string =>
   `datasets/${digest.replace(/^sha256:/, '')}.parquet`;
 
+const FOLDER_PREFIX = 'tidemill-dataset-';
+
+/** Removes what a server that was killed has left of its uploads. */
+export async function clearUploads(tempFolder: string): Promise<void> {
+  const names = await readdir(tempFolder).catch(() => []);
+  const left = names.filter((name) => name.startsWith(FOLDER_PREFIX));
+  await Promise.all(left.map((name) => rm(join(tempFolder, name), { recursive: true, force: true })));
+}
+
 /** What turns files and rows into versions. Works for few tables at once, since each may take much memory. */
 export function createVersionAdder(deps: DatasetDeps) {
   const { database, artifacts, clock, tempFolder = tmpdir(), runTableWork = runInChild } = deps;
-  const limited = createWorkLimit({ running: 2, waiting: 32 });
+  const limited = createWorkLimit({ running: 2, waiting: 64 });
+  const uploads = createWorkLimit({ running: 6, waiting: 32 });
   const appending = new Map<string, Promise<unknown>>();
 
   async function withFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
     await mkdir(tempFolder, { recursive: true });
-    const folder = await mkdtemp(join(tempFolder, 'tidemill-dataset-'));
+    const folder = await mkdtemp(join(tempFolder, FOLDER_PREFIX));
     try {
       return await work(folder);
     } finally {
@@ -67,6 +77,32 @@ export function createVersionAdder(deps: DatasetDeps) {
       await artifacts.put(key, createReadStream(path, { highWaterMark: 2 ** 20 }));
     const { size } = await stat(path);
     return database.execute(addDatasetVersion, { ...version, sizeBytes: size, createdAt: clock.now() });
+  }
+
+  async function receive(
+    folder: string,
+    upload: Upload,
+  ): Promise<{ version: DatasetVersion; created: boolean }> {
+    const { name, filename, format, id, time, text, actor, signal } = upload;
+    const path = join(folder, 'upload');
+    const outPath = join(folder, 'table.parquet');
+    await pipeline(upload.body, createWriteStream(path), { signal });
+    const request = { path, outPath, sourceName: filename || 'upload', format, id, time, text };
+    const table = await limited(() => runTableWork({ kind: 'ingest', request }, signal), signal);
+    const { digest, rows, schema, statistics, notes } = table;
+    const source = table.source!;
+    const added = await keep(outPath, {
+      name,
+      digest,
+      rows,
+      schema,
+      statistics,
+      source,
+      notes,
+      createdBy: actor,
+    });
+    if (added.outcome === 'conflict') throw new Error('An upload builds on no version and cannot conflict');
+    return { version: added.version, created: added.outcome === 'created' };
   }
 
   async function appendOnce(
@@ -115,35 +151,8 @@ export function createVersionAdder(deps: DatasetDeps) {
 
   return {
     /** Reads a file that streams in and keeps it as the dataset's next version, or finds the version that it already is. */
-    async upload(upload: Upload): Promise<{ version: DatasetVersion; created: boolean }> {
-      return withFolder(async (folder) => {
-        const path = join(folder, 'upload');
-        const outPath = join(folder, 'table.parquet');
-        await pipeline(upload.body, createWriteStream(path), { signal: upload.signal });
-        const { name, filename, format, id, time, text, actor, signal } = upload;
-        const table = await limited(() =>
-          runTableWork(
-            {
-              kind: 'ingest',
-              request: { path, outPath, sourceName: filename || 'upload', format, id, time, text },
-            },
-            signal,
-          ),
-        );
-        const added = await keep(outPath, {
-          name,
-          digest: table.digest,
-          rows: table.rows,
-          schema: table.schema,
-          statistics: table.statistics,
-          source: table.source!,
-          notes: table.notes,
-          createdBy: actor,
-        });
-        if (added.outcome === 'conflict')
-          throw new Error('An upload builds on no version and cannot conflict');
-        return { version: added.version, created: added.outcome === 'created' };
-      });
+    upload(upload: Upload): Promise<{ version: DatasetVersion; created: boolean }> {
+      return uploads(() => withFolder((folder) => receive(folder, upload)), upload.signal);
     },
 
     /** Adds rows below those of the newest version, as a new version. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { beforeEach, expect, it } from 'vitest';
@@ -39,6 +39,7 @@ describeDatabases('dataset routes', (openDatabase) => {
       clock,
       verifyResponses: true,
     });
+    mkdirSync(join(tempFolder, 'tidemill-dataset-left'), { recursive: true });
     await app.register(datasetRoutes({ ...deps, maxUploadBytes: 100_000 }));
     await app.ready();
     url = (path) => `/api/v1/datasets${path}`;
@@ -138,7 +139,7 @@ describeDatabases('dataset routes', (openDatabase) => {
     const first = await upload('spending', CSV);
     const second = await upload('spending', CSV.replace('x,', 'z,'));
     const { path } = await download('spending', 1);
-    const parquet = (await import('node:fs')).readFileSync(path);
+    const parquet = readFileSync(path);
     const again = await upload('spending', parquet, '?filename=table.parquet');
     expect(second.body).toMatchObject({ version: 2, created: true });
     expect(again.body).toMatchObject({ version: 1, created: false, digest: first.body.digest });

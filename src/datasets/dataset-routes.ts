@@ -1,5 +1,5 @@
 import { type App, acceptStreams, streamOf } from '../platform/index.ts';
-import { createVersionAdder, type DatasetDeps, datasetKey } from './add-versions.ts';
+import { clearUploads, createVersionAdder, type DatasetDeps, datasetKey } from './add-versions.ts';
 import * as contract from './contract.ts';
 import { createDatasetStore } from './dataset-store.ts';
 
@@ -18,6 +18,7 @@ export function datasetRoutes({
 }: DatasetRouteOptions): (app: App) => Promise<void> {
   return async (app) => {
     const store = createDatasetStore(deps.database.reader);
+    if (deps.tempFolder !== undefined) await clearUploads(deps.tempFolder);
     const adder = createVersionAdder(deps);
 
     app.get(

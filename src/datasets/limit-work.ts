@@ -1,19 +1,41 @@
 import { ApiError } from '../platform/index.ts';
 
-/** Lets so many works run at once and so many wait; a further one is refused, since its client is better off trying again. */
+/**
+ * Lets so many works run at once and so many wait. A further one is refused with TEMPORARILY_UNAVAILABLE, since its client is
+ * better off trying again; one whose signal aborts waits no longer.
+ */
 export function createWorkLimit({ running, waiting }: { running: number; waiting: number }) {
   let active = 0;
   const queue: (() => void)[] = [];
-  return async function limited<T>(work: () => Promise<T>): Promise<T> {
-    if (active >= running) {
-      if (queue.length >= waiting) {
-        throw new ApiError(
-          'TEMPORARILY_UNAVAILABLE',
-          `${active + queue.length} tables are being processed; try again later`,
-        );
-      }
-      await new Promise<void>((go) => queue.push(go));
-    } else active++;
+
+  function takeTurn(signal: AbortSignal | undefined): Promise<void> {
+    if (active < running) {
+      active++;
+      return Promise.resolve();
+    }
+    if (queue.length >= waiting) {
+      throw new ApiError(
+        'TEMPORARILY_UNAVAILABLE',
+        `${active + queue.length} tables are being processed; try again later`,
+      );
+    }
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        queue.splice(queue.indexOf(go), 1);
+        reject(signal?.reason as Error);
+      };
+      const go = () => {
+        signal?.removeEventListener('abort', leave);
+        resolve();
+      };
+      queue.push(go);
+      signal?.addEventListener('abort', leave, { once: true });
+    });
+  }
+
+  return async function limited<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    signal?.throwIfAborted();
+    await takeTurn(signal);
     try {
       return await work();
     } finally {

@@ -220,6 +220,11 @@ async function judgeColumn(given: Given, { name, type }: DatasetColumn): Promise
         'if it is known only afterwards, ignore it',
     );
   }
+  if (type === 'long' && filled >= ID_LIKE_ROWS && distinct === filled && !nullable) {
+    given.notes.push(
+      `column ${JSON.stringify(name)} has a whole number of its own in every row; if it names the rows, say that it is the id column`,
+    );
+  }
   const feature: FeatureColumn = { name, type, nullable };
   if (type !== 'string') return feature;
   return { ...feature, categories: await chooseCategories(given, name, distinct, filled) };
