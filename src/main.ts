@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Environment } from './platform/index.ts';
+import type { RunningServer } from './start-server.ts';
 import { superviseChild } from './supervise-child.ts';
 
 export interface PlatformOptions {
@@ -19,6 +20,8 @@ export interface Platform {
   serveUrl: string;
   /** Settles when every desired model is warm in the model server; the control plane is ready before. */
   ready: Promise<void>;
+  /** Settles only when the control plane can write no more; then the platform must be stopped. */
+  failed: Promise<Error>;
   modelServerPid(): number | undefined;
   stop(): Promise<void>;
 }
@@ -54,7 +57,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   // Awaited below; until then a failing child must not count as unhandled.
   listening.catch(() => {});
   const { startServer } = await import('./start-server.ts');
-  let server: Awaited<ReturnType<typeof startServer>> | undefined;
+  let server: RunningServer | undefined;
   try {
     server = await startServer({
       dataDir,
@@ -72,12 +75,13 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     throw error;
   }
 
-  function platformOf(started: { url: string; stop(): Promise<void> }, listeningAt: string): Platform {
+  function platformOf(started: RunningServer, listeningAt: string): Platform {
     let stopped: Promise<void> | undefined;
     return {
       url: started.url,
       serveUrl: listeningAt,
       ready: modelServer.ready,
+      failed: started.failed,
       modelServerPid: () => modelServer.pid(),
       stop() {
         stopped ??= modelServer.stop().then(() => started.stop());

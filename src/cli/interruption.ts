@@ -39,3 +39,17 @@ export function whenAborted(signal: AbortSignal): Promise<'stopped'> {
     else signal.addEventListener('abort', () => resolve('stopped'), { once: true });
   });
 }
+
+/**
+ * Settles when the signal fires.
+ *
+ * @throws the error that a server failed with before
+ */
+export function stoppedOrFailed(signal: AbortSignal, failed: Promise<Error>): Promise<'stopped'> {
+  return Promise.race([
+    whenAborted(signal),
+    failed.then((error) => {
+      throw error;
+    }),
+  ]);
+}

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Act } from './command-list.ts';
-import { interruption, whenAborted } from './interruption.ts';
+import { interruption, stoppedOrFailed } from './interruption.ts';
 import { parsePort, withExamples } from './options.ts';
 
 interface ServerOptions {
@@ -35,8 +35,7 @@ export function configureServer(command: Command, act: Act): void {
         terminal.document({ url: server.url, data_dir: dataDir, pid: process.pid });
         terminal.line(`control plane  ${server.url}  data in ${dataDir}`);
         terminal.line('ready; models are served by `tidemill serve`');
-        await whenAborted(signal);
-        await server.stop();
+        await stoppedOrFailed(signal, server.failed).finally(() => server.stop());
       }),
     );
   withExamples(command, [

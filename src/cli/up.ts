@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Act } from './command-list.ts';
-import { interruption, whenAborted } from './interruption.ts';
+import { interruption, stoppedOrFailed } from './interruption.ts';
 import { parsePort, withExamples } from './options.ts';
 
 interface UpOptions {
@@ -39,7 +39,7 @@ export function configureUp(command: Command, act: Act): void {
           version: readVersion(),
           say: (message) => terminal.warn(message),
         });
-        const stopped = whenAborted(signal);
+        const stopped = stoppedOrFailed(signal, platform.failed);
         try {
           terminal.line(`control plane  ${platform.url}  API at /docs`);
           terminal.line(`model server   ${platform.serveUrl}  API at /docs`);
