@@ -272,7 +272,7 @@ describe('text and dates', () => {
   ])(
     'are coded as the signature says, on %s; text that was never seen is taken and counted',
     async (_where, limits) => {
-      const server = await startTestModelServer({ ...(limits ? { inlineLimits: limits } : {}) });
+      const server = await startTestModelServer(limits ? { inlineLimits: limits } : {});
       server.source.desire([{ name: 'mixed', champion: server.source.version('1', mixedModel()) }]);
       await server.ready;
       const since = '1991-06-01T00:00:00Z';

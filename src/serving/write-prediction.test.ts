@@ -72,7 +72,7 @@ describe('numbers in answers', () => {
     );
   });
 
-  it('keep probabilities to seven decimals, and small ones whole', () => {
+  it('keep probabilities to seven decimals, and small ones to seven digits', () => {
     expect(probabilityText(Math.fround(0.9))).toBe('0.9');
     expect(probabilityText(1)).toBe('1');
     expect(probabilityText(0)).toBe('0');

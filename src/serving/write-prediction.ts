@@ -75,10 +75,10 @@ function largest(values: Float32Array | undefined, start: number, width: number)
   return best;
 }
 
-/** Seven decimals, all that float32 holds near 1; small ones in full, because their logarithm counts. */
+/** Seven decimals, all that float32 holds near 1; small ones with seven digits, because their logarithm counts. */
 export function probabilityText(value: number): string {
   if (value >= 0.001) return String(Math.round(value * 1e7) / 1e7);
-  return Number.isFinite(value) ? String(value) : 'null';
+  return Number.isFinite(value) ? String(Number(value.toPrecision(7))) : 'null';
 }
 
 /** The shortest decimal that is the same float32; `null` for what JSON has no number for. */
