@@ -1,6 +1,6 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -76,10 +76,25 @@ const median = (values: number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 const rounded = (value: number, digits = 3): number => Number(value.toPrecision(digits));
 
+/** What one commit must wait for on this disk: the more, the more a shared one saves. */
+function measureSync(): number {
+  const file = openSync(join(folder, 'sync'), 'w');
+  const times: number[] = [];
+  for (let i = 0; i < 200; i++) {
+    const startedAt = performance.now();
+    writeSync(file, Buffer.alloc(8192, i));
+    fdatasyncSync(file);
+    times.push(performance.now() - startedAt);
+  }
+  closeSync(file);
+  return median(times);
+}
+
 const servers = { on: await startServer('on'), off: await startServer('off') };
 try {
   const measured: Record<keyof typeof servers, Measured[]> = { on: [], off: [] };
   for (const name of ['on', 'off'] as const) await load(servers[name], 1);
+  const syncMs = measureSync();
   for (let round = 0; round < rounds; round++) {
     const turn = round % 2 === 0 ? (['on', 'off'] as const) : (['off', 'on'] as const);
     for (const name of turn) measured[name].push(await load(servers[name], seconds));
@@ -98,6 +113,7 @@ try {
       p50_ms: rounded(of('on', 'p50Ms')),
       p99_ms: rounded(of('on', 'p99Ms')),
       one_commit_each_p50_ms: rounded(of('off', 'p50Ms')),
+      sync_ms: rounded(syncMs),
       errors: [...measured.on, ...measured.off].reduce((sum, { errors }) => sum + errors, 0),
       target: 'ratio >= 8',
     }),
