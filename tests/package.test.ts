@@ -89,5 +89,11 @@ describe('the package that is published', () => {
 function npm(args: string[], cwd: string) {
   // What an outer npm run sets would apply the repository's settings here too.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
-  return spawnSync('npm', args, { cwd, encoding: 'utf8', env, timeout: 240_000, shell: process.platform === 'win32' });
+  return spawnSync('npm', args, {
+    cwd,
+    encoding: 'utf8',
+    env,
+    timeout: 240_000,
+    shell: process.platform === 'win32',
+  });
 }

@@ -58,7 +58,7 @@ function expectLike(actual: unknown, written: unknown, where: string): void {
     for (const [key, value] of Object.entries(written)) {
       expectLike((actual as Record<string, unknown>)[key], value, `${where}.${key}`);
     }
-  } else if (!/_id$/.test(where)) expect(actual, where).toEqual(written);
+  } else if (!where.endsWith('_id')) expect(actual, where).toEqual(written);
 }
 
 /** Runs every shell block of a page in order, and compares an answer with the JSON block below it. */
@@ -73,7 +73,7 @@ async function runPage(page: string): Promise<number> {
     const blocks = blocksOf(page);
     for (const [index, { language, text }] of blocks.entries()) {
       if (language !== 'sh' || /npm ci|tidemill up$|vega-datasets/m.test(text)) continue;
-      const lines = /^curl/.test(text) ? [text] : text.trim().split('\n');
+      const lines = text.startsWith('curl') ? [text] : text.trim().split('\n');
       for (const line of lines) {
         const { status, stdout, stderr } = await runLine(line, platform, cwd);
         expect(status, `${line}\n${stderr}`).toBe(0);
