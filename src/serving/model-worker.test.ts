@@ -162,15 +162,18 @@ describe('a runner in a worker', () => {
 
   async function load(runLimitMs = 1000) {
     const thread = new FakeThread();
+    const cancel = new AbortController();
     const onLost = vi.fn<(reason: string) => void>();
     const loading = loadInWorker({
       request: { path: '/x', sha256: 'x', sizeBytes: 1 },
       fastCreateMs: 10,
       runLimitMs,
+      loadLimitMs: 5000,
+      signal: cancel.signal,
       spawn: () => thread,
       onLost,
     });
-    return { thread, onLost, loading };
+    return { thread, onLost, loading, cancel };
   }
 
   const report = { signature: {} as Signature, sample: {}, measure: {} as never };
@@ -222,6 +225,31 @@ describe('a runner in a worker', () => {
     } finally {
       vi.useRealTimers();
     }
+  });
+
+  it('ends a load that takes too long, and one that nobody wants any more', async () => {
+    vi.useFakeTimers();
+    try {
+      const slow = await load();
+      const failed = slow.loading.catch((error: Error) => error.message);
+      await vi.advanceTimersByTimeAsync(5001);
+      expect(await failed).toContain('its load took longer than 5000 ms');
+      expect(slow.thread.terminated).toBe(1);
+    } finally {
+      vi.useRealTimers();
+    }
+    const unwanted = await load();
+    unwanted.cancel.abort(new Error('not wanted'));
+    await expect(unwanted.loading).rejects.toThrow('not wanted');
+    expect(unwanted.thread.terminated).toBe(1);
+    unwanted.thread.say({ type: 'loaded', report });
+
+    const done = await load();
+    done.thread.say({ type: 'loaded', report });
+    const { runner } = await done.loading;
+    done.cancel.abort();
+    expect(done.thread.terminated).toBe(0);
+    await runner.release();
   });
 
   it('fails to load when the thread dies first, or says why it cannot', async () => {

@@ -34,6 +34,8 @@ export interface PrepareOptions {
   logger: Logger;
 }
 
+const LOAD_LIMIT_MS = 600_000;
+
 /**
  * Makes a version ready to answer: from the cached copy when it is whole, else fetched; created, warmed, timed and
  * compared with its recorded example in a worker; and created once more on the main thread when it is fast enough.
@@ -97,11 +99,12 @@ export async function prepareModel(
   }
 
   function load() {
-    signal.throwIfAborted();
     return loadInWorker({
       request,
       fastCreateMs: inlineLimits.createMs,
       runLimitMs: options.runLimitMs,
+      loadLimitMs: LOAD_LIMIT_MS,
+      signal,
       spawn: () => options.spawnWorker(`model ${name}/${version}`),
       onLost,
     });

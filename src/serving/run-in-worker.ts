@@ -27,6 +27,10 @@ export interface WorkerOptions {
   fastCreateMs: number;
   /** A run that takes longer means that the worker hangs: it is ended. */
   runLimitMs: number;
+  /** A load that takes longer fails. */
+  loadLimitMs: number;
+  /** Ends a load that nobody wants any more. */
+  signal: AbortSignal;
   spawn: () => WorkerThread;
   /** Called once when a worker that had loaded its model ends by itself or is ended because it hangs. */
   onLost: (reason: string) => void;
@@ -45,8 +49,11 @@ interface PendingRun {
  *
  * @throws StaleCopyError when the cached copy is missing or corrupt; Error when the model cannot be served.
  */
-export function loadInWorker(options: WorkerOptions): Promise<{ runner: ModelRunner; report: LoadReport }> {
-  const { request, fastCreateMs, runLimitMs, onLost } = options;
+export async function loadInWorker(
+  options: WorkerOptions,
+): Promise<{ runner: ModelRunner; report: LoadReport }> {
+  const { request, fastCreateMs, runLimitMs, loadLimitMs, signal, onLost } = options;
+  signal.throwIfAborted();
   const worker = options.spawn();
   const pending = new Map<number, PendingRun>();
   const released = Promise.withResolvers<void>();
@@ -54,8 +61,20 @@ export function loadInWorker(options: WorkerOptions): Promise<{ runner: ModelRun
   let state: 'loading' | 'warm' | 'ended' = 'loading';
 
   return new Promise((resolveLoad, rejectLoad) => {
+    const loadLimit = setTimeout(() => end(`its load took longer than ${loadLimitMs} ms`), loadLimitMs);
+    loadLimit.unref();
+    const onAbort = () =>
+      end(String((signal.reason as Error | undefined)?.message ?? 'the load was stopped'));
+    signal.addEventListener('abort', onAbort, { once: true });
+
+    function isLoaded(): void {
+      clearTimeout(loadLimit);
+      signal.removeEventListener('abort', onAbort);
+    }
+
     function end(reason: string): void {
       if (state === 'ended') return;
+      isLoaded();
       const wasWarm = state === 'warm';
       state = 'ended';
       for (const { reject, limit } of pending.values()) {
@@ -102,11 +121,14 @@ export function loadInWorker(options: WorkerOptions): Promise<{ runner: ModelRun
     worker.on('message', (message) => {
       switch (message.type) {
         case 'loaded':
+          if (state !== 'loading') break;
           state = 'warm';
+          isLoaded();
           resolveLoad({ runner: { place: 'worker-thread', run, release }, report: message.report });
           break;
         case 'load-failed':
           state = 'ended';
+          isLoaded();
           rejectLoad(message.isStaleCopy ? new StaleCopyError(message.message) : new Error(message.message));
           void worker.terminate();
           break;

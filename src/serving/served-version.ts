@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createRowCoder } from '../models/index.ts';
 import { ApiError, type Logger } from '../platform/index.ts';
 import { type Batcher, createBatcher, type InputRow } from './batch-requests.ts';
@@ -142,7 +143,11 @@ export function createServedVersion(deps: {
       );
     },
     async retire() {
-      await batcher.drain();
+      // Whoever waits longer than the time limit has been answered; a run that hangs must not hold the memory.
+      const limit = new AbortController();
+      const overdue = sleep(limits.timeoutMs + 1000, undefined, { signal: limit.signal, ref: false });
+      await Promise.race([batcher.drain(), overdue.catch(() => {})]);
+      limit.abort();
       await runner.release();
       logger.info({ model: name, version }, 'model version released');
     },
