@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import {
   type DatasetColumn,
-  exportHeldOut,
   ingestFile,
   loadTable,
   planTraining,
@@ -14,9 +13,9 @@ import {
 import { ApiError, type Clock, systemClock } from '../platform/index.ts';
 import { type Algorithm, type ParameterValue, parseParameters } from './parameters.ts';
 import type { ProgressListener } from './progress.ts';
+import { describeModel, HELD_OUT_PATH, recordArtifacts } from './record-artifacts.ts';
 import { type MetricPoint, recordSteps } from './record-steps.ts';
 import { type TrainedModel, train } from './train.ts';
-import { writeMlmodel } from './write-mlmodel.ts';
 
 /** A file to ingest, or a dataset version's canonical Parquet file. */
 export type TrainingSource = { path: string; format?: SourceFormat } | TrainingTable;
@@ -94,8 +93,6 @@ export interface TrainingResult {
   /** Milliseconds that each stage took. */
   durations: Partial<Record<TrainingStage, number>>;
 }
-
-const HELD_OUT_PATH = 'evaluation/heldout.parquet';
 
 /**
  * Trains a model from a file or a dataset version and keeps it: table, plan, training, a run with everything that
@@ -277,50 +274,4 @@ function describeRun(
       rows: table.rows,
     },
   };
-}
-
-async function recordArtifacts(
-  folder: string,
-  run: RunRecorder,
-  made: {
-    table: TrainingTable;
-    plan: TrainingPlan;
-    split: SplitSpec;
-    model: TrainedModel;
-    clock: Clock;
-    signal?: AbortSignal;
-  },
-): Promise<void> {
-  const { table, plan, split, model } = made;
-  const text = (value: unknown) => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
-  const { name, version, digest, rows, notes } = table;
-  await run.logArtifact(
-    'report.json',
-    text({ ...model.report, split, plan, data: { name, version, digest, rows, notes } }),
-  );
-  await run.logArtifact('importance.json', text(model.importance));
-  const heldOutPath = join(folder, 'heldout.parquet');
-  await exportHeldOut({
-    parquetPath: table.parquetPath,
-    plan,
-    split,
-    outPath: heldOutPath,
-    signal: made.signal,
-  });
-  await run.logArtifact(HELD_OUT_PATH, heldOutPath);
-  await run.logArtifact('model/model.onnx', model.onnx);
-  await run.logArtifact(
-    'model/MLmodel',
-    new TextEncoder().encode(
-      writeMlmodel({ runId: run.runId, createdAt: made.clock.now(), onnx: model.onnx, model }),
-    ),
-  );
-}
-
-function describeModel(algorithm: Algorithm, { metrics, report }: TrainedModel): string {
-  const shown = report.task === 'regression' ? (['r2', 'rmse'] as const) : (['roc_auc', 'log_loss'] as const);
-  const values = shown.flatMap((key) =>
-    metrics[key] === undefined ? [] : [`${key} ${metrics[key].toPrecision(4)}`],
-  );
-  return `${algorithm}, ${values.join(', ')} on ${report.rows.test} held-out rows`;
 }

@@ -1,7 +1,6 @@
 import type { Table } from '../datasets/index.ts';
 import {
   addMetadata,
-  createRowCoder,
   createSession,
   EXAMPLE_KEY,
   FRAMEWORK_KEY,
@@ -24,6 +23,7 @@ import { fitLinear, scoreLinear, shareSpread } from './fit-linear.ts';
 import { describeTable, type GraphStart, startGraph } from './graph-inputs.ts';
 import { type Algorithm, type ParameterValue, parseParameters } from './parameters.ts';
 import type { ProgressListener } from './progress.ts';
+import { recordExample } from './record-example.ts';
 import { type Answers, toAnswers } from './score-answers.ts';
 import { writeBoosting } from './write-boosting.ts';
 import { writeLinear } from './write-linear.ts';
@@ -84,8 +84,6 @@ interface Fitted {
   iterations: number;
   warnings: string[];
 }
-
-const EXAMPLE_ROWS = 5;
 
 /**
  * Trains a model, writes it as ONNX, checks that ONNX Runtime answers as the trainer does, and measures it on the
@@ -268,65 +266,4 @@ function flatten({ metrics, baseline }: ClassificationReport | RegressionReport)
   for (const [name, value] of Object.entries(metrics)) if (value !== null) flat[name] = value;
   for (const [name, value] of Object.entries(baseline)) if (value !== null) flat[`baseline_${name}`] = value;
   return flat;
-}
-
-/** A few raw rows with what the exported model answers: a server compares its own answers before it serves the model. */
-async function recordExample(session: Awaited<ReturnType<typeof createSession>>, table: Table) {
-  const candidates = Array.from({ length: table.rows }, (_, row) => row).filter((row) =>
-    canBeSent(table, row),
-  );
-  if (candidates.length === 0) return undefined;
-  const step = Math.max(1, candidates.length / EXAMPLE_ROWS);
-  const rows = Array.from({ length: Math.min(EXAMPLE_ROWS, candidates.length) }, (_, i) =>
-    rawRow(table, candidates[Math.floor(i * step)]!),
-  );
-  const output = await session.run(createRowCoder(session.signature).encode(rows));
-  const classCount = table.classes?.length ?? 0;
-  return {
-    rows,
-    outputs: output.values
-      ? { values: [...output.values] }
-      : {
-          labels: output.labels,
-          probabilities: rows.map((_, i) => [
-            ...output.probabilities!.subarray(i * classCount, (i + 1) * classCount),
-          ]),
-        },
-  };
-}
-
-/** Whether the row can be sent: JSON has no infinite numbers, and a text outside the categories is not kept. */
-const canBeSent = (table: Table, row: number): boolean =>
-  table.columns.every((column) =>
-    column.type === 'category'
-      ? column.codes[row]! < column.categories.length
-      : column.type === 'datetime' || Math.abs(column.values[row]!) !== Number.POSITIVE_INFINITY,
-  );
-
-/** A row as a caller would send it. */
-function rawRow(table: Table, row: number): Record<string, unknown> {
-  return Object.fromEntries(
-    table.columns.map((column) => {
-      if (column.type === 'category') return [column.name, column.categories[column.codes[row]!] ?? null];
-      const value = column.values[row]!;
-      if (Number.isNaN(value)) return [column.name, null];
-      if (column.type === 'datetime') return [column.name, isoOrMs(value)];
-      return [column.name, column.source === 'boolean' ? value !== 0 : shortestDecimal(value)];
-    }),
-  );
-}
-
-/** Years beyond four digits have no ISO form that every parser reads. */
-const isoOrMs = (timeMs: number): string | number => {
-  const text = new Date(timeMs).toISOString();
-  return text.length === 24 ? text : timeMs;
-};
-
-/** The number with the fewest digits that float32 rounds to this one: 5.1 instead of 5.099999904632568. */
-function shortestDecimal(value: number): number {
-  for (let digits = 1; digits <= 9; digits++) {
-    const short = Number(value.toPrecision(digits));
-    if (Math.fround(short) === value) return short;
-  }
-  return value;
 }
