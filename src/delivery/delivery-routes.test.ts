@@ -4,9 +4,10 @@ import type { InjectOptions } from 'fastify';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
 import { createControlPlaneApp } from '../../tests/support/control-plane-app.ts';
 import { describeDatabases, fixedClock, tempDir } from '../../tests/support/index.ts';
+import { lineModel } from '../../tests/support/served-models.ts';
 import { tinyClassifier } from '../../tests/support/tiny-model.ts';
 import { ingestFile } from '../datasets/index.ts';
-import type { App } from '../platform/index.ts';
+import type { App, Database } from '../platform/index.ts';
 import { type Judge, judgeChallenger, judgeInProcess } from './index.ts';
 
 const NOW = 1_795_218_807_000;
@@ -34,13 +35,14 @@ beforeAll(async () => {
   otherRows = await write(['x', 'y']);
 });
 
-describeDatabases('delivery', (openDatabase) => {
+describeDatabases('delivery', (openDatabase, dialect) => {
   let app: App;
+  let database: Database;
   let clock: ReturnType<typeof fixedClock>;
   let judge: Judge;
 
   beforeEach(async () => {
-    const database = await openDatabase();
+    database = await openDatabase();
     clock = fixedClock(NOW);
     judge = judgeChallenger;
     app = await createControlPlaneApp({ database, clock, judge: (input) => judge(input) });
@@ -326,6 +328,38 @@ describeDatabases('delivery', (openDatabase) => {
     expect(woken.status).toBe(200);
     expect(woken.body.models[0].champion.version).toBe('2');
     expect((await ask('GET', '/api/v1/serving/desired-state?wait_ms=60000')).status).toBe(400);
+  });
+
+  it.skipIf(dialect === 'sqlite')('tells one replica of the move that another one made', async () => {
+    for (let i = 0; i < 2; i++) await register(good(), heldOut);
+    await promote('1');
+    const replica = await createControlPlaneApp({ database, clock, judge });
+    const { headers } = await ask('GET', '/api/v1/serving/desired-state');
+    const waiting = replica.inject({
+      url: '/api/v1/serving/desired-state?wait_ms=30000',
+      headers: { 'if-none-match': String(headers['etag']) },
+    });
+    await promote('2');
+    expect((await waiting).json().models[0].champion.version).toBe('2');
+    await replica.close();
+  });
+
+  it('does not compare models that answer different questions', async () => {
+    await register(good(), heldOut);
+    await register(lineModel(), heldOut);
+    await promote('1');
+    const refused = await promote('2');
+    expect(refused.status).toBe(409);
+    expect(refused.body.message).toContain("the champion answers another question: binary of 'answer'");
+  });
+
+  it('asks for force where the champion is no file that could be scored', async () => {
+    await register('no ONNX at all');
+    await register(good(), heldOut);
+    await mlflow('/registered-models/alias', { name: 'm', alias: 'champion', version: '1' });
+    const refused = await promote('2');
+    expect(refused.body.message).toContain('the champion cannot score');
+    expect((await promote('2', { force: true, reason: 'the first that can serve' })).status).toBe(200);
   });
 
   it('judges in a process of its own', async () => {

@@ -336,6 +336,101 @@ describeDatabases('registry routes', (openDatabase) => {
     ]);
   });
 
+  it('describes, tags and finds versions', async () => {
+    await post('/registered-models/create', {
+      name: 'm',
+      description: 'd',
+      tags: [{ key: 'team', value: 'red' }],
+    });
+    await post('/registered-models/create', { name: 'Other' });
+    const runId = await startRun(model());
+    const source = `runs:/${runId}/model`;
+    for (const value of ['a', 'b']) {
+      await post('/model-versions/create', { name: 'm', source, run_id: runId, tags: [{ key: 'k', value }] });
+    }
+    const described = await ask('PATCH', '/model-versions/update', {
+      name: 'm',
+      version: '1',
+      description: 'first',
+    });
+    expect(described.body.model_version).toMatchObject({ version: '1', description: 'first' });
+    expect(
+      (await post('/model-versions/set-tag', { name: 'm', version: 2, key: 'x', value: 'y' })).body,
+    ).toEqual({});
+    expect(
+      (await ask('DELETE', '/model-versions/delete-tag', { name: 'm', version: '2', key: 'k' })).body,
+    ).toEqual({});
+    expect((await get('/model-versions/get?name=m&version=2')).body.model_version.tags).toEqual([
+      { key: 'x', value: 'y' },
+    ]);
+    const versions = async (filter: string, more = '') => {
+      const { status, body } = await get(
+        `/model-versions/search?filter=${encodeURIComponent(filter)}${more}`,
+      );
+      if (status !== 200) return body.error_code;
+      return (body.model_versions ?? []).map((each: { version: string }) => each.version);
+    };
+    expect(await versions(`run_id IN ('${runId}')`, '&order_by=version_number ASC')).toEqual(['1', '2']);
+    expect(await versions("tags.k = 'a'")).toEqual(['1']);
+    expect(await versions("tags.k IS NULL AND name = 'm'")).toEqual(['2']);
+    expect(await versions("tags.x IS NOT NULL AND version_number > 1 AND source_path LIKE 'runs:%'")).toEqual(
+      ['2'],
+    );
+    expect(await versions("colour = 'red'")).toBe('INVALID_PARAMETER_VALUE');
+    expect(await versions('', '&order_by=colour')).toBe('INVALID_PARAMETER_VALUE');
+    const first = (
+      await get('/model-versions/search?max_results=1&order_by=name&order_by=version_number%20DESC')
+    ).body;
+    expect(first.model_versions[0].version).toBe('2');
+    expect(
+      await versions(
+        '',
+        `&max_results=1&order_by=name&order_by=version_number%20DESC&page_token=${first.next_page_token}`,
+      ),
+    ).toEqual(['1']);
+    const models = async (filter: string) =>
+      (
+        (await get(`/registered-models/search?filter=${encodeURIComponent(filter)}`)).body
+          .registered_models ?? []
+      ).map((each: { name: string }) => each.name);
+    expect(await models('')).toEqual(['Other', 'm']);
+    expect(await models("tags.team = 'red'")).toEqual(['m']);
+    expect(await models("name ILIKE 'o%'")).toEqual(['Other']);
+    expect(await models("name LIKE 'o%'")).toEqual([]);
+    expect((await get('/registered-models/search?filter=version%20%3D%201')).status).toBe(400);
+    for (const [path, body] of [
+      ['/model-versions/set-tag', { name: 'm', version: '1', key: 'k'.repeat(251), value: '' }],
+      ['/registered-models/set-tag', { name: 'm', key: 'k', value: 'v'.repeat(100_001) }],
+      ['/registered-models/create', { name: 'n'.repeat(257) }],
+      ['/registered-models/create', { name: 'long', description: 'd'.repeat(100_001) }],
+      ['/model-versions/create', { name: 'm', source: 'models:/m-0123' }],
+    ] as const) {
+      expect({ path, status: (await post(path, body)).status }).toEqual({ path, status: 400 });
+    }
+    expect((await get('/model-versions/get?name=m&version=x')).status).toBe(400);
+    expect(
+      (await post('/model-versions/set-tag', { name: 'm', version: '9', key: 'k', value: '' })).status,
+    ).toBe(404);
+  });
+
+  it('audits a champion that is renamed or deleted with its model', async () => {
+    await post('/registered-models/create', { name: 'm' });
+    await register('m', model());
+    await post('/registered-models/alias', { name: 'm', alias: 'champion', version: '1' });
+    await post('/registered-models/rename', { name: 'm', new_name: 'n', reason: 'new name' });
+    expect((await detail('n')).history).toHaveLength(1);
+    await ask('DELETE', '/registered-models/delete', { name: 'n', reason: 'old' });
+    const { entries } = (await get('/api/v1/audit?limit=2')).body;
+    expect(
+      entries.map((each: Record<string, unknown>) => [each['action'], each['subject'], each['reason']]),
+    ).toEqual([
+      ['champion.delete-model', 'models/n', 'old'],
+      ['champion.rename', 'models/m', 'new name'],
+    ]);
+    await post('/registered-models/create', { name: 'n' });
+    expect((await detail('n')).history).toEqual([]);
+  });
+
   it('refuses sources on the server and sources that do not exist', async () => {
     await post('/registered-models/create', { name: 'm' });
     for (const source of [
