@@ -27,6 +27,7 @@ interface AddOptions {
   format?: string;
   id?: string;
   time?: string;
+  text?: string[];
   url?: string;
 }
 
@@ -64,6 +65,7 @@ export function configureDatasets(command: Command, act: Act): void {
     .option('--format <format>', 'csv, parquet or jsonl (default: by the name of the file)')
     .option('--id <column>', 'the column that identifies a row')
     .option('--time <column>', 'the column that says when a row happened')
+    .option('--text <columns...>', 'columns that are text whatever their values look like')
     .action(
       act(async (terminal, name: string, file: string, options: AddOptions) => {
         const client = controlPlane(options, terminal.io.env);
@@ -96,7 +98,7 @@ export async function addDataset(
   client: HttpClient,
   name: string,
   path: string,
-  { format, id, time }: AddOptions = {},
+  { format, id, time, text }: AddOptions = {},
 ): Promise<DatasetVersion> {
   const { size } = await stat(path).catch((error: Error) => {
     throw new CliError(`cannot read ${path}: ${error.message}`);
@@ -126,6 +128,7 @@ export async function addDataset(
         ...(format !== undefined && { format }),
         ...(id !== undefined && { id }),
         ...(time !== undefined && { time }),
+        ...(text !== undefined && { text }),
       },
     },
   );

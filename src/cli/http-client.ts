@@ -7,7 +7,7 @@ export const DEFAULT_SERVE_URL = 'http://127.0.0.1:7071';
 
 export type HttpClient = ReturnType<typeof createHttpClient>;
 
-export type Query = Record<string, string | number | boolean | undefined>;
+export type Query = Record<string, string | number | boolean | readonly string[] | undefined>;
 
 export interface RequestOptions {
   query?: Query;
@@ -39,7 +39,8 @@ export function createHttpClient({
   async function send(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
     const target = new URL(`${base}${path}`);
     for (const [key, value] of Object.entries(options.query ?? {})) {
-      if (value !== undefined) target.searchParams.set(key, String(value));
+      if (Array.isArray(value)) for (const each of value) target.searchParams.append(key, each);
+      else if (value !== undefined) target.searchParams.set(key, String(value));
     }
     const headers: Record<string, string> = { 'x-tidemill-actor': actor, accept: 'application/json, */*' };
     const init: RequestInit & { duplex?: 'half' } = { method, headers };

@@ -21,6 +21,7 @@ export interface TrainOptions {
   id?: string;
   time?: string;
   ignore?: string[];
+  text?: string[];
   algorithm: 'gradient-boosting' | 'linear';
   set?: Record<string, string | number | boolean>;
   classWeight?: string;
@@ -43,6 +44,7 @@ export function configureTrain(command: Command, act: Act): void {
     .option('--id <column>', 'a column that identifies a row; never a feature')
     .option('--time <column>', 'a column that says when a row happened')
     .option('--ignore <columns...>', 'columns that must not become features')
+    .option('--text <columns...>', 'columns that are text whatever their values look like')
     .addOption(
       new Option('--algorithm <name>', 'how to learn; linear is logistic for classes')
         .choices(['gradient-boosting', 'linear'])
@@ -148,6 +150,7 @@ export async function trainModel(
       ...(options.id !== undefined && { id: options.id }),
       ...(options.time !== undefined && { time: options.time }),
       ...(options.ignore !== undefined && { ignore: options.ignore }),
+      ...(options.text !== undefined && { text: options.text }),
       algorithm: options.algorithm,
       params: {
         ...options.set,

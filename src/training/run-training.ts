@@ -56,6 +56,8 @@ export interface RunTrainingOptions {
   id?: string;
   time?: string;
   ignore?: readonly string[];
+  /** Columns of a file that are text whatever their values look like. */
+  text?: readonly string[];
   algorithm: Algorithm;
   params?: Record<string, ParameterValue>;
   seed: number;
@@ -217,6 +219,7 @@ async function prepareTable(folder: string, options: RunTrainingOptions): Promis
     format: source.format,
     id: options.id,
     time: options.time,
+    text: options.text,
     outPath: join(folder, 'table.parquet'),
     signal: options.signal,
     onProgress: ({ phase, done }) =>

@@ -240,7 +240,7 @@ async function decideType(
     throw new ApiError(
       'INVALID_PARAMETER_VALUE',
       `${request.sourceName}, line ${first.line}, column ${JSON.stringify(column.name)}: ${shorten(first.value)} is not ${WHAT[kind]}, ` +
-        `as ${good} of the ${counts.present} values are; correct it, or say that the column is text`,
+        `as ${good} of the ${counts.present} values are; correct it, or say that the column is text (--text)`,
       { line: first.line, column: column.name, value: first.value.slice(0, 200) },
     );
   }
