@@ -35,7 +35,11 @@ export interface DuckdbSession {
   chunks(sql: string): AsyncGenerator<DuckDBDataChunk>;
 }
 
-const defaultMemoryLimitMb = () => Math.round(Math.min(2048, (totalmem() / 2 ** 20) * 0.4));
+/** Two in five parts of the machine's memory, or of the container's, and never more than 2 GB. */
+const defaultMemoryLimitMb = () => {
+  const bytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+  return Math.round(Math.min(2048, (bytes / 2 ** 20) * 0.4));
+};
 const TEN_MINUTES_MS = 600_000;
 
 /**
