@@ -1,6 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
-import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { FastifyBaseLogger, FastifyInstance, FastifyTypeProvider, RawServerDefault } from 'fastify';
+import type { output, ZodType } from 'zod';
+
+/** Gives handlers the types of their route's Zod schemas. */
+interface ZodTypeProvider extends FastifyTypeProvider {
+  validator: this['schema'] extends ZodType ? output<this['schema']> : unknown;
+  serializer: this['schema'] extends ZodType ? output<this['schema']> : unknown;
+}
 
 /** The HTTP app that a slice's routes are registered on. */
 export type App = FastifyInstance<
@@ -19,6 +25,17 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who asks: the header `X-Tidemill-Actor`, else `anonymous`. A claim, not a proof, until there is sign-in. */
     readonly actor: string;
+  }
+  interface FastifySchema {
+    /** What the OpenAPI document says of the route. */
+    summary?: string;
+    description?: string;
+    tags?: readonly string[];
+    operationId?: string;
+    deprecated?: boolean;
+    /** Leaves the route out of the document. */
+    hide?: boolean;
+    consumes?: readonly string[];
   }
   interface FastifyContextConfig {
     /** `debug` for routes that are asked all the time: their successful answers are not logged at level info. */
