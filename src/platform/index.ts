@@ -42,3 +42,4 @@ export {
 } from './metrics.ts';
 export { nearestName } from './nearest-name.ts';
 export { type RunOptions, runUntilSignal, type StopSource } from './run-until-signal.ts';
+export { createRandom } from './seeded-random.ts';

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { createRandom } from '../platform/index.ts';
 import { binTable, planThresholds, type TreeFeature } from './bin-table.ts';
 import { createSplitFinder } from './find-split.ts';
 import { fillHistogram, layOutHistogram, packHessians, planPacking, subtractHistogram } from './histogram.ts';
-import { createRandom } from './random.ts';
 
 describe('thresholds', () => {
   it('divide float32 numbers as the bins do', () => {

@@ -1,5 +1,5 @@
 import type { Table, TableColumn, TrainingTask } from '../../src/datasets/index.ts';
-import { createRandom } from '../../src/training/random.ts';
+import { createRandom } from '../../src/platform/index.ts';
 
 export interface TableRequest {
   rows: number;

@@ -1,8 +1,9 @@
+import { createRandom } from '../../platform/index.ts';
 import { type DuckdbSession, parquetRelation, resolvePath, withDuckdb } from '../duckdb-session.ts';
 import { quoteIdentifier, quoteText } from '../quote-sql.ts';
 import type { SplitSpec, TrainingPlan } from '../table.ts';
 import { findTestRows } from './load-table.ts';
-import { createRandom, shuffleFront } from './seeded-random.ts';
+import { shuffleFront } from './shuffle-front.ts';
 
 export interface ExportHeldOutRequest {
   parquetPath: string;

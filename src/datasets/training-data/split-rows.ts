@@ -1,6 +1,6 @@
-import { ApiError } from '../../platform/index.ts';
+import { ApiError, createRandom } from '../../platform/index.ts';
 import type { SplitSpec } from '../table.ts';
-import { createRandom, shuffleFront } from './seeded-random.ts';
+import { shuffleFront } from './shuffle-front.ts';
 
 /** Where each row of the file goes: its index in the training table, or -2 - its index in the test table, or DROPPED. */
 export interface RowPlaces {
