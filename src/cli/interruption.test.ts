@@ -12,5 +12,7 @@ it('waits for the signal', async () => {
 
 it('ends with the error of a server that failed', async () => {
   const failed = Promise.resolve(new Error('the writer thread died'));
-  await expect(stoppedOrFailed(new AbortController().signal, failed)).rejects.toThrow('the writer thread died');
+  await expect(stoppedOrFailed(new AbortController().signal, failed)).rejects.toThrow(
+    'the writer thread died',
+  );
 });
