@@ -179,6 +179,14 @@ export function describeArtifactStore(
       expect(text(await store.read('a/b'))).toBe('now a file');
     });
 
+    it('takes a folder for no key when it deletes a key, and a key for no folder', async () => {
+      const store = await open();
+      await store.put('a/b/1', bytes('x'));
+      for (const key of ['a', 'a/b', 'a/b/1/c']) await store.delete(key);
+      await store.deletePrefix('a/b/1');
+      expect(text(await store.read('a/b/1'))).toBe('x');
+    });
+
     it('deletes everything below a folder and nothing beside it', async () => {
       const store = await open();
       for (const key of ['a/1', 'a/b/2', 'a/b/c/3', 'ab/4', 'a2']) await store.put(key, bytes('same'));

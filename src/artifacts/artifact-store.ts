@@ -38,9 +38,9 @@ export interface ArtifactStore {
   head(key: string): Promise<ArtifactInfo | undefined>;
   /** One level below the folder `prefix` (`''` is the root), sorted by name; empty when there is nothing. */
   list(prefix: string): Promise<ArtifactEntry[]>;
-  /** Does nothing when there is no such key. */
+  /** Does nothing when there is no such key; a folder is none, see `deletePrefix`. */
   delete(key: string): Promise<void>;
-  /** Deletes every key below the folder `prefix`. */
+  /** Deletes every key below the folder `prefix`; does nothing when there is none, or when it is a file. */
   deletePrefix(prefix: string): Promise<void>;
   /** The path of a file on this machine with the content: to be read, never written. Throws as `open`. */
   localPath(key: string): Promise<string>;

@@ -1,11 +1,11 @@
 import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { createKeyedQueue } from '../platform/index.ts';
 import { moveDurably } from './durable-files.ts';
-import { createKeyedLock } from './keyed-lock.ts';
 
 /** The folder `objects/sha256/`: each content once, under its hash. */
 export function createContentFiles(folder: string) {
-  const locked = createKeyedLock();
+  const locked = createKeyedQueue();
   /** Contents that a put is about to name, and those named since a sweep began: a sweep leaves them. */
   const arriving = new Map<string, number>();
   let touched: Set<string> | undefined;

@@ -5,12 +5,11 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ArtifactStore } from '../artifacts/index.ts';
-import { ApiError, type Clock, type Database } from '../platform/index.ts';
+import { ApiError, type Clock, createKeyedQueue, createWorkLimit, type Database } from '../platform/index.ts';
 import { addDatasetVersion } from './commands.ts';
 import { type AddedVersion, createDatasetStore, type NewVersion } from './dataset-store.ts';
 import type { DatasetVersion } from './dataset-tables.ts';
 import type { SourceFormat } from './ingest/source-table.ts';
-import { createWorkLimit } from './limit-work.ts';
 import { type RunTableWork, runInChild } from './table-work.ts';
 
 export interface DatasetDeps {
@@ -54,9 +53,10 @@ export async function clearUploads(tempFolder: string): Promise<void> {
 /** What turns files and rows into versions. Works for few tables at once, since each may take much memory. */
 export function createVersionAdder(deps: DatasetDeps) {
   const { database, artifacts, clock, tempFolder = tmpdir(), runTableWork = runInChild } = deps;
-  const limited = createWorkLimit({ running: 2, waiting: 64 });
-  const uploads = createWorkLimit({ running: 6, waiting: 32 });
-  const appending = new Map<string, Promise<unknown>>();
+  const limited = createWorkLimit({ running: 2, waiting: 64, what: 'tables' });
+  const uploads = createWorkLimit({ running: 6, waiting: 32, what: 'uploads' });
+  /** One after the other for one dataset: each adds to what the one before has left. */
+  const oneByOne = createKeyedQueue({ waiting: 32, what: 'additions to this dataset' });
 
   async function withFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
     await mkdir(tempFolder, { recursive: true });
@@ -86,7 +86,10 @@ export function createVersionAdder(deps: DatasetDeps) {
     const { name, filename, format, id, time, text, actor, signal } = upload;
     const path = join(folder, 'upload');
     const outPath = join(folder, 'table.parquet');
-    await pipeline(upload.body, createWriteStream(path), { signal });
+    await pipeline(upload.body, createWriteStream(path), { signal }).catch((error: unknown) => {
+      signal?.throwIfAborted(); // Its reason says more than that something aborted.
+      throw error;
+    });
     const request = { path, outPath, sourceName: filename || 'upload', format, id, time, text };
     const table = await limited(() => runTableWork({ kind: 'ingest', request }, signal), signal);
     const { digest, rows, schema, statistics, notes } = table;
@@ -110,6 +113,7 @@ export function createVersionAdder(deps: DatasetDeps) {
     rows: readonly unknown[],
     actor: string,
     idempotencyKey: string | undefined,
+    signal: AbortSignal | undefined,
   ): Promise<{ version: DatasetVersion; created: boolean } | undefined> {
     const store = createDatasetStore(database.reader);
     const before =
@@ -121,7 +125,7 @@ export function createVersionAdder(deps: DatasetDeps) {
       const basePath = await artifacts.localPath(datasetKey(base));
       const scratchPath = join(folder, 'rows.jsonl');
       const request = { basePath, schema: base.schema, rows, outPath, scratchPath };
-      const table = await runTableWork({ kind: 'append', request });
+      const table = await runTableWork({ kind: 'append', request }, signal);
       const added = await keep(outPath, {
         ...table,
         name,
@@ -136,19 +140,6 @@ export function createVersionAdder(deps: DatasetDeps) {
     });
   }
 
-  /** One after the other for one dataset: each adds to what the one before has left. */
-  async function oneByOne<T>(name: string, work: () => Promise<T>): Promise<T> {
-    const before = appending.get(name) ?? Promise.resolve();
-    const result = before.then(work);
-    const settled = result.catch(() => {});
-    appending.set(name, settled);
-    try {
-      return await result;
-    } finally {
-      if (appending.get(name) === settled) appending.delete(name);
-    }
-  }
-
   return {
     /** Reads a file that streams in and keeps it as the dataset's next version, or finds the version that it already is. */
     upload(upload: Upload): Promise<{ version: DatasetVersion; created: boolean }> {
@@ -161,18 +152,20 @@ export function createVersionAdder(deps: DatasetDeps) {
       rows: readonly unknown[];
       actor: string;
       idempotencyKey?: string;
+      signal?: AbortSignal;
     }): Promise<{ version: DatasetVersion; created: boolean }> {
-      const { name, rows, actor, idempotencyKey } = request;
-      return oneByOne(name, async () => {
+      const { name, rows, actor, idempotencyKey, signal } = request;
+      const add = async () => {
         for (let attempt = 0; attempt < APPEND_ATTEMPTS; attempt++) {
-          const added = await limited(() => appendOnce(name, rows, actor, idempotencyKey));
+          const added = await limited(() => appendOnce(name, rows, actor, idempotencyKey, signal), signal);
           if (added) return added;
         }
         throw new ApiError(
           'TEMPORARILY_UNAVAILABLE',
           `Others keep adding to dataset ${JSON.stringify(name)}; try again`,
         );
-      });
+      };
+      return oneByOne(name, add, signal);
     },
   };
 }

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { beforeEach, expect, it } from 'vitest';
 import { describeDatabases, fixedClock, silentLogger, tempDir } from '../../tests/support/index.ts';
 import { createLocalArtifactStore } from '../artifacts/index.ts';
-import { type App, createApp, createMetrics } from '../platform/index.ts';
+import { type App, createApp, createMetrics, stopGracefully } from '../platform/index.ts';
 import { createVersionAdder } from './add-versions.ts';
 import { createDatasetStore, datasetRoutes, ingestFile, readRows } from './index.ts';
 import { runHere, runInChild } from './table-work.ts';
@@ -340,5 +340,92 @@ describeDatabases('dataset routes', (openDatabase) => {
     expect((await get('/many')).body.versions.length).toBe(
       answers.filter((answer) => answer === 'kept').length,
     );
+  });
+
+  it('refuses additions to a dataset for which too many wait', async () => {
+    await upload('many', 'n\n0\n');
+    const first = Promise.withResolvers<void>();
+    const adder = createVersionAdder({
+      ...deps,
+      runTableWork: async (work, signal) => {
+        await first.promise;
+        return runHere(work, signal);
+      },
+    });
+    const controller = new AbortController();
+    const works = Array.from({ length: 34 }, (_, n) =>
+      adder
+        .append({
+          name: 'many',
+          rows: [{ n }],
+          actor: 'ada',
+          signal: n === 0 ? undefined : controller.signal,
+        })
+        .then(() => 'added')
+        .catch((error: { code: string; message: string }) => error.code ?? error.message),
+    );
+    expect(await works[33]).toBe('TEMPORARILY_UNAVAILABLE');
+    controller.abort(new Error('enough'));
+    first.resolve();
+    expect(await Promise.all(works.slice(0, 33))).toEqual(['added', ...Array(32).fill('enough')]);
+    expect((await get('/many')).body.versions).toHaveLength(2);
+  });
+
+  it.each([
+    ['the client goes away', 'upload'],
+    ['the client goes away', 'rows'],
+    ['the server stops', 'upload'],
+    ['the server stops', 'rows'],
+  ])('ends the work on a table when %s (%s)', async (why, what) => {
+    const database = await openDatabase();
+    const begun = Promise.withResolvers<AbortSignal>();
+    const server = createApp({
+      name: 't',
+      version: '0',
+      logger: silentLogger,
+      metrics: createMetrics(),
+      clock,
+    });
+    let isFirst = what === 'rows';
+    const runTableWork: typeof runHere = (work, signal) => {
+      if (isFirst) {
+        isFirst = false;
+        return runHere(work, signal);
+      }
+      begun.resolve(signal!);
+      return new Promise((_, reject) =>
+        signal!.addEventListener('abort', () => reject(signal!.reason as Error)),
+      );
+    };
+    await server.register(datasetRoutes({ ...deps, database, runTableWork }));
+    const origin = await server.listen({ host: '127.0.0.1', port: 0 });
+    const post = (path: string, body: string, type: string, signal?: AbortSignal) =>
+      fetch(`${origin}/api/v1/datasets/t/${path}`, {
+        method: 'POST',
+        headers: { 'content-type': type },
+        body,
+        signal,
+      });
+    const sendCsv = (signal?: AbortSignal) => post('versions?filename=t.csv', 'n\n1\n', 'text/csv', signal);
+    if (what === 'rows') expect((await sendCsv()).status).toBe(200);
+    const client = new AbortController();
+    const answer =
+      what === 'rows'
+        ? post('rows', JSON.stringify({ rows: [{ n: 2 }] }), 'application/json', client.signal)
+        : sendCsv(client.signal);
+    const outcome = answer.then(
+      ({ status }) => status,
+      () => 'no answer',
+    );
+    const signal = await begun.promise;
+    expect(signal.aborted).toBe(false);
+    const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve));
+    let stopped: Promise<void> | undefined;
+    if (why === 'the server stops') stopped = stopGracefully(server);
+    else client.abort();
+    await aborted;
+    expect(await outcome).toBe(stopped ? 503 : 'no answer');
+    await (stopped ?? stopGracefully(server));
+    await database.close();
   });
 });

@@ -1,4 +1,4 @@
-import { type App, acceptStreams, streamOf } from '../platform/index.ts';
+import { type App, acceptStreams, requestSignal, streamOf } from '../platform/index.ts';
 import { clearUploads, createVersionAdder, type DatasetDeps, datasetKey } from './add-versions.ts';
 import * as contract from './contract.ts';
 import { createDatasetStore } from './dataset-store.ts';
@@ -99,12 +99,13 @@ export function datasetRoutes({
           response: { 200: contract.addedVersionSchema },
         },
       },
-      async (request) => {
+      async (request, reply) => {
         const { version, created } = await adder.append({
           name: request.params.name,
           rows: request.body.rows,
           actor: request.actor,
           idempotencyKey: request.body.idempotency_key,
+          signal: requestSignal(app, reply),
         });
         return { ...contract.toWireVersion(version), created };
       },
@@ -124,7 +125,7 @@ export function datasetRoutes({
             response: { 200: contract.addedVersionSchema },
           },
         },
-        async (request) => {
+        async (request, reply) => {
           const { filename, format, id, time, text } = request.query;
           const { version, created } = await adder.upload({
             name: request.params.name,
@@ -135,7 +136,7 @@ export function datasetRoutes({
             time,
             text: text === undefined ? undefined : [text].flat(),
             actor: request.actor,
-            signal: app.stopSignal,
+            signal: requestSignal(app, reply),
           });
           return { ...contract.toWireVersion(version), created };
         },

@@ -28,8 +28,10 @@ export { type ErrorBody, errorBody, toApiError } from './http/error-response.ts'
 export { addHotRoute, type HotRequest, type HotRoute } from './http/hot-lane.ts';
 export { ListenError, type ListenOptions, listen } from './http/listen.ts';
 export { isLoopback } from './http/request-origin.ts';
+export { requestSignal } from './http/request-signal.ts';
 export { type StopOptions, stopGracefully } from './http/stop-gracefully.ts';
 export { acceptStreams, type StreamLimits, streamOf } from './http/stream-body.ts';
+export { createWorkLimit } from './limit-work.ts';
 export { createLogger, LOG_LEVELS, type Logger, type LogLevel } from './logging.ts';
 export {
   type Counter,
@@ -41,5 +43,6 @@ export {
   type Metrics,
 } from './metrics.ts';
 export { nearestName } from './nearest-name.ts';
+export { createKeyedQueue } from './queue-by-key.ts';
 export { type RunOptions, runUntilSignal, type StopSource } from './run-until-signal.ts';
 export { createRandom } from './seeded-random.ts';

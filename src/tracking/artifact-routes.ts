@@ -128,8 +128,8 @@ function addProxyRoutes(app: App, artifacts: ArtifactStore): void {
     },
     async (request) => {
       const key = trackingKey(request.params['*']);
-      if (await artifacts.head(key)) await artifacts.delete(key);
-      else await artifacts.deletePrefix(key);
+      await artifacts.delete(key);
+      await artifacts.deletePrefix(key);
       return {};
     },
   );

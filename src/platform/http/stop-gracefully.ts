@@ -1,3 +1,4 @@
+import { ApiError } from '../errors.ts';
 import { stateOf } from './app-state.ts';
 import type { App } from './app-type.ts';
 
@@ -22,7 +23,8 @@ export function stopGracefully(app: App, options: StopOptions = {}): Promise<voi
 
 async function stop(app: App, { graceMs = 30_000, unreadyMs = 0 }: StopOptions): Promise<void> {
   const { stop, connections, logger } = stateOf(app);
-  stop.abort();
+  // The reason is what a request is answered with whose work ends by it.
+  stop.abort(new ApiError('TEMPORARILY_UNAVAILABLE', 'The server is stopping; try again when it is back'));
   if (unreadyMs > 0) await new Promise((resolve) => setTimeout(resolve, unreadyMs));
   const cut = setTimeout(() => {
     logger.warn({ grace_ms: graceMs }, 'requests did not finish in time; their connections are cut');

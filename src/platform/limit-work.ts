@@ -1,10 +1,17 @@
-import { ApiError } from '../platform/index.ts';
+import { ApiError } from './errors.ts';
+
+export interface WorkLimits {
+  running: number;
+  waiting: number;
+  /** What the works are on, as the refusal names it. */
+  what: string;
+}
 
 /**
- * Lets so many works run at once and so many wait. A further one is refused with TEMPORARILY_UNAVAILABLE, since its client is
- * better off trying again; one whose signal aborts waits no longer.
+ * Lets so many works run at once and so many wait. A further one is refused with TEMPORARILY_UNAVAILABLE, since its
+ * client is better off trying again; one whose signal aborts waits no longer.
  */
-export function createWorkLimit({ running, waiting }: { running: number; waiting: number }) {
+export function createWorkLimit({ running, waiting, what }: WorkLimits) {
   let active = 0;
   const queue: (() => void)[] = [];
 
@@ -16,7 +23,7 @@ export function createWorkLimit({ running, waiting }: { running: number; waiting
     if (queue.length >= waiting) {
       throw new ApiError(
         'TEMPORARILY_UNAVAILABLE',
-        `${active + queue.length} tables are being processed; try again later`,
+        `${active + queue.length} ${what} are being worked on or wait; try again later`,
       );
     }
     return new Promise((resolve, reject) => {

@@ -7,7 +7,7 @@ const started = () => {
 };
 
 it('runs so many works at once, then those that wait in their order, and refuses more', async () => {
-  const limited = createWorkLimit({ running: 1, waiting: 2 });
+  const limited = createWorkLimit({ running: 1, waiting: 2, what: 'works' });
   const [first, second] = [started(), started()];
   const order: string[] = [];
   const note = (name: string) => (value: string) => order.push(`${name} ${value}`);
@@ -16,6 +16,7 @@ it('runs so many works at once, then those that wait in their order, and refuses
   const three = limited(() => Promise.resolve('done')).then(note('three'));
   await expect(limited(() => Promise.resolve('never'))).rejects.toMatchObject({
     code: 'TEMPORARILY_UNAVAILABLE',
+    message: '3 works are being worked on or wait; try again later',
   });
   second.end('done');
   first.end('done');
@@ -24,13 +25,13 @@ it('runs so many works at once, then those that wait in their order, and refuses
 });
 
 it('goes on after a work that failed', async () => {
-  const limited = createWorkLimit({ running: 1, waiting: 1 });
+  const limited = createWorkLimit({ running: 1, waiting: 1, what: 'works' });
   await expect(limited(() => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
   expect(await limited(() => Promise.resolve('fine'))).toBe('fine');
 });
 
 it('lets those leave that no longer want to wait', async () => {
-  const limited = createWorkLimit({ running: 1, waiting: 1 });
+  const limited = createWorkLimit({ running: 1, waiting: 1, what: 'works' });
   const first = started();
   const one = limited(first.work);
   const controller = new AbortController();
