@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -19,7 +19,7 @@ beforeEach(() => {
   mkdirSync(join(dataDir, 'artifacts/refs/1'), { recursive: true });
   mkdirSync(join(dataDir, 'serving'), { recursive: true });
   writeFileSync(join(dataDir, content), 'content');
-  writeFileSync(join(dataDir, 'artifacts/refs/1/model.onnx'), '{"sha256":"abcd"}');
+  writeFileSync(join(dataDir, 'artifacts/refs/1/model.onnx'), JSON.stringify({ sha256, size: 7 }));
   writeFileSync(join(dataDir, 'serving/cached'), 'again');
 });
 
@@ -39,7 +39,7 @@ describe('backup and restore', () => {
     using live = openLive();
     const manifest = await backupPlatform({ dataDir, destination, ...options });
     live.exec('insert into runs values (3)');
-    expect(manifest.artifacts).toEqual({ files: 2, size_bytes: 24 });
+    expect(manifest.artifacts).toEqual({ files: 2, size_bytes: 93 });
     const restored = join(tempDir(), 'restored');
     expect(await restorePlatform({ source: destination, dataDir: restored })).toEqual(manifest);
     using copy = new DatabaseSync(join(restored, 'tidemill.db'));
@@ -71,9 +71,13 @@ describe('backup and restore', () => {
     await expect(restorePlatform({ source: destination, dataDir: busy })).rejects.toThrow('is not empty');
     writeFileSync(join(destination, content), 'c0ntent');
     await expect(restorePlatform({ source: destination, dataDir: target })).rejects.toThrow(
-      'is not what it was',
+      /Artifact 1\/model\.onnx is damaged: its content .* is not what it was/,
     );
     rmSync(join(destination, content));
+    await expect(restorePlatform({ source: destination, dataDir: target })).rejects.toThrow(
+      `Artifact 1/model.onnx is damaged: its content ${sha256} is missing`,
+    );
+    rmSync(join(destination, 'artifacts/refs/1/model.onnx'));
     await expect(restorePlatform({ source: destination, dataDir: target })).rejects.toThrow(
       'counts 2 artifact files',
     );
@@ -83,5 +87,72 @@ describe('backup and restore', () => {
     await expect(restorePlatform({ source: destination, dataDir: target })).rejects.toThrow(
       'its sha256 is not',
     );
+  });
+
+  it('refuses a backup.json that is cut off or of another form, in words', async () => {
+    using _live = openLive();
+    await backupPlatform({ dataDir, destination, ...options });
+    const target = join(tempDir(), 'restored');
+    const manifest = join(destination, 'backup.json');
+    writeFileSync(manifest, readFileSync(manifest, 'utf8').slice(0, 20));
+    const cutOff = restorePlatform({ source: destination, dataDir: target });
+    await expect(cutOff).rejects.toMatchObject({
+      code: 'INVALID_STATE',
+      message: expect.stringContaining(`${manifest} is damaged: it is no JSON`),
+    });
+    writeFileSync(manifest, '{"format":2}');
+    await expect(restorePlatform({ source: destination, dataDir: target })).rejects.toThrow(
+      'of a form that this version does not know',
+    );
+  });
+
+  it('refuses to back up a key without its content, with half of it, or with an unreadable entry', async () => {
+    using _live = openLive();
+    const pointer = join(dataDir, 'artifacts/refs/1/model.onnx');
+    const attempt = () => backupPlatform({ dataDir, destination, ...options });
+    writeFileSync(pointer, JSON.stringify({ sha256, size: 8 }));
+    await expect(attempt()).rejects.toThrow(
+      '1/model.onnx is damaged: its content has 7 bytes, 8 were stored',
+    );
+    writeFileSync(pointer, '{"sha256":"../../x","size":1}');
+    await expect(attempt()).rejects.toThrow('1/model.onnx is damaged: its entry is unreadable');
+    writeFileSync(pointer, JSON.stringify({ sha256: 'f'.repeat(64), size: 1 }));
+    await expect(attempt()).rejects.toMatchObject({
+      code: 'INVALID_STATE',
+      message: `Artifact 1/model.onnx is damaged: its content ${'f'.repeat(64)} is missing`,
+    });
+    expect(readdirSync(dirname(destination))).toEqual(['data']);
+  });
+
+  it('leaves no draft after a failed check of a restore', async () => {
+    using _live = openLive();
+    await backupPlatform({ dataDir, destination, ...options });
+    const target = join(tempDir(), 'new/restored');
+    const damaged = readFileSync(join(destination, 'tidemill.db')).fill(1, 100, 4000);
+    writeFileSync(join(destination, 'tidemill.db'), damaged);
+    const manifest = JSON.parse(readFileSync(join(destination, 'backup.json'), 'utf8'));
+    manifest.database.sha256 = createHash('sha256').update(damaged).digest('hex');
+    writeFileSync(join(destination, 'backup.json'), JSON.stringify(manifest));
+    await expect(restorePlatform({ source: destination, dataDir: target })).rejects.toThrow(
+      'the database in the backup is damaged',
+    );
+    expect(readdirSync(dirname(target))).toEqual([]);
+  });
+
+  it('clears the draft of an interrupted copy, and touches no folder of the user with that name', async () => {
+    using _live = openLive();
+    const draft = `${destination}.unfinished`;
+    mkdirSync(draft);
+    writeFileSync(join(draft, 'thesis.txt'), 'mine');
+    await expect(backupPlatform({ dataDir, destination, ...options })).rejects.toThrow(
+      `${draft} is in the way`,
+    );
+    expect(readFileSync(join(draft, 'thesis.txt'), 'utf8')).toBe('mine');
+    rmSync(join(draft, 'thesis.txt'));
+    writeFileSync(join(draft, '.tidemill-draft'), '');
+    writeFileSync(join(draft, 'half'), '');
+    await backupPlatform({ dataDir, destination, ...options });
+    expect(existsSync(draft)).toBe(false);
+    expect(readdirSync(destination).sort()).toEqual(['artifacts', 'backup.json', 'tidemill.db']);
   });
 });

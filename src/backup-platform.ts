@@ -1,9 +1,27 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
-import { constants, copyFile, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, relative, resolve, sep } from 'node:path';
+import { existsSync } from 'node:fs';
+import {
+  constants,
+  copyFile,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  writeFile,
+} from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
 import { backup, DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
+import {
+  type CopiedArtifacts,
+  copyBackedUpArtifacts,
+  copyLiveArtifacts,
+  hashFile,
+  type OnProgress,
+  syncFile,
+} from './copy-artifacts.ts';
 import { ApiError } from './platform/index.ts';
 
 const manifestSchema = z.object({
@@ -19,12 +37,17 @@ export type BackupManifest = z.infer<typeof manifestSchema>;
 /** What an interrupted copy leaves behind carries this ending, so that it is never taken for a backup. */
 const UNFINISHED = '.unfinished';
 
+/** Lies in a folder that a copy is being made in: only such a folder is removed by the next one. */
+const DRAFT_MARKER = '.tidemill-draft';
+
 /**
  * Copies an embedded platform into the new folder `destination` while it works: the database as it stands at one
- * moment, then the artifacts, which are written before the database names them and never change. The folder appears
- * under its name only when it is whole and on disk.
+ * moment, then every artifact, each with the content that its key had at a moment after that. Rows are written after
+ * the artifacts that they name, so the copy has all that its database names, but for what is deleted during the copy; a key
+ * that is overwritten meanwhile has its old or its new content. The folder appears under its name only when it is whole
+ * and on disk; a failure leaves nothing behind.
  *
- * @throws ApiError when there is no embedded platform in `dataDir`, or `destination` exists.
+ * @throws ApiError when there is no embedded platform in `dataDir`, `destination` exists, or an artifact is damaged.
  */
 export async function backupPlatform({
   dataDir,
@@ -37,7 +60,7 @@ export async function backupPlatform({
   destination: string;
   version: string;
   now: number;
-  onProgress?: (done: { files: number; sizeBytes: number }) => void;
+  onProgress?: OnProgress;
 }): Promise<BackupManifest> {
   const source = join(dataDir, 'tidemill.db');
   if (!existsSync(source)) {
@@ -48,35 +71,37 @@ export async function backupPlatform({
   }
   refuseExisting(destination);
   refuseInside(destination, join(dataDir, 'artifacts'));
-  const draft = `${destination}${UNFINISHED}`;
-  await rm(draft, { recursive: true, force: true });
-  await mkdir(draft, { recursive: true });
-
-  const copy = join(draft, 'tidemill.db');
-  const live = new DatabaseSync(source);
-  try {
-    // One step: the copy is of one moment, and readers hold up no writer.
-    await backup(live, copy, { rate: 2_147_483_647 });
-  } finally {
-    live.close();
-  }
-  await syncPath(copy);
-  const artifacts = await copyArtifacts(join(dataDir, 'artifacts'), join(draft, 'artifacts'), onProgress);
-  const manifest: BackupManifest = {
-    format: 1,
-    tidemill: version,
-    created_at: now,
-    database: await describeFile(copy),
-    artifacts,
-  };
-  await writeFile(join(draft, 'backup.json'), `${JSON.stringify(manifest, null, 2)}\n`, { flush: true });
-  await publish(draft, destination);
-  return manifest;
+  return inDraft(destination, async (draft) => {
+    const copy = join(draft, 'tidemill.db');
+    const live = new DatabaseSync(source);
+    try {
+      // One step: the copy is of one moment, and readers hold up no writer.
+      await backup(live, copy, { rate: 2_147_483_647 });
+    } finally {
+      live.close();
+    }
+    const sizeBytes = await syncFile(copy);
+    const artifacts = await copyLiveArtifacts(
+      join(dataDir, 'artifacts'),
+      join(draft, 'artifacts'),
+      onProgress,
+    );
+    const manifest: BackupManifest = {
+      format: 1,
+      tidemill: version,
+      created_at: now,
+      database: { sha256: await hashFile(copy), size_bytes: sizeBytes },
+      artifacts,
+    };
+    await writeFile(join(draft, 'backup.json'), `${JSON.stringify(manifest, null, 2)}\n`, { flush: true });
+    return manifest;
+  });
 }
 
 /**
- * Lays a backup out as the data folder `dataDir`, which must not hold a platform yet. Checks the digests of the database
- * and of every content, and the database's own consistency first; desired state and models of the model server come back by themselves.
+ * Lays a backup out as the data folder `dataDir`, which must not hold a platform yet. Checks the database's digest and
+ * consistency, and that every artifact has its content, unchanged; desired state and models of the model server come
+ * back by themselves. A failure leaves nothing behind.
  *
  * @throws ApiError when `source` is no whole backup, is damaged, or `dataDir` is taken.
  */
@@ -87,12 +112,11 @@ export async function restorePlatform({
 }: {
   source: string;
   dataDir: string;
-  onProgress?: (done: { files: number; sizeBytes: number }) => void;
+  onProgress?: OnProgress;
 }): Promise<BackupManifest> {
   const manifest = await readManifest(source);
   const database = join(source, 'tidemill.db');
-  const { sha256 } = await describeFile(database);
-  if (sha256 !== manifest.database.sha256) {
+  if (!existsSync(database) || (await hashFile(database)) !== manifest.database.sha256) {
     throw new ApiError('INVALID_STATE', `${database} is damaged: its sha256 is not the one in backup.json`);
   }
   if (existsSync(join(dataDir, 'tidemill.db'))) {
@@ -101,125 +125,75 @@ export async function restorePlatform({
       `${dataDir} holds a platform already: restore into another folder`,
     );
   }
-  const isThere = existsSync(dataDir);
-  if (isThere && (await readdir(dataDir)).length > 0) {
+  if (existsSync(dataDir) && (await readdir(dataDir)).length > 0) {
     throw new ApiError('RESOURCE_ALREADY_EXISTS', `${dataDir} is not empty: restore into a new folder`);
   }
-  const draft = `${dataDir}${UNFINISHED}`;
-  await rm(draft, { recursive: true, force: true });
-  await mkdir(draft, { recursive: true });
-  await copyFile(database, join(draft, 'tidemill.db'), constants.COPYFILE_FICLONE);
-  await syncPath(join(draft, 'tidemill.db'));
-  const artifacts = await copyArtifacts(join(source, 'artifacts'), join(draft, 'artifacts'), onProgress);
-  if (
-    artifacts.files !== manifest.artifacts.files ||
-    artifacts.size_bytes !== manifest.artifacts.size_bytes
-  ) {
-    await rm(draft, { recursive: true });
-    throw new ApiError(
-      'INVALID_STATE',
-      `${source} is damaged: backup.json counts ${manifest.artifacts.files} artifact files with ${manifest.artifacts.size_bytes} bytes, and there are ${artifacts.files} with ${artifacts.size_bytes}`,
+  return inDraft(dataDir, async (draft) => {
+    const copy = join(draft, 'tidemill.db');
+    await copyFile(database, copy, constants.COPYFILE_FICLONE);
+    await syncFile(copy);
+    const artifacts = await copyBackedUpArtifacts(
+      join(source, 'artifacts'),
+      join(draft, 'artifacts'),
+      onProgress,
     );
-  }
-  const damaged = await findDamagedContent(join(draft, 'artifacts/objects/sha256'));
-  if (damaged !== undefined) {
-    await rm(draft, { recursive: true });
-    throw new ApiError(
-      'INVALID_STATE',
-      `${source} is damaged: the artifact content ${damaged} is not what it was`,
-    );
-  }
-  checkConsistency(join(draft, 'tidemill.db'));
-  if (isThere) await rm(dataDir, { recursive: true });
-  await publish(draft, dataDir);
-  return manifest;
+    refuseOtherCounts(source, manifest.artifacts, artifacts);
+    checkConsistency(copy);
+    return manifest;
+  });
 }
 
-async function readManifest(source: string): Promise<BackupManifest> {
-  const text = await readFile(join(source, 'backup.json'), 'utf8').catch(() => undefined);
-  if (text === undefined) {
-    throw new ApiError('RESOURCE_DOES_NOT_EXIST', `${source} is no backup: no backup.json in it`);
-  }
-  const manifest = manifestSchema.safeParse(JSON.parse(text));
-  if (!manifest.success) {
-    throw new ApiError('INVALID_STATE', `${source}/backup.json is of a form that this version does not know`);
-  }
-  return manifest.data;
-}
-
-/** Contents are named by their sha256, `ab/<rest>`: gives the first that does not match its name. */
-async function findDamagedContent(folder: string): Promise<string | undefined> {
-  if (!existsSync(folder)) return undefined;
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const path = join(entry.parentPath, entry.name);
-    const { sha256 } = await describeFile(path);
-    if (sha256 !== relative(folder, path).replaceAll(sep, '')) return relative(folder, path);
-  }
-  return undefined;
-}
-
-function checkConsistency(path: string): void {
-  const database = new DatabaseSync(path);
-  try {
-    const [row] = database.prepare('pragma integrity_check').all();
-    const answer = row?.['integrity_check'];
-    if (answer !== 'ok')
-      throw new ApiError('INVALID_STATE', `the database in the backup is damaged: ${String(answer)}`);
-  } finally {
-    database.close();
-  }
-}
-
-/**
- * Copies the store's files, the pointers before what they point at: an upload during the copy then adds content
- * that nothing names yet, and no pointer without content.
- */
-async function copyArtifacts(
-  from: string,
-  to: string,
-  onProgress?: (done: { files: number; sizeBytes: number }) => void,
-): Promise<{ files: number; size_bytes: number }> {
-  const done = { files: 0, sizeBytes: 0 };
-  await mkdir(to, { recursive: true });
-  for (const part of ['refs', 'objects']) {
-    if (!existsSync(join(from, part))) continue;
-    const entries = await readdir(join(from, part), { recursive: true, withFileTypes: true });
-    for (const entry of entries) {
-      if (!entry.isFile()) continue;
-      const path = join(entry.parentPath, entry.name);
-      const target = join(to, relative(from, path));
-      await mkdir(dirname(target), { recursive: true });
-      try {
-        await copyFile(path, target, constants.COPYFILE_FICLONE);
-      } catch (error) {
-        // Temporary files of uploads in flight come and go, and so may a pointer that is being deleted.
-        if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
-        throw error;
-      }
-      done.files += 1;
-      done.sizeBytes += await syncPath(target);
-      onProgress?.(done);
+/** Lets `fill` fill a draft beside `destination`, brings it to disk and gives it its name; removes it after a failure. */
+async function inDraft<T>(destination: string, fill: (draft: string) => Promise<T>): Promise<T> {
+  const draft = `${destination}${UNFINISHED}`;
+  const marker = join(draft, DRAFT_MARKER);
+  if (existsSync(draft)) {
+    if (!existsSync(marker)) {
+      throw new ApiError(
+        'RESOURCE_ALREADY_EXISTS',
+        `${draft} is in the way and was not left by an interrupted copy: rename it, or name another folder`,
+      );
     }
+    await rm(draft, { recursive: true });
   }
-  return { files: done.files, size_bytes: done.sizeBytes };
-}
-
-/** Brings a file to disk and answers its size. */
-async function syncPath(path: string): Promise<number> {
-  const file = await open(path, 'r+');
+  const made = await mkdir(draft, { recursive: true });
   try {
-    await file.sync();
-    return (await file.stat()).size;
-  } finally {
-    await file.close();
+    await writeFile(marker, '', { flush: true });
+    const result = await fill(draft);
+    await syncFolders(draft);
+    // Empty, as was checked; Windows renames over no folder.
+    if (existsSync(destination)) await rmdir(destination);
+    await rename(draft, destination);
+    await rm(join(destination, DRAFT_MARKER));
+    const parents = parentsUpTo(destination, made ?? draft);
+    for (const folder of [resolve(destination), ...parents]) await syncFolder(folder);
+    return result;
+  } catch (error) {
+    await rm(draft, { recursive: true, force: true });
+    throw error;
   }
 }
 
-async function publish(draft: string, destination: string): Promise<void> {
-  await rename(draft, destination);
-  if (process.platform === 'win32') return;
-  const folder = await open(dirname(resolve(destination)), 'r');
+/** The folders above `path` that have got a new entry, since `topmost` is the highest one that was made. */
+function parentsUpTo(path: string, topmost: string): string[] {
+  const folders: string[] = [];
+  for (let at = dirname(resolve(path)); ; at = dirname(at)) {
+    folders.push(at);
+    if (at.length < resolve(topmost).length || at === dirname(at)) return folders;
+  }
+}
+
+async function syncFolders(root: string): Promise<void> {
+  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+    if (entry.isDirectory()) await syncFolder(join(entry.parentPath, entry.name));
+  }
+  await syncFolder(root);
+}
+
+/** Brings the names in a folder to disk. */
+async function syncFolder(path: string): Promise<void> {
+  if (process.platform === 'win32') return; // Folders cannot be opened there.
+  const folder = await open(path, 'r');
   try {
     await folder.sync();
   } finally {
@@ -227,14 +201,48 @@ async function publish(draft: string, destination: string): Promise<void> {
   }
 }
 
-async function describeFile(path: string): Promise<{ sha256: string; size_bytes: number }> {
-  const hash = createHash('sha256');
-  let sizeBytes = 0;
-  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
-    hash.update(chunk);
-    sizeBytes += chunk.length;
+function refuseOtherCounts(source: string, told: CopiedArtifacts, found: CopiedArtifacts): void {
+  if (found.files === told.files && found.size_bytes === told.size_bytes) return;
+  throw new ApiError(
+    'INVALID_STATE',
+    `${source} is damaged: backup.json counts ${told.files} artifact files with ${told.size_bytes} bytes, and there are ${found.files} with ${found.size_bytes}`,
+  );
+}
+
+async function readManifest(source: string): Promise<BackupManifest> {
+  const path = join(source, 'backup.json');
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error;
+  });
+  if (text === undefined) {
+    throw new ApiError('RESOURCE_DOES_NOT_EXIST', `${source} is no backup: no backup.json in it`);
   }
-  return { sha256: hash.digest('hex'), size_bytes: sizeBytes };
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch (error) {
+    throw new ApiError('INVALID_STATE', `${path} is damaged: it is no JSON (${(error as Error).message})`);
+  }
+  const manifest = manifestSchema.safeParse(document);
+  if (!manifest.success) {
+    throw new ApiError('INVALID_STATE', `${path} is of a form that this version does not know`);
+  }
+  return manifest.data;
+}
+
+function checkConsistency(path: string): void {
+  const database = new DatabaseSync(path);
+  let answer: unknown;
+  try {
+    answer = database.prepare('pragma integrity_check').get()?.['integrity_check'];
+  } catch (error) {
+    answer = (error as Error).message;
+  } finally {
+    database.close();
+  }
+  if (answer !== 'ok') {
+    throw new ApiError('INVALID_STATE', `the database in the backup is damaged: ${String(answer)}`);
+  }
 }
 
 function refuseExisting(destination: string): void {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { createLocalArtifactStore } from '../src/artifacts/index.ts';
 import { backupPlatform, restorePlatform } from '../src/backup-platform.ts';
@@ -57,4 +58,51 @@ it('a backup taken under writes holds all that was acknowledged before, and ever
   );
   expect(sizes.every((size) => size === 1000)).toBe(true);
   await restored.database.close();
+});
+
+it('every key of a backup has its content, however much is overwritten and deleted meanwhile', async () => {
+  const dataDir = tempDir();
+  const { database, artifacts } = await openPlatform(dataDir);
+  const keys = Array.from({ length: 150 }, (_, i) => `runs/${i % 10}/${i}`);
+  for (const key of keys) await artifacts.put(key, randomBytes(2000));
+  await artifacts.put('kept', Buffer.from('kept'));
+
+  const running = new AbortController();
+  let changes = 0;
+  const write = async (loop: number) => {
+    for (let i = loop; !running.signal.aborted; i += 7) {
+      const key = keys[(i * 31) % keys.length] as string;
+      if (i % 5 === 0) await artifacts.delete(key);
+      else await artifacts.put(key, randomBytes(2000));
+      // Replaced contents go at once, instead of a hundred together: what the copy reads next may be gone.
+      if (i % 3 === 0) await artifacts.collectGarbage();
+      changes++;
+      await turn();
+    }
+  };
+  const writers = Promise.all([0, 1, 2, 3].map(write));
+  const destinations = [1, 2, 3].map((round) => join(tempDir(), `backup-${round}`));
+  for (const destination of destinations) {
+    await backupPlatform({ dataDir, destination, version: '0.1.0', now: 0 });
+  }
+  running.abort();
+  await writers;
+  await database.close();
+  expect(changes).toBeGreaterThan(20);
+
+  for (const destination of destinations) {
+    const restoredDir = join(tempDir(), 'restored');
+    await restorePlatform({ source: destination, dataDir: restoredDir });
+    const restored = createLocalArtifactStore({ root: join(restoredDir, 'artifacts') });
+    expect((await restored.read('kept')).toString()).toBe('kept');
+    let found = 0;
+    for (const folder of await restored.list('runs')) {
+      for (const { name } of await restored.list(`runs/${folder.name}`)) {
+        expect(await restored.read(`runs/${folder.name}/${name}`)).toHaveLength(2000);
+        found++;
+      }
+    }
+    expect(found).toBeGreaterThan(0);
+    expect(await restored.collectGarbage()).toBe(0);
+  }
 });
