@@ -7,8 +7,8 @@ import { describeDatabases, fixedClock, tempDir } from '../../tests/support/inde
 import { lineModel } from '../../tests/support/served-models.ts';
 import { tinyClassifier } from '../../tests/support/tiny-model.ts';
 import { ingestFile } from '../datasets/index.ts';
-import type { App, Database } from '../platform/index.ts';
-import { type Judge, judgeChallenger, judgeInProcess } from './index.ts';
+import { type App, type Database, stopGracefully } from '../platform/index.ts';
+import { createDesiredStateReader, type Judge, judgeChallenger, judgeInProcess } from './index.ts';
 
 const NOW = 1_795_218_807_000;
 
@@ -45,7 +45,7 @@ describeDatabases('delivery', (openDatabase, dialect) => {
     database = await openDatabase();
     clock = fixedClock(NOW);
     judge = judgeChallenger;
-    app = await createControlPlaneApp({ database, clock, judge: (input) => judge(input) });
+    app = await createControlPlaneApp({ database, clock, judge: (input, options) => judge(input, options) });
     return async () => {
       await app.close();
     };
@@ -285,6 +285,39 @@ describeDatabases('delivery', (openDatabase, dialect) => {
     expect(state.not_servable[0].reason).toContain('version 1 goes on serving');
   });
 
+  it.each(['alias', 'stage'])(
+    'goes on serving the last good version under champions that cannot be served, set by %s',
+    async (by) => {
+      const good1 = await register(good(), heldOut);
+      const set = (version: string) =>
+        by === 'alias'
+          ? mlflow('/registered-models/alias', { name: 'm', alias: 'champion', version })
+          : mlflow('/model-versions/transition-stage', {
+              name: 'm',
+              version,
+              stage: 'Production',
+              archive_existing_versions: true,
+            });
+      expect((await set(good1)).status).toBe(200);
+      for (const onnx of ['no ONNX at all', undefined]) {
+        const version = await register(onnx);
+        expect((await set(version)).status).toBe(200);
+        expect((await model()).champion).toMatchObject({ version, servable: false, by });
+        const state = await desired();
+        expect(state.models).toMatchObject([{ name: 'm', champion: { version: '1' } }]);
+        expect(state.not_servable).toEqual([
+          { name: 'm', version, reason: expect.stringContaining('version 1 goes on serving') },
+        ]);
+      }
+      const next = await register(better(), heldOut);
+      await set(next);
+      expect(await desired()).toMatchObject({
+        models: [{ champion: { version: next }, previous: { version: '1' } }],
+        not_servable: [],
+      });
+    },
+  );
+
   it('answers one of two promotions at once against the other', async () => {
     for (let i = 0; i < 3; i++) await register(good(), heldOut);
     await promote('1');
@@ -369,4 +402,98 @@ describeDatabases('delivery', (openDatabase, dialect) => {
     await promote('1');
     expect((await promote('2')).body.decision).toMatchObject({ verdict: 'not worse' });
   });
+
+  it('judges one challenger at a time, also of different models, and ends judging when it stops', async () => {
+    await register(good(), heldOut);
+    const { model_versions } = await model();
+    await mlflow('/registered-models/create', { name: 'n' });
+    await mlflow('/model-versions/create', { name: 'n', source: model_versions[0].source });
+    const begun = Promise.withResolvers<void>();
+    let judges = 0;
+    judge = (_input, { signal } = {}) => {
+      judges++;
+      begun.resolve();
+      return new Promise((_, reject) =>
+        signal?.addEventListener('abort', () => reject(signal.reason as Error)),
+      );
+    };
+    const first = promote('1');
+    await begun.promise;
+    const second = ask('POST', '/api/v1/models/n/promote', { version: '1' });
+    // The second has come as far as it gets when as many questions as it asks before were answered.
+    for (let i = 0; i < 10; i++) await model();
+    expect(judges).toBe(1);
+    const stopped = stopGracefully(app);
+    expect((await Promise.all([first, second])).map(({ status }) => status)).toEqual([503, 503]);
+    await stopped;
+    expect(judges).toBe(1);
+  });
+
+  it('ends a waiting question when it stops, without a look at the database', async () => {
+    const looked = Promise.withResolvers<void>();
+    let isClosed = false;
+    const watched = watchReader(database, () => {
+      if (isClosed) throw new Error('The database is closed');
+      looked.resolve();
+    });
+    const server = await createControlPlaneApp({ database: watched, clock, judge });
+    const { revision } = await desired();
+    const waiting = server.inject({
+      url: '/api/v1/serving/desired-state?wait_ms=30000',
+      headers: { 'if-none-match': `"${revision}"` },
+    });
+    await looked.promise;
+    isClosed = true;
+    const stopped = stopGracefully(server);
+    expect((await waiting).statusCode).toBe(304);
+    await stopped;
+  });
+
+  it('shares one look at the tables among those who ask at the same time', async () => {
+    await register(good(), heldOut);
+    await promote('1');
+    const queriesOf = async (readers: number) => {
+      let queries = 0;
+      const { read } = createDesiredStateReader({ database: watchReader(database, () => queries++) });
+      const states = await Promise.all(Array.from({ length: readers }, read));
+      for (const state of states) expect(state).toBe(states[0]);
+      return queries;
+    };
+    const alone = await queriesOf(1);
+    // Every further reader asks for the revision only.
+    expect(await queriesOf(10)).toBe(alone + 9);
+  });
+
+  it('tells a state although others move all the time', async () => {
+    await register(good(), heldOut);
+    await promote('1');
+    let moves = 100;
+    const moving = watchReader(
+      database,
+      () => {},
+      (row) => ('revision' in row && !('name' in row) ? { ...row, revision: moves++ } : row),
+    );
+    const state = await createDesiredStateReader({ database: moving }).read();
+    expect(state.models).toMatchObject([{ name: 'm', champion: { version: '1' } }]);
+    expect(Number(state.revision)).toBeLessThan(moves - 1);
+  });
 });
+
+/** A database that tells of every query of its reader, and may answer something else. */
+function watchReader(
+  database: Database,
+  onQuery: () => void,
+  change: (row: Record<string, unknown>) => Record<string, unknown> = (row) => row,
+): Database {
+  const reader = database.reader.withPlugin({
+    transformQuery({ node }) {
+      onQuery();
+      return node;
+    },
+    transformResult: async ({ result }) => ({
+      ...result,
+      rows: (result.rows as Record<string, unknown>[]).map(change),
+    }),
+  });
+  return { ...database, reader } as Database;
+}

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { App, Clock, Database } from '../platform/index.ts';
+import { type App, type Clock, type Database, requestSignal } from '../platform/index.ts';
 import { type ModelFiles, readVersion, type ServingSignal } from '../registry/index.ts';
 import { desiredStateSchema } from '../serving/contract.ts';
 import * as contract from './contract.ts';
@@ -26,18 +26,23 @@ export function deliveryRoutes({ judge = judgeInProcess, ...deps }: DeliveryRout
   const promoter = createPromoter({ ...deps, judge });
   const desired = createDesiredStateReader(deps);
 
-  /** Waits until the revision is another than `known`, or the time is over. */
-  async function waitForChange(known: string, waitMs: number, signal: AbortSignal): Promise<void> {
+  /** Waits until the revision is another than `known`, or the time is over; says whether anyone is still to be answered. */
+  async function waitForChange(known: string, waitMs: number, signal: AbortSignal): Promise<boolean> {
     const end = performance.now() + waitMs;
     const pollMs = database.dialect === 'sqlite' ? waitMs : REPLICA_POLL_MS;
     while (!signal.aborted) {
       const left = end - performance.now();
-      if (left <= 0) return;
+      if (left <= 0) return true;
       // The wait starts before the look, so that a move between the two is not missed.
       const woken = moved.wait(Math.min(left, pollMs), signal);
-      if ((await desired.revision()) !== known) return;
+      try {
+        if ((await desired.revision()) !== known) return true;
+      } catch (error) {
+        if (!signal.aborted) throw error; // Else the database may be closed already.
+      }
       await woken;
     }
+    return false;
   }
 
   return (app) => {
@@ -59,6 +64,7 @@ export function deliveryRoutes({ judge = judgeInProcess, ...deps }: DeliveryRout
           actor,
           reason: body.reason,
           force: body.force,
+          signal: app.stopSignal,
         });
         return { ...promotion, from: toText(promotion.from), to: String(promotion.to) };
       },
@@ -100,10 +106,10 @@ export function deliveryRoutes({ judge = judgeInProcess, ...deps }: DeliveryRout
       },
       async (request, reply) => {
         const known = /"([^"]*)"/.exec(request.headers['if-none-match'] ?? '')?.[1];
-        if (known !== undefined && request.query.wait_ms > 0) {
-          const gone = new AbortController();
-          reply.raw.once('close', () => gone.abort());
-          await waitForChange(known, request.query.wait_ms, AbortSignal.any([gone.signal, app.stopSignal]));
+        const waitMs = request.query.wait_ms;
+        if (known !== undefined && waitMs > 0) {
+          const goesOn = await waitForChange(known, waitMs, requestSignal(app, reply));
+          if (!goesOn) return reply.code(304).send(undefined);
         }
         const state = await desired.read();
         void reply.headers({ etag: `"${state.revision}"`, 'cache-control': 'no-cache' });

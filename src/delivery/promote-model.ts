@@ -1,4 +1,4 @@
-import { ApiError, type Clock, type Database } from '../platform/index.ts';
+import { ApiError, type Clock, createKeyedQueue, createWorkLimit, type Database } from '../platform/index.ts';
 import {
   createChampionStore,
   createModelVersionStore,
@@ -27,7 +27,13 @@ export interface PromoteRequest {
   reason?: string;
   /** Promote without, or against, the comparison; needs a reason. */
   force?: boolean;
+  /** Ends waiting and judging; what serves is moved or not, never half. */
+  signal?: AbortSignal;
 }
+
+/** Judges at once, since each takes the memory of two models and of DuckDB. */
+const JUDGES_AT_ONCE = 1;
+const PROMOTIONS_WAITING = 16;
 
 export interface Decision {
   verdict: 'already serving' | 'first' | 'not worse' | 'forced';
@@ -53,10 +59,12 @@ export interface Promotion {
 export function createPromoter({ database, clock, files, moved, judge }: DeliveryDeps) {
   const champions = createChampionStore(database.reader);
   const versions = createModelVersionStore(database.reader);
-  const queues = new Map<string, Promise<unknown>>();
+  const waiting = PROMOTIONS_WAITING;
+  const oneByOne = createKeyedQueue({ waiting, what: 'promotions of this model' });
+  const judging = createWorkLimit({ running: JUDGES_AT_ONCE, waiting, what: 'promotions' });
 
   async function promote(request: PromoteRequest): Promise<Promotion> {
-    const { name, version, actor, force = false } = request;
+    const { name, version, actor, force = false, signal } = request;
     const reason = request.reason?.trim() || undefined;
     if (force && reason === undefined) {
       throw new ApiError(
@@ -78,7 +86,7 @@ export function createPromoter({ database, clock, files, moved, judge }: Deliver
     }
     if (!challenger.servable) throw notServable(challenger);
     const champion = current && (await versions.get(name, current.version));
-    const judgement = await judgeAgainst(challenger, champion);
+    const judgement = await judging(() => judgeAgainst(challenger, champion, signal), signal);
     const outcome = decide(judgement, { challenger, champion, force, reason });
     if ('refusal' in outcome) {
       await database.execute(recordRefusal, {
@@ -117,39 +125,30 @@ export function createPromoter({ database, clock, files, moved, judge }: Deliver
   async function judgeAgainst(
     challenger: ModelVersion,
     champion: ModelVersion | undefined,
+    signal: AbortSignal | undefined,
   ): Promise<Judgement> {
     const challengerPath = await files.modelPath(challenger);
-    if (!champion) return judge({ challengerPath });
+    if (!champion) return judge({ challengerPath }, { signal });
     if (!champion.servable) {
-      const judgement = await judge({ challengerPath });
+      const judgement = await judge({ challengerPath }, { signal });
       return {
         ...judgement,
         incomparable: `the champion cannot score: ${champion.notServableReason ?? 'it has no model file'}`,
       };
     }
     const sha256 = challenger.heldoutSha256;
-    return judge({
+    const input = {
       challengerPath,
       championPath: await files.modelPath(champion),
       ...(sha256 === undefined ? {} : { heldOut: { path: await files.heldOutPath(sha256), sha256 } }),
-    });
+    };
+    return judge(input, { signal });
   }
 
   return {
     /** See above; waits for its turn among the promotions of the same model. */
-    promote(request: PromoteRequest): Promise<Promotion> {
-      const before = queues.get(request.name) ?? Promise.resolve();
-      const mine = before.then(() => promote(request));
-      const settled = mine.then(
-        () => undefined,
-        () => undefined,
-      );
-      queues.set(request.name, settled);
-      void settled.then(() => {
-        if (queues.get(request.name) === settled) queues.delete(request.name);
-      });
-      return mine;
-    },
+    promote: (request: PromoteRequest): Promise<Promotion> =>
+      oneByOne(request.name, () => promote(request), request.signal),
   };
 }
 

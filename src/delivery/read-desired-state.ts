@@ -7,6 +7,9 @@ import {
 } from '../registry/index.ts';
 import type { DesiredModel, DesiredState, DesiredVersion } from '../serving/contract.ts';
 
+/** Looks at a state that others move meanwhile, before one is told that may be behind. */
+const READ_ATTEMPTS = 3;
+
 /**
  * What the model servers should serve: of every model its champion, and beside it what a rollback would bring back
  * (else what served last), so that either is warm when it is needed.
@@ -18,11 +21,30 @@ export function createDesiredStateReader({ database }: { database: Database }) {
   const champions = createChampionStore(database.reader);
   const models = createRegisteredModelStore(database.reader);
   const versions = createModelVersionStore(database.reader);
+  const currentRevision = async () => String(await champions.revision());
   let known: DesiredState | undefined;
+  let building: { revision: string; outcome: ReturnType<typeof build> } | undefined;
 
+  /** Those who ask for the same revision at the same time share one look at the tables. */
   async function read(): Promise<DesiredState> {
-    const revision = String(await champions.revision());
-    if (known?.revision === revision) return known;
+    for (let attempt = 1; ; attempt++) {
+      const revision = await currentRevision();
+      if (known?.revision === revision) return known;
+      if (building?.revision !== revision) {
+        const mine = { revision, outcome: build(revision) };
+        building = mine;
+        const forget = () => {
+          if (building === mine) building = undefined;
+        };
+        mine.outcome.then(forget, forget);
+      }
+      const { state, holds } = await building.outcome;
+      // Under the earlier revision a server asks again at once, so that a state which moves all the time is told too.
+      if (holds || attempt === READ_ATTEMPTS) return state;
+    }
+  }
+
+  async function build(revision: string): Promise<{ state: DesiredState; holds: boolean }> {
     const state: DesiredState = { revision, models: [], not_servable: [] };
     for (const { name } of await models.list()) {
       const champion = await champions.find(name);
@@ -44,9 +66,9 @@ export function createDesiredStateReader({ database }: { database: Database }) {
       if (before) state.models.push(toDesired(name, before, undefined));
     }
     // Kept only if nothing moved meanwhile, else a later state would stand under an earlier revision.
-    if (String(await champions.revision()) !== revision) return read();
-    known = state;
-    return state;
+    const holds = (await currentRevision()) === revision;
+    if (holds) known = state;
+    return { state, holds };
   }
 
   async function findLastServed(name: string, current: number): Promise<ModelVersion | undefined> {
@@ -56,10 +78,7 @@ export function createDesiredStateReader({ database }: { database: Database }) {
     return version?.servable ? version : undefined;
   }
 
-  return {
-    read,
-    revision: async (): Promise<string> => String(await champions.revision()),
-  };
+  return { read, revision: currentRevision };
 }
 
 function toDesired(name: string, champion: ModelVersion, previous: ModelVersion | undefined): DesiredModel {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { tempDir } from '../../tests/support/index.ts';
 import { tinyClassifier } from '../../tests/support/tiny-model.ts';
-import { answerJudgeRequest, judgeInProcess } from './run-judge.ts';
+import { answerJudgeRequest, judgeInProcess, judgeTheEnd } from './run-judge.ts';
 
 function write(bytes: Uint8Array | string): string {
   const path = join(tempDir(), 'model.onnx');
@@ -19,10 +19,54 @@ it('judges in a process of its own, and tells what is wrong with a broken file',
   expect(broken).toBeTypeOf('string');
 });
 
-it('takes a child that dies as a broken version', async () => {
+it.each(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+  'says nothing of the version when the child is ended by %s',
+  async (signal) => {
+    const input = { challengerPath: write(tinyClassifier({ weights: [1, 2] })) };
+    await expect(judgeInProcess(input, { onStart: (child) => child.kill(signal) })).rejects.toMatchObject({
+      code: 'TEMPORARILY_UNAVAILABLE',
+      message: expect.stringContaining(`was ended by ${signal}; try again`),
+    });
+  },
+);
+
+it('takes a child that crashes as a broken version', async () => {
   const input = { challengerPath: write(tinyClassifier({ weights: [1, 2] })) };
-  const judgement = await judgeInProcess(input, { onStart: (child) => child.kill('SIGKILL') });
-  expect(judgement.broken).toContain('SIGKILL');
+  const judgement = await judgeInProcess(input, { onStart: (child) => child.kill('SIGSEGV') });
+  expect(judgement.broken).toContain('SIGSEGV');
+});
+
+it('tells a want of memory and a failed process from a broken version, with what they said last', () => {
+  const tail = 'FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\n';
+  expect(() => judgeTheEnd({ code: null, signal: 'SIGABRT', tail })).toThrow('heap out of memory');
+  expect(() => judgeTheEnd({ code: 1, signal: null, tail: 'no module' })).toThrow(
+    'The judging process ended with exit code 1 and no answer: no module',
+  );
+  expect(judgeTheEnd({ code: null, signal: 'SIGABRT', tail: 'invalid pointer' }).broken).toContain(
+    'invalid pointer',
+  );
+});
+
+it('says nothing of the version when no process can be started', async () => {
+  const input = { challengerPath: write(tinyClassifier({ weights: [1, 2] })) };
+  await expect(judgeInProcess(input, { execPath: '/nowhere/node' })).rejects.toMatchObject({
+    code: 'TEMPORARILY_UNAVAILABLE',
+    message: expect.stringContaining('ENOENT'),
+  });
+});
+
+it('ends the child when nobody waits for it any longer', async () => {
+  const input = { challengerPath: write(tinyClassifier({ weights: [1, 2] })) };
+  const controller = new AbortController();
+  const ended = Promise.withResolvers<string | null>();
+  const judging = judgeInProcess(input, {
+    signal: controller.signal,
+    onStart: (child) => child.once('exit', (_code, signal) => ended.resolve(signal)),
+  });
+  controller.abort(new Error('stopping'));
+  await expect(judging).rejects.toThrow('stopping');
+  expect(await ended.promise).toBe('SIGKILL');
+  await expect(judgeInProcess(input, { signal: controller.signal })).rejects.toThrow('stopping');
 });
 
 it('gives up a child that takes too long', async () => {

@@ -2,57 +2,125 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { ApiError, type ErrorCode } from '../platform/index.ts';
 import { type JudgeInput, type Judgement, judgeChallenger } from './judge-challenger.ts';
 
-export type Judge = (input: JudgeInput) => Promise<Judgement>;
+export type Judge = (input: JudgeInput, options?: { signal?: AbortSignal }) => Promise<Judgement>;
 
 type JudgeAnswer = { judgement: Judgement } | { error: { code: ErrorCode; message: string } };
+
+interface JudgeProcessOptions {
+  timeLimitMs?: number;
+  /** Ends the process. */
+  signal?: AbortSignal;
+  onStart?: (child: ChildProcess) => void;
+  execPath?: string;
+}
 
 /** Two models and 20,000 rows take seconds; what takes longer than this is told, not waited for. */
 const TIME_LIMIT_MS = 110_000;
 
+/** Of what the process wrote to its error output, what is kept for the message. */
+const TAIL_CHARS = 2000;
+
+/** Ends that native code brings about by itself; every other signal comes from outside and says nothing of a model. */
+const CRASHES: ReadonlySet<string> = new Set(['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGILL', 'SIGFPE']);
+
 /**
  * Judges in a process of its own: a model file that brings the runtime down takes nothing else with it, and the
  * memory of two models, of ONNX Runtime and of DuckDB goes when it ends.
+ *
+ * @throws ApiError TEMPORARILY_UNAVAILABLE when the process cannot be started, takes too long, or is ended from
+ * outside or for want of memory.
  */
 export function judgeInProcess(
   input: JudgeInput,
-  {
-    timeLimitMs = TIME_LIMIT_MS,
-    onStart,
-  }: { timeLimitMs?: number; onStart?: (child: ChildProcess) => void } = {},
+  { timeLimitMs = TIME_LIMIT_MS, signal, onStart, execPath = process.execPath }: JudgeProcessOptions = {},
 ): Promise<Judgement> {
   return new Promise((resolve, reject) => {
-    const child = fork(new URL(`./judge-process${import.meta.url.slice(-3)}`, import.meta.url), {
-      serialization: 'advanced',
-      execArgv: [],
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    if (signal?.aborted) return reject(signal.reason as Error);
+    const child = startProcess(execPath);
+    let tail = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      tail = (tail + text).slice(-TAIL_CHARS);
     });
-    const timer = setTimeout(() => {
+    const settle = (outcome: () => void) => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', stop);
+      outcome();
+    };
+    const end = (error: unknown) => {
       child.kill('SIGKILL');
-      reject(
-        new ApiError('TEMPORARILY_UNAVAILABLE', `Judging the version took longer than ${timeLimitMs} ms`),
-      );
+      settle(() => reject(error as Error));
+    };
+    const timer = setTimeout(() => {
+      end(unavailable(`Judging the version took longer than ${timeLimitMs} ms`));
     }, timeLimitMs);
+    const stop = () => end(signal?.reason);
+    signal?.addEventListener('abort', stop, { once: true });
     child.once('message', (answer: JudgeAnswer) => {
-      clearTimeout(timer);
-      if ('judgement' in answer) resolve(answer.judgement);
-      else reject(new ApiError(answer.error.code, answer.error.message));
+      settle(() => {
+        if ('judgement' in answer) resolve(answer.judgement);
+        else reject(new ApiError(answer.error.code, answer.error.message));
+      });
     });
-    child.once('error', reject);
-    child.once('exit', (code, signal) => {
-      clearTimeout(timer);
-      // After a message this changes nothing: the promise is settled.
-      if (code !== 0) {
-        resolve({
-          broken: `the process that loaded it died (${signal ?? `exit code ${code}`})`,
-          example: 'none recorded',
-        });
-      } else reject(new ApiError('INTERNAL_ERROR', 'The process that judges ended without an answer'));
+    child.once('error', (error) => settle(() => reject(notStarted(error))));
+    // After a message this changes nothing: the promise is settled.
+    child.once('close', (code, killedBy) => {
+      settle(() => {
+        try {
+          resolve(judgeTheEnd({ code, signal: killedBy, tail }));
+        } catch (error) {
+          reject(error as Error);
+        }
+      });
     });
-    // A child that is gone already is told by its exit.
-    child.send(input, () => {});
+    // A child that is gone already is told by its end; one that never was has nothing to send with.
+    if (child.connected) child.send(input, () => {});
     onStart?.(child);
   });
 }
+
+function startProcess(execPath: string): ChildProcess {
+  try {
+    return fork(new URL(`./judge-process${import.meta.url.slice(-3)}`, import.meta.url), {
+      execPath,
+      serialization: 'advanced',
+      execArgv: [],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+  } catch (error) {
+    throw notStarted(error as Error);
+  }
+}
+
+/** What a process says by its end that ended without an answer. */
+export function judgeTheEnd(end: {
+  code: number | null;
+  signal: string | null;
+  /** The last of what it wrote to its error output. */
+  tail: string;
+}): Judgement {
+  const { code, signal } = end;
+  const tail = end.tail.trim();
+  const said = tail === '' ? '' : `: ${tail}`;
+  if (signal !== null && CRASHES.has(signal) && !/out of memory|bad_alloc/i.test(tail)) {
+    return {
+      broken: `it brought down the process that ran it by ${signal}${said}`,
+      example: 'none recorded',
+    };
+  }
+  if (signal !== null) {
+    throw unavailable(`The judging process was ended by ${signal}; try again${said}`);
+  }
+  throw new ApiError(
+    'INTERNAL_ERROR',
+    `The judging process ended with exit code ${code} and no answer${said}`,
+  );
+}
+
+const unavailable = (message: string, cause?: unknown) =>
+  new ApiError('TEMPORARILY_UNAVAILABLE', message, undefined, { cause });
+
+const notStarted = (error: Error) =>
+  unavailable(`The judging process could not be started (${error.message}); try again`, error);
 
 /** What the child process does with its one message. */
 export async function answerJudgeRequest(input: unknown, send: (answer: JudgeAnswer) => void): Promise<void> {
