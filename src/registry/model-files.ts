@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { ArtifactInfo, ArtifactStore } from '../artifacts/index.ts';
-import { ApiError } from '../platform/index.ts';
+import { ApiError, createWorkLimit } from '../platform/index.ts';
 import { keyOfLocation } from '../tracking/index.ts';
 import type { ModelFile, ModelVersion } from './tables.ts';
 
@@ -21,6 +21,9 @@ export type ModelFiles = ReturnType<typeof createModelFiles>;
  * held-out rows under names of their own, by content.
  */
 export function createModelFiles({ artifacts }: { artifacts: ArtifactStore }) {
+  /** One at a time: a file is in memory as a whole while it is looked at. */
+  const inspecting = createWorkLimit({ running: 1, waiting: 64, what: 'model files' });
+
   async function keep(from: string, keyOf: (sha256: string) => string): Promise<ArtifactInfo | undefined> {
     const info = await artifacts.head(from);
     if (!info) return undefined;
@@ -77,7 +80,7 @@ export function createModelFiles({ artifacts }: { artifacts: ArtifactStore }) {
             ...info,
           };
         }
-        const described = await describe(await artifacts.read(found.key));
+        const described = await inspecting(async () => describe(await artifacts.read(found.key)));
         if ('reason' in described) return { servable: false, reason: described.reason, ...info };
         await keep(found.key, modelKey);
         return { servable: true, ...info, ...described };

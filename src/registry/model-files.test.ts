@@ -1,0 +1,29 @@
+import { expect, it } from 'vitest';
+import { tempDir } from '../../tests/support/index.ts';
+import { tinyClassifier } from '../../tests/support/tiny-model.ts';
+import { type ArtifactStore, createLocalArtifactStore } from '../artifacts/index.ts';
+import { createModelFiles } from './model-files.ts';
+
+it('has one model file at a time in memory to look at it', async () => {
+  const store = createLocalArtifactStore({ root: tempDir() });
+  let reading = 0;
+  let most = 0;
+  const artifacts: ArtifactStore = {
+    ...store,
+    async read(key) {
+      most = Math.max(most, ++reading);
+      try {
+        return await store.read(key);
+      } finally {
+        reading--;
+      }
+    },
+  };
+  const names = ['a', 'b', 'c', 'd'];
+  for (const name of names)
+    await store.put(`tracking/${name}/model.onnx`, tinyClassifier({ weights: [1, 2] }));
+  const files = createModelFiles({ artifacts });
+  const inspected = await Promise.all(names.map((name) => files.inspect(`mlflow-artifacts:/${name}`)));
+  expect(inspected.map(({ servable }) => servable)).toEqual([true, true, true, true]);
+  expect(most).toBe(1);
+});
