@@ -35,7 +35,11 @@ export function configureServer(command: Command, act: Act): void {
         terminal.document({ url: server.url, data_dir: dataDir, pid: process.pid });
         terminal.line(`control plane  ${server.url}  data in ${dataDir}`);
         terminal.line('ready; models are served by `tidemill serve`');
-        await stoppedOrFailed(signal, server.failed).finally(() => server.stop());
+        try {
+          await stoppedOrFailed(signal, server.failed);
+        } finally {
+          await server.stop();
+        }
       }),
     );
   withExamples(command, [
