@@ -1,7 +1,10 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { request } from 'node:http';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';
 import { createPostgresDatabase, silentLogger, tempDir } from '../tests/support/index.ts';
+import type { App } from './platform/index.ts';
 import { type ServerOptions, startServer } from './start-server.ts';
 
 const start = (options: Partial<ServerOptions> = {}) =>
@@ -107,6 +110,43 @@ describe('the control plane', () => {
     await fetch(`${server.url}/health`);
     await server.stop();
     expect((await waiting).status).toBe(304);
+  });
+
+  it('closes the app again when it cannot listen', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const closed: string[] = [];
+    const onCreated = (message: unknown) => {
+      const { fastify } = message as { fastify: App };
+      fastify.addHook('onClose', async () => {
+        closed.push('app');
+      });
+    };
+    subscribe('fastify.initialization', onCreated);
+    try {
+      const { port } = other.address() as AddressInfo;
+      await expect(start({ port })).rejects.toThrow(`Port ${port} on 127.0.0.1 is in use`);
+    } finally {
+      unsubscribe('fastify.initialization', onCreated);
+      other.close();
+    }
+    expect(closed).toEqual(['app']);
+  });
+
+  it('takes the names of allowed hosts without the spaces around them', async () => {
+    const server = await start({ env: { TIDEMILL_ALLOWED_HOSTS: 'one.example, two.example ,' } });
+    const statusAs = (host: string) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        request(`${server.url}/health`, { headers: { host }, agent: false }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        })
+          .on('error', reject)
+          .end();
+      });
+    expect(await statusAs('two.example')).toBe(200);
+    expect(await statusAs('three.example')).not.toBe(200);
+    await server.stop();
   });
 
   it.skipIf('problem' in inject('postgresServer'))('runs on PostgreSQL', async () => {

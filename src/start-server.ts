@@ -15,6 +15,7 @@ import {
   stopGracefully,
   systemClock,
 } from './platform/index.ts';
+import { createStatusReader } from './read-status.ts';
 import { statusRoutes } from './status-routes.ts';
 
 const serverConfig = z.object({
@@ -77,7 +78,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       metrics: createMetrics(),
       clock,
       rewriteUrl: tracking.rewriteMlflowUrl,
-      allowedHosts: config.TIDEMILL_ALLOWED_HOSTS.split(',').filter((name) => name !== ''),
+      allowedHosts: config.TIDEMILL_ALLOWED_HOSTS.split(',').flatMap((name) => name.trim() || []),
     });
     const files = registry.createModelFiles({ artifacts });
     const moved = registry.createServingSignal();
@@ -89,41 +90,20 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await app.register(
       datasets.datasetRoutes({ database, artifacts, clock, tempFolder: join(dataDir, 'uploads') }),
     );
-    const experiments = tracking.createExperimentStore(database.reader);
-    const runs = tracking.createRunStore(database.reader);
-    const models = registry.createRegisteredModelStore(database.reader);
-    const versions = registry.createModelVersionStore(database.reader);
-    const champions = registry.createChampionStore(database.reader);
-    const tables = datasets.createDatasetStore(database.reader);
     statusRoutes({
       database,
       clock,
       version,
       dataDir,
       modelServers: options.modelServers ?? (() => []),
-      async counts() {
-        const [e, r, m, v, d] = await Promise.all([
-          experiments.count(),
-          runs.count(),
-          models.count(),
-          versions.count(),
-          tables.count(),
-        ]);
-        return { experiments: e, runs: r, models: m, versions: v, datasets: d };
-      },
-      async models() {
-        const all = await models.list();
-        return Promise.all(all.map(async ({ name }) => ({ name, champion: await championOf(name) })));
-      },
+      ...createStatusReader(database, { datasets, registry, tracking }),
     })(app);
 
-    async function championOf(name: string) {
-      const champion = await champions.find(name);
-      const found = champion && (await versions.find(name, champion.version));
-      return found && { version: String(found.version), servable: found.servable };
-    }
-
-    const { url } = await listen(app, { host, port, allowInsecure: options.allowInsecure ?? false });
+    const allowInsecure = options.allowInsecure ?? false;
+    const { url } = await listen(app, { host, port, allowInsecure }).catch(async (error: unknown) => {
+      await stopGracefully(app);
+      throw error;
+    });
     let stopped: Promise<void> | undefined;
     return {
       url,

@@ -476,6 +476,7 @@ describeDatabases('delivery', (openDatabase, dialect) => {
     const state = await createDesiredStateReader({ database: moving }).read();
     expect(state.models).toMatchObject([{ name: 'm', champion: { version: '1' } }]);
     expect(Number(state.revision)).toBeLessThan(moves - 1);
+    expect(moves).toBeLessThan(120);
   });
 });
 
