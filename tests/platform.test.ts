@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { killRounds } from './fault/kill-rounds.ts';
 import { tempDir } from './support/index.ts';
 import { runCapturedCli } from './support/run-captured-cli.ts';
 import { getJson, postJson, type SpawnedPlatform, spawnPlatform } from './support/spawn-platform.ts';
@@ -230,18 +229,6 @@ describe('the platform as processes of its own', () => {
       serve.kill('SIGTERM');
     }
     expect(await exited).toBe(0);
-  });
-
-  it('loses nothing acknowledged when its processes are killed', { timeout: 120_000 }, async () => {
-    let state = 7;
-    const random = () => {
-      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-      return state / 4_294_967_296;
-    };
-    const report = await killRounds({ dataDir, rounds: 3, random });
-    expect(report.losses).toEqual([]);
-    expect(report.acknowledgedRuns).toBeGreaterThan(3);
-    expect(report.acknowledgedPromotions).toBeGreaterThan(0);
   });
 
   const cli2 = (...argv: string[]) => runCapturedCli(argv, { cwd: root });

@@ -1,219 +1,164 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { getJson, postJson, type SpawnedPlatform, spawnPlatform } from '../support/spawn-platform.ts';
+import { getJson, spawnPlatform } from '../support/spawn-platform.ts';
+import {
+  type AcknowledgedCounts,
+  addAcknowledged,
+  countAcknowledged,
+  nothingAcknowledged,
+} from './acknowledged.ts';
+import { awaitChild, canFindChildren } from './find-children.ts';
+import { verifyAcknowledged, verifyPromotions, verifyServes } from './verify-acknowledged.ts';
+import { type ProcessKind, type Work, workOnPlatform } from './work-on-platform.ts';
 
-const IRIS = {
-  'sepal length (cm)': 5.1,
-  'sepal width (cm)': 3.5,
-  'petal length (cm)': 1.4,
-  'petal width (cm)': 0.2,
-};
+/** How each child of the control plane is known by its command line. */
+const ENTRIES = {
+  'model server': 'model-server-process',
+  judge: 'judge-process',
+  'table work': 'table-process',
+} as const;
+/** A judge and a table's process come and go: how long one is waited for. */
+const CHILD_WITHIN_MS = 30_000;
 
 export interface FaultReport {
   rounds: number;
-  kills: Record<'platform' | 'model server', number>;
-  acknowledgedRuns: number;
-  acknowledgedMetrics: number;
-  acknowledgedPromotions: number;
-  answeredPredictions: number;
-  /** Empty when nothing that was acknowledged is lost. */
-  losses: string[];
+  kills: Record<ProcessKind, number>;
+  acknowledged: AcknowledgedCounts;
+  /** Acknowledged, and not there afterwards. Empty when all is well, like the next. */
+  lost: string[];
+  /** Answers that no kill explains, kills that did not happen, and too little work to prove anything. */
+  unexpected: string[];
 }
 
 /**
- * Logs runs, promotes two versions in turn and predicts, kills one process of the platform with SIGKILL at a random
- * moment, starts again what does not start by itself, and looks whether everything acknowledged is there. `dataDir`
- * must hold a model `iris` with versions 1 and 2.
+ * Logs runs, puts artifacts, uploads tables, promotes two versions in turn and predicts; kills one process of the
+ * platform with SIGKILL at a random moment, starts again what does not start by itself, and compares everything that
+ * was acknowledged with what is there. The kinds of processes take turns in random order. `dataDir` must hold a model
+ * `iris` with versions 1 and 2, and should hold one more, which must never serve.
  */
 export async function killRounds({
   dataDir,
   rounds,
   random,
-  bin,
   onRound,
 }: {
   dataDir: string;
   rounds: number;
   random: () => number;
-  bin?: string;
   onRound?: (round: number, report: FaultReport) => void;
 }): Promise<FaultReport> {
+  const all = nothingAcknowledged();
   const report: FaultReport = {
     rounds: 0,
-    kills: { platform: 0, 'model server': 0 },
-    acknowledgedRuns: 0,
-    acknowledgedMetrics: 0,
-    acknowledgedPromotions: 0,
-    answeredPredictions: 0,
-    losses: [],
+    kills: { 'control plane': 0, 'model server': 0, judge: 0, 'table work': 0 },
+    acknowledged: countAcknowledged(all),
+    lost: [],
+    unexpected: [],
   };
-  const runs = new Map<string, number[]>();
-  const everyRun = new Map<string, number[]>();
-  let platform = await spawnPlatform({ dataDir, ...(bin !== undefined && { bin }) });
+  let turns: ProcessKind[] = [];
+  let platform = await spawnPlatform({ dataDir });
   try {
     for (let round = 1; round <= rounds; round += 1) {
+      if (turns.length === 0) turns = drawTurns(random);
+      const target = turns.pop() as ProcessKind;
+      const lost = (what: string) => report.lost.push(`round ${round}, ${target}: ${what}`);
+      const unexpected = (what: string) => report.unexpected.push(`round ${round}, ${target}: ${what}`);
       const stop = new AbortController();
-      const state = {
-        lastAcknowledged: undefined as string | undefined,
-        inFlight: undefined as string | undefined,
+      const champion = (await getJson(`${platform.url}/api/v1/models/iris`)).body.champion.version;
+      const work: Work = {
+        platform,
+        acknowledged: nothingAcknowledged(),
+        unansweredPromotions: [],
+        mayServe: new Set([champion]),
+        killed: undefined,
+        stop: stop.signal,
+        unexpected,
       };
-      const work = [
-        logRuns(platform, runs, report, stop.signal),
-        logRuns(platform, runs, report, stop.signal),
-        promoteInTurn(platform, state, report, stop.signal),
-        predict(platform, report, stop.signal),
-      ];
-      await pause(50 + random() * 1200);
-      const target = random() < 0.6 ? 'platform' : 'model server';
-      report.kills[target] += 1;
-      if (target === 'platform') await platform.kill();
-      else process.kill(await presentModelServer(platform), 'SIGKILL');
+      const working = workOnPlatform(work);
+      await pause(50 + random() * 2000);
+      if (await killOne(work, target, random)) report.kills[target] += 1;
+      else unexpected('there was nothing to kill');
       stop.abort();
-      await Promise.all(work);
-      if (target === 'platform')
-        platform = await spawnPlatform({ dataDir, ...(bin !== undefined && { bin }) });
-      await verifyRuns(platform, runs, report, `round ${round}`);
-      for (const [runId, values] of runs) everyRun.set(runId, values);
-      runs.clear();
-      await verifyChampion(platform, state, report, round);
+      await working;
+      if (target === 'control plane') platform = await spawnPlatform({ dataDir });
+      await verifyAcknowledged(platform, work.acknowledged, lost);
+      const now = await verifyPromotions(platform, work.acknowledged, work.unansweredPromotions, lost);
+      await verifyServes(platform.serveUrl, now, lost);
+      addAcknowledged(all, work.acknowledged);
       report.rounds = round;
+      report.acknowledged = countAcknowledged(all);
       onRound?.(round, report);
     }
-    await verifyRuns(platform, everyRun, report, 'at the end');
+    const lost = (what: string) => report.lost.push(`at the end: ${what}`);
+    await verifyAcknowledged(platform, all, lost);
+    await verifyPromotions(platform, all, [], lost);
     const audit = await getJson(`${platform.url}/api/v1/audit/verify`);
-    if (audit.body.ok !== true)
-      report.losses.push(`the audit chain is broken: ${JSON.stringify(audit.body)}`);
+    if (audit.body.ok !== true) lost(`the audit chain is broken: ${JSON.stringify(audit.body)}`);
   } finally {
     await platform.stop();
   }
+  report.unexpected.push(...findTooLittle(report));
   return report;
 }
 
-async function presentModelServer(platform: SpawnedPlatform): Promise<number> {
-  const { readFile } = await import('node:fs/promises');
-  const parent = platform.child.pid;
-  const children = (await readFile(`/proc/${parent}/task/${parent}/children`, 'utf8')).trim().split(/\s+/);
-  const pid = Number(children[0]);
-  return Number.isInteger(pid) && pid > 0 ? pid : platform.servePid;
+/** Each kind once, the control plane twice; where children cannot be found, only the control plane. */
+function drawTurns(random: () => number): ProcessKind[] {
+  if (!canFindChildren) return ['control plane'];
+  const turns: ProcessKind[] = ['control plane', 'control plane', 'model server', 'judge', 'table work'];
+  return turns
+    .map((kind) => ({ kind, order: random() }))
+    .sort((a, b) => a.order - b.order)
+    .map(({ kind }) => kind);
 }
 
-async function logRuns(
-  { url }: SpawnedPlatform,
-  runs: Map<string, number[]>,
-  report: FaultReport,
-  signal: AbortSignal,
-): Promise<void> {
-  const api = `${url}/api/2.0/mlflow`;
-  while (!signal.aborted) {
-    const created = await attempt(() =>
-      postJson(`${api}/runs/create`, { experiment_id: '0', start_time: Date.now() }),
-    );
-    if (created?.status !== 200) return;
-    const runId = String(created.body.run.info.run_id);
-    const values: number[] = [];
-    runs.set(runId, values);
-    report.acknowledgedRuns += 1;
-    for (let step = 0; step < 5 && !signal.aborted; step += 1) {
-      const metrics = [{ key: 'loss', value: step + 0.5, timestamp: Date.now(), step }];
-      const logged = await attempt(() => postJson(`${api}/runs/log-batch`, { run_id: runId, metrics }));
-      if (logged?.status !== 200) return;
-      values.push(step + 0.5);
-      report.acknowledgedMetrics += 1;
-    }
+/** False when there was no such process. */
+async function killOne(work: Work, target: ProcessKind, random: () => number): Promise<boolean> {
+  const { platform } = work;
+  if (target === 'control plane') {
+    work.killed = target;
+    await platform.kill();
+    return true;
   }
+  // Where in its short life a child is hit is drawn too; one that ended before is followed by the next.
+  const delayMs = target === 'model server' ? 0 : random() * 150;
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    const pid = await awaitChild(platform.child.pid as number, ENTRIES[target], CHILD_WITHIN_MS);
+    if (pid === undefined) return false;
+    await pause(delayMs / (attempt + 1));
+    if (isKilled(work, target, pid)) return true;
+  }
+  return false;
 }
 
-async function promoteInTurn(
-  { url }: SpawnedPlatform,
-  state: { lastAcknowledged: string | undefined; inFlight: string | undefined },
-  report: FaultReport,
-  signal: AbortSignal,
-): Promise<void> {
-  const now = await attempt(() => getJson(`${url}/api/v1/models/iris`));
-  let version = now?.body.champion?.version === '1' ? '2' : '1';
-  while (!signal.aborted) {
-    state.inFlight = version;
-    const chosen = version;
-    const done = await attempt(() =>
-      postJson(`${url}/api/v1/models/iris/promote`, { version: chosen, force: true, reason: 'fault round' }),
-    );
-    if (done?.status !== 200) return;
-    state.lastAcknowledged = version;
-    state.inFlight = undefined;
-    report.acknowledgedPromotions += 1;
-    version = version === '1' ? '2' : '1';
-  }
-}
-
-async function predict(
-  { serveUrl }: SpawnedPlatform,
-  report: FaultReport,
-  signal: AbortSignal,
-): Promise<void> {
-  while (!signal.aborted) {
-    const answer = await attempt(() => postJson(`${serveUrl}/predict`, { features: IRIS }));
-    if (answer === undefined) return;
-    if (answer.status === 200) report.answeredPredictions += 1;
-    else report.losses.push(`a prediction was answered ${answer.status}: ${JSON.stringify(answer.body)}`);
-  }
-}
-
-/** Looks for every acknowledged run, and for the last value that was acknowledged of it. */
-async function verifyRuns(
-  { url }: SpawnedPlatform,
-  runs: Map<string, number[]>,
-  report: FaultReport,
-  when: string,
-): Promise<void> {
-  for (const [runId, values] of runs) {
-    const { status, body } = await getJson(`${url}/api/2.0/mlflow/runs/get?run_id=${runId}`);
-    if (status !== 200) {
-      report.losses.push(`${when}: run ${runId} is gone`);
-      continue;
-    }
-    const latest = (body.run.data.metrics?.[0] as { value: number } | undefined)?.value ?? -1;
-    const acknowledged = values.at(-1) ?? -1;
-    if (latest < acknowledged)
-      report.losses.push(`${when}: run ${runId} has ${latest} instead of ${acknowledged}`);
-  }
-}
-
-/** The champion is the last one acknowledged, or the one that was asked for without an answer; and it answers. */
-async function verifyChampion(
-  { url, serveUrl }: SpawnedPlatform,
-  state: { lastAcknowledged: string | undefined; inFlight: string | undefined },
-  report: FaultReport,
-  round: number,
-): Promise<void> {
-  const model = await getJson(`${url}/api/v1/models/iris`);
-  const champion = model.body.champion?.version;
-  const allowed = [state.lastAcknowledged ?? champion, state.inFlight];
-  if (!allowed.includes(champion)) {
-    report.losses.push(`round ${round}: champion is ${champion}, acknowledged was ${state.lastAcknowledged}`);
-  }
-  const deadline = Date.now() + 30_000;
-  for (;;) {
-    const answer = await attempt(() => postJson(`${serveUrl}/predict`, { features: IRIS }));
-    if (
-      answer?.status === 200 &&
-      answer.body.prediction === 'setosa' &&
-      answer.body.model_version === champion
-    )
-      return;
-    if (Date.now() > deadline) {
-      report.losses.push(
-        `round ${round}: the model server answers ${JSON.stringify(answer)}, champion is ${champion}`,
-      );
-      return;
-    }
-    await pause(20);
-  }
-}
-
-/** The answer, or nothing when the connection broke, as it does when the other end is killed. */
-async function attempt<T>(call: () => Promise<T>): Promise<T | undefined> {
+function isKilled(work: Work, target: ProcessKind, pid: number): boolean {
+  work.killed = target;
   try {
-    return await call();
+    return process.kill(pid, 'SIGKILL');
   } catch {
-    return undefined;
+    work.killed = undefined;
+    return false;
   }
+}
+
+/** "Nothing is lost" says nothing where nothing was acknowledged. */
+export function findTooLittle({
+  rounds,
+  kills,
+  acknowledged,
+}: Omit<FaultReport, 'lost' | 'unexpected'>): string[] {
+  const least: AcknowledgedCounts = {
+    runs: rounds,
+    metrics: 5 * rounds,
+    artifacts: rounds,
+    promotions: Math.ceil(rounds / 2),
+    tables: Math.ceil(rounds / 2),
+    predictions: 10 * rounds,
+  };
+  const few = Object.entries(least)
+    .filter(([kind, count]) => acknowledged[kind as keyof AcknowledgedCounts] < count)
+    .map(
+      ([kind, count]) =>
+        `too few ${kind} acknowledged: ${acknowledged[kind as keyof AcknowledgedCounts]} of ${count}`,
+    );
+  const killed = Object.values(kills).reduce((sum, count) => sum + count, 0);
+  return killed === rounds && rounds > 0 ? few : [...few, `${killed} kills in ${rounds} rounds`];
 }

@@ -1,66 +1,31 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { measureLoad } from '../../src/cli/measure-load.ts';
-import { postJson, spawnPlatform } from '../support/spawn-platform.ts';
+import { createRandom } from '../../src/platform/index.ts';
 import { prepareIris } from './prepare-iris.ts';
+import { swapUnderLoad } from './swap-under-load.ts';
 
-// npm run swaps [-- SWAPS]: promotes and rolls back in turn while 32 connections predict; prints one JSON line and
-// fails when a request failed or a version did not come to serve.
+// npm run swaps [-- SWAPS [SEED]]: prints one JSON line and fails when a request failed, when a version did not come to
+// serve, and when the load made too few requests to tell.
+const VERSIONS = 5;
 const swaps = Number(process.argv[2] ?? 100);
+const seed = Number(process.argv[3] ?? Date.now() % 1_000_000);
 const dataDir = mkdtempSync(join(tmpdir(), 'tidemill-swaps-'));
-const features = {
-  'sepal length (cm)': 5.1,
-  'sepal width (cm)': 3.5,
-  'petal length (cm)': 1.4,
-  'petal width (cm)': 0.2,
-};
 
 try {
-  await prepareIris(dataDir);
-  const platform = await spawnPlatform({ dataDir });
-  const stop = new AbortController();
-  const load = measureLoad({
-    url: `${platform.serveUrl}/predict`,
-    body: JSON.stringify({ features }),
-    concurrency: 32,
-    durationMs: 3_600_000,
-    signal: stop.signal,
+  process.stderr.write(`seed ${seed}\n`);
+  await prepareIris(dataDir, { versions: VERSIONS });
+  const report = await swapUnderLoad({
+    dataDir,
+    swaps,
+    versions: VERSIONS,
+    random: createRandom(seed),
+    onSwap: (swap) => {
+      if (swap % 10 === 0) process.stderr.write(`${swap}/${swaps}\n`);
+    },
   });
-  const waits: number[] = [];
-  for (let swap = 0; swap < swaps; swap += 1) {
-    const isPromotion = swap % 2 === 0;
-    const { status, body } = isPromotion
-      ? await postJson(`${platform.url}/api/v1/models/iris/promote`, {
-          version: '2',
-          force: true,
-          reason: 'swap',
-        })
-      : await postJson(`${platform.url}/api/v1/models/iris/rollback`, { reason: 'swap' });
-    if (status !== 200) throw new Error(JSON.stringify(body));
-    waits.push(await untilServed(platform.serveUrl, isPromotion ? '2' : '1'));
-    if (swap % 10 === 9) process.stderr.write(`${swap + 1}/${swaps}\n`);
-  }
-  stop.abort();
-  const result = await load;
-  await platform.stop();
-  waits.sort((a, b) => a - b);
-  process.stdout.write(
-    `${JSON.stringify({ fault: 'swaps', swaps, slowest_ms_until_served: waits.at(-1), median_ms_until_served: waits[waits.length >> 1], ...result })}\n`,
-  );
-  process.exitCode = result.errors === 0 ? 0 : 1;
+  process.stdout.write(`${JSON.stringify({ fault: 'swaps', seed, ...report })}\n`);
+  process.exitCode = report.problems.length === 0 ? 0 : 1;
 } finally {
   rmSync(dataDir, { recursive: true, force: true });
-}
-
-/** Asks until the version answers; milliseconds. */
-async function untilServed(serveUrl: string, version: string): Promise<number> {
-  const startedAt = performance.now();
-  for (;;) {
-    const { body } = await postJson(`${serveUrl}/predict`, { features });
-    const waited = Math.round(performance.now() - startedAt);
-    if (body.model_version === version) return waited;
-    if (waited > 30_000) throw new Error(`version ${version} does not serve: ${JSON.stringify(body)}`);
-    await new Promise((again) => setTimeout(again, 5));
-  }
 }
