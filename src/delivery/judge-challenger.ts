@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { ModelSession } from '../models/index.ts';
 import { ApiError } from '../platform/index.ts';
 import { type Comparison, compareLosses } from './compare-losses.ts';
+import { findSeenRows } from './find-seen-rows.ts';
 import { type LabelledRows, scoreModel } from './score-model.ts';
 
 /** Files on this machine, so that a child process can read them. */
@@ -85,8 +86,12 @@ async function compare(
     if (typeof theirs === 'string') {
       return { incomparable: `the champion cannot score the held-out rows: ${theirs}` };
     }
+    const comparison = compareLosses(ours, theirs);
+    // A challenger that is not worse although the champion knew the rows has won all the same.
+    const seen = comparison.verdict === 'worse' && findSeenRows(challenger.metadata, champion.metadata);
+    if (seen) return { incomparable: seen };
     return {
-      comparison: compareLosses(ours, theirs),
+      comparison,
       metrics: { challenger: ours.metrics, champion: theirs.metrics },
       heldOut: { sha256: heldOut.sha256, rows: ours.rows },
     };
