@@ -5,10 +5,10 @@ import type { RunningModelServer } from './serving/index.ts';
 import {
   desiredStateSchema,
   type FetchModel,
-  loadServingConfig,
   type ResolveDesiredState,
   startModelServer,
 } from './serving/index.ts';
+import { loadServingConfig } from './settings.ts';
 
 export interface ModelServerFromOptions {
   /** Where to ask what to serve; it need not be up. */

@@ -1,30 +1,20 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { z } from 'zod';
 import {
   type Clock,
   createApp,
   createLogger,
   createMetrics,
   type Environment,
-  LOG_LEVELS,
   type Logger,
   listen,
-  loadConfig,
   openDatabase,
   stopGracefully,
   systemClock,
 } from './platform/index.ts';
 import { createStatusReader } from './read-status.ts';
+import { loadControlPlaneConfig } from './settings.ts';
 import { statusRoutes } from './status-routes.ts';
-
-const serverConfig = z.object({
-  TIDEMILL_LOG_LEVEL: z
-    .enum(LOG_LEVELS)
-    .default('warn')
-    .describe(`one of ${LOG_LEVELS.join(', ')}`),
-  TIDEMILL_ALLOWED_HOSTS: z.string().default('').describe('host names, separated by commas'),
-});
 
 export interface ServerOptions {
   dataDir: string;
@@ -52,13 +42,13 @@ export interface RunningServer {
 /** Composition root of the control plane: opens the database and the artifact store, wires every slice's routes, listens. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { host, port, env, version, clock = systemClock } = options;
-  const config = loadConfig(serverConfig, env);
-  const logger = options.logger ?? createLogger({ level: config.TIDEMILL_LOG_LEVEL, name: 'server' });
+  const config = loadControlPlaneConfig(env);
+  const logger = options.logger ?? createLogger({ level: config.logLevel, name: 'server' });
   const dataDir = resolve(options.dataDir);
   await mkdir(dataDir, { recursive: true });
   const { promise: failed, resolve: onFatal } = Promise.withResolvers<Error>();
   const opening = openDatabase({
-    url: options.databaseUrl ?? env['DATABASE_URL'] ?? `sqlite:${join(dataDir, 'tidemill.db')}`,
+    url: options.databaseUrl ?? config.databaseUrl ?? `sqlite:${join(dataDir, 'tidemill.db')}`,
     commandsModule: new URL(`./commands${import.meta.url.slice(-3)}`, import.meta.url),
     logger,
     groupCommit: options.groupCommit ?? true,
@@ -78,7 +68,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       metrics: createMetrics(),
       clock,
       rewriteUrl: tracking.rewriteMlflowUrl,
-      allowedHosts: config.TIDEMILL_ALLOWED_HOSTS.split(',').flatMap((name) => name.trim() || []),
+      allowedHosts: config.allowedHosts,
     });
     const files = registry.createModelFiles({ artifacts });
     const moved = registry.createServingSignal();

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { DEFAULTS } from '../setting-defaults.ts';
 import { usageError } from './cli-error.ts';
 
 /** Adds `--url`, for commands that call the control plane. */
@@ -14,6 +15,37 @@ export function withServeUrl(command: Command): Command {
   return command.option(
     '--serve-url <url>',
     'the model server (default: $TIDEMILL_SERVE_URL, else the one that the control plane knows)',
+  );
+}
+
+/**
+ * Adds `--data`. Neither it nor the options below have a default for commander, which could not tell it from a flag
+ * that was given, and a flag wins over the variable.
+ */
+export function withData(command: Command, what: string): Command {
+  return command.option('--data <dir>', `${what} (default: $TIDEMILL_DATA, else ${DEFAULTS.data})`);
+}
+
+/** Adds what every process that listens takes besides its port. */
+export function withListening(command: Command): Command {
+  return command
+    .option('--host <host>', `address to listen on (default: $TIDEMILL_HOST, else ${DEFAULTS.host})`)
+    .option('--insecure-no-auth', 'listen beyond this machine although nobody has to sign in');
+}
+
+/** Adds `--port`, the control plane's. */
+export function withPort(command: Command): Command {
+  return command.option(
+    '--port <port>',
+    `the control plane's port, 0 takes any free one (default: $TIDEMILL_PORT, else ${DEFAULTS.port})`,
+  );
+}
+
+/** Adds `--serve-port`, the model server's. */
+export function withServePort(command: Command): Command {
+  return command.option(
+    '--serve-port <port>',
+    `the model server's port, 0 takes any free one (default: $TIDEMILL_SERVE_PORT, else ${DEFAULTS.servePort})`,
   );
 }
 

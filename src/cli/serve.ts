@@ -1,43 +1,36 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { DEFAULTS } from '../setting-defaults.ts';
 import type { Act } from './command-list.ts';
-import { DEFAULT_URL } from './http-client.ts';
 import { interruption, whenAborted } from './interruption.ts';
-import { parsePort, withExamples } from './options.ts';
-
-interface ServeOptions {
-  url?: string;
-  data: string;
-  host: string;
-  servePort: number;
-  defaultModel?: string;
-  insecureNoAuth?: boolean;
-}
+import { withData, withExamples, withListening, withServePort } from './options.ts';
+import { readSettings } from './read-settings.ts';
 
 export function configureServe(command: Command, act: Act): void {
+  command.option('--url <url>', `the control plane to follow (default: $TIDEMILL_URL, else ${DEFAULTS.url})`);
+  withData(command, 'data folder; models are cached in its serving/');
+  withListening(withServePort(command));
   command
-    .option('--url <url>', `the control plane to follow (default: $TIDEMILL_URL, else ${DEFAULT_URL})`)
-    .option('--data <dir>', 'data folder; models are cached in its serving/', '.tidemill')
-    .option('--host <host>', 'address to listen on', '127.0.0.1')
-    .option('--serve-port <port>', 'port to listen on, 0 takes any free one', parsePort, 7071)
     .option('--default-model <name>', 'the model that /predict answers for when there are several')
-    .option('--insecure-no-auth', 'listen beyond this machine although nobody has to sign in')
     .action(
-      act(async (terminal, options: ServeOptions) => {
+      act(async (terminal, options: object) => {
         const { io } = terminal;
         const signal = interruption(io);
+        const settings = await readSettings(terminal, 'serve', options);
         const { startModelServerFromOptions } = await import('../start-model-server.ts');
         const { readVersion } = await import('./run-cli.ts');
-        const controlPlaneUrl = options.url ?? (io.env['TIDEMILL_URL'] || DEFAULT_URL);
+        const controlPlaneUrl = settings.TIDEMILL_URL;
         const server = await startModelServerFromOptions({
           controlPlaneUrl,
-          cacheDir: resolve(io.cwd, options.data, 'serving'),
-          host: options.host,
-          port: options.servePort,
-          allowInsecure: Boolean(options.insecureNoAuth),
+          cacheDir: resolve(io.cwd, settings.TIDEMILL_DATA, 'serving'),
+          host: settings.TIDEMILL_HOST,
+          port: settings.TIDEMILL_SERVE_PORT,
+          allowInsecure: settings.TIDEMILL_INSECURE_NO_AUTH,
           env: io.env,
           version: readVersion(),
-          ...(options.defaultModel !== undefined && { defaultModel: options.defaultModel }),
+          ...(settings.TIDEMILL_DEFAULT_MODEL !== undefined && {
+            defaultModel: settings.TIDEMILL_DEFAULT_MODEL,
+          }),
         });
         terminal.line(`model server  ${server.url}  follows ${controlPlaneUrl}`);
         const stopped = whenAborted(signal);

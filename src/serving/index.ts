@@ -1,4 +1,3 @@
-export { loadServingConfig, type ServingConfig, servingConfigSchema } from './config.ts';
 export {
   type DesiredModel,
   type DesiredState,

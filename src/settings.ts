@@ -1,0 +1,220 @@
+import { z } from 'zod';
+import {
+  type Environment,
+  findUnknownVariables,
+  LOG_LEVELS,
+  type LogLevel,
+  loadConfig,
+} from './platform/index.ts';
+import { DEFAULTS } from './setting-defaults.ts';
+
+/**
+ * `right` completes "it must be …"; the rest is the row in docs/reference/settings.md, with `fallback` where the default is no
+ * plain value.
+ */
+function setting<S extends z.ZodType>(schema: S, right: string, meaning: string, fallback?: string): S {
+  return schema.meta({ description: right, meaning, ...(fallback !== undefined && { fallback }) });
+}
+
+const wholeNumber = (least: number, most: number) =>
+  z
+    .union([z.number(), z.string().regex(/^\d+$/)])
+    .pipe(z.coerce.number<string | number>().int().min(least).max(most));
+
+const port = wholeNumber(0, 65_535);
+const PORT_RIGHT = 'a port from 0 (any free one) to 65535';
+const SERVE_PORT_MEANING = "the model server's port";
+
+const DATA = setting(
+  z.string().default(DEFAULTS.data),
+  'a folder',
+  'the data folder, made when it is not there; a model server keeps its cache in `serving/` below it',
+);
+const HOST = setting(
+  z.string().default(DEFAULTS.host),
+  'an address of this machine',
+  'the address to listen on',
+);
+const PORT = setting(port.default(DEFAULTS.port), PORT_RIGHT, "the control plane's port");
+const INSECURE_NO_AUTH = setting(
+  z
+    .union([
+      z.boolean(),
+      z.stringbool({ truthy: ['1', 'true', 'yes', 'on'], falsy: ['0', 'false', 'no', 'off'] }),
+    ])
+    .default(false),
+  '1 or 0, true or false',
+  'listens beyond this machine although nobody has to sign in',
+);
+const DATABASE_URL = setting(
+  z
+    .string()
+    .regex(/^(sqlite:.|postgres(ql)?:\/\/.)/)
+    .optional(),
+  'postgres://user:password@host/database, or sqlite:/path/to/tidemill.db',
+  'the database; without it the embedded one, `tidemill.db` in the data folder',
+);
+
+const logLevel = (fallback: LogLevel) =>
+  setting(
+    z.enum(LOG_LEVELS).default(fallback),
+    `one of ${LOG_LEVELS.join(', ')}`,
+    'the least severe level that is logged',
+  );
+const ALLOWED_HOSTS = setting(
+  z.string().default(''),
+  'host names, separated by commas',
+  'names in the `Host` header that are answered besides the address and `localhost`; separated by commas',
+);
+
+/** What a model server reads from the environment, however it was started. */
+const servingShape = {
+  TIDEMILL_LOG_LEVEL: logLevel('info'),
+  TIDEMILL_ALLOWED_HOSTS: ALLOWED_HOSTS,
+  TIDEMILL_DEFAULT_MODEL: setting(
+    z.string().optional(),
+    'the name of a model',
+    'the model that `/predict` answers for when there are several',
+  ),
+  TIDEMILL_PREDICT_MAX_ROWS: count(10_000, 'the most rows of one request'),
+  TIDEMILL_PREDICT_MAX_QUEUE_ROWS: count(20_000, 'the most rows that may wait for one model'),
+  TIDEMILL_PREDICT_TIMEOUT_MS: count(10_000, 'milliseconds after which a prediction is given up'),
+  TIDEMILL_PREDICT_BODY_LIMIT_BYTES: count(16 * 1024 * 1024, 'the most bytes of one request'),
+  TIDEMILL_DRAIN_UNREADY_MS: setting(
+    wholeNumber(0, Number.MAX_SAFE_INTEGER).default(0),
+    'a whole number from 0',
+    'milliseconds of answering as unready before connections are refused at the stop, so that a load balancer can turn away',
+  ),
+};
+
+/** What a control plane reads from the environment, however it was started. */
+const controlPlaneShape = {
+  TIDEMILL_LOG_LEVEL: logLevel('warn'),
+  TIDEMILL_ALLOWED_HOSTS: ALLOWED_HOSTS,
+  DATABASE_URL,
+};
+
+const listenShape = {
+  TIDEMILL_DATA: DATA,
+  TIDEMILL_HOST: HOST,
+  TIDEMILL_INSECURE_NO_AUTH: INSECURE_NO_AUTH,
+};
+
+/** One schema for each way to start a process; a flag of the same name wins over the variable. */
+export const SETTINGS = {
+  up: z.object({
+    ...listenShape,
+    TIDEMILL_PORT: PORT,
+    TIDEMILL_SERVE_PORT: setting(
+      port.optional(),
+      PORT_RIGHT,
+      SERVE_PORT_MEANING,
+      '`7071`, or any free one where the port is 0',
+    ),
+    ...servingShape,
+    // Its log level: a person at a terminal wants no line for each request or model.
+    ...controlPlaneShape,
+  }),
+  server: z.object({ ...listenShape, TIDEMILL_PORT: PORT, ...controlPlaneShape }),
+  serve: z.object({
+    ...listenShape,
+    TIDEMILL_SERVE_PORT: setting(port.default(DEFAULTS.servePort), PORT_RIGHT, SERVE_PORT_MEANING),
+    TIDEMILL_URL: setting(
+      z.url({ protocol: /^https?$/ }).default(DEFAULTS.url),
+      'a URL as http://127.0.0.1:7070',
+      'the control plane that commands call and that `serve` follows',
+    ),
+    ...servingShape,
+  }),
+  backup: z.object({ TIDEMILL_DATA: DATA, DATABASE_URL }),
+  restore: z.object({ TIDEMILL_DATA: DATA, DATABASE_URL }),
+};
+
+/** Settings of the commands that call a server; each reads its own where it needs it. */
+export const CLIENT_SETTINGS: Record<string, { flag?: string; fallback: string; meaning: string }> = {
+  TIDEMILL_SERVE_URL: {
+    flag: '--serve-url',
+    fallback: 'the one that the control plane knows, else `http://127.0.0.1:7071`',
+    meaning: 'the model server that commands call',
+  },
+  TIDEMILL_DEBUG: { fallback: 'not set', meaning: 'any value adds the stack to unexpected errors' },
+};
+
+export type ProcessName = keyof typeof SETTINGS;
+export type Settings<P extends ProcessName> = z.infer<(typeof SETTINGS)[P]>;
+
+/**
+ * The settings of a process, from its flags and the environment.
+ *
+ * @throws ConfigError naming every wrong variable or flag.
+ */
+export function loadSettings<P extends ProcessName>(
+  name: P,
+  env: Environment,
+  flags: Record<string, unknown> = {},
+): Settings<P> {
+  return loadConfig(SETTINGS[name], env, flags) as Settings<P>;
+}
+
+/** The model server's port under `up`: `--port 0` asks for a platform beside another one, and then 7071 is that one's. */
+export function servePortOf(settings: Settings<'up'>): number {
+  return settings.TIDEMILL_SERVE_PORT ?? (settings.TIDEMILL_PORT === 0 ? 0 : DEFAULTS.servePort);
+}
+
+/** A warning for each `TIDEMILL_*` variable that no process reads. */
+export function unknownSettings(env: Environment): string[] {
+  return findUnknownVariables(env, [...Object.values(SETTINGS), ...Object.keys(CLIENT_SETTINGS)]);
+}
+
+export interface ControlPlaneConfig {
+  logLevel: LogLevel;
+  allowedHosts: string[];
+  databaseUrl: string | undefined;
+}
+
+/** @throws ConfigError naming the variable. */
+export function loadControlPlaneConfig(env: Environment): ControlPlaneConfig {
+  const config = loadConfig(z.object(controlPlaneShape), env);
+  return {
+    logLevel: config.TIDEMILL_LOG_LEVEL,
+    allowedHosts: hostNames(config.TIDEMILL_ALLOWED_HOSTS),
+    databaseUrl: config.DATABASE_URL,
+  };
+}
+
+export interface ServingConfig {
+  logLevel: LogLevel;
+  allowedHosts: string[];
+  defaultModel: string | undefined;
+  maxRows: number;
+  maxQueueRows: number;
+  timeoutMs: number;
+  bodyLimitBytes: number;
+  unreadyMs: number;
+}
+
+/** @throws ConfigError naming the variable. */
+export function loadServingConfig(
+  env: Environment,
+  flags: { defaultModel?: string | undefined } = {},
+): ServingConfig {
+  const config = loadConfig(z.object(servingShape), env, flags);
+  return {
+    logLevel: config.TIDEMILL_LOG_LEVEL,
+    allowedHosts: hostNames(config.TIDEMILL_ALLOWED_HOSTS),
+    defaultModel: config.TIDEMILL_DEFAULT_MODEL,
+    maxRows: config.TIDEMILL_PREDICT_MAX_ROWS,
+    maxQueueRows: config.TIDEMILL_PREDICT_MAX_QUEUE_ROWS,
+    timeoutMs: config.TIDEMILL_PREDICT_TIMEOUT_MS,
+    bodyLimitBytes: config.TIDEMILL_PREDICT_BODY_LIMIT_BYTES,
+    unreadyMs: config.TIDEMILL_DRAIN_UNREADY_MS,
+  };
+}
+
+function count(fallback: number, meaning: string) {
+  return setting(wholeNumber(1, Number.MAX_SAFE_INTEGER).default(fallback), 'a whole number from 1', meaning);
+}
+
+function hostNames(list: string): string[] {
+  return list.split(',').flatMap((name) => name.trim() || []);
+}
