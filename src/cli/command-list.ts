@@ -1,10 +1,7 @@
 import type { Command } from 'commander';
-import type { Terminal } from './terminal.ts';
+import type { Act } from './act.ts';
 
-/** Wraps a command's work into a commander action: makes the terminal, hands over arguments and options. */
-export type Act = <A extends unknown[]>(
-  run: (terminal: Terminal, ...args: A) => Promise<void>,
-) => (...args: A) => Promise<void>;
+export type { Act };
 
 export interface CommandModule {
   /** Adds arguments, options, examples and the action to an empty command. */

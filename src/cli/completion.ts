@@ -1,5 +1,5 @@
 import { Argument, type Command, type Option } from 'commander';
-import type { Act } from './command-list.ts';
+import type { Act } from './act.ts';
 import { withExamples } from './options.ts';
 
 interface Words {

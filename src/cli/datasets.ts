@@ -4,8 +4,8 @@ import { basename, resolve } from 'node:path';
 import { Transform } from 'node:stream';
 import type { Command } from 'commander';
 import type { DatasetColumn } from '../datasets/index.ts';
-import { CliError } from './cli-error.ts';
-import type { Act } from './command-list.ts';
+import type { Act } from './act.ts';
+import { CliError, usageError } from './cli-error.ts';
 import { controlPlane, type HttpClient } from './http-client.ts';
 import { withExamples, withUrl } from './options.ts';
 import { formatBytes, formatTime, type Terminal } from './terminal.ts';
@@ -33,7 +33,12 @@ interface AddOptions {
 
 export function configureDatasets(command: Command, act: Act): void {
   const list = withUrl(command.command('list', { isDefault: true }).description('list the datasets')).action(
-    act(async (terminal, options: { url?: string }) => {
+    act(async (terminal, options: { url?: string }, { args }: Command) => {
+      if (args[0] !== undefined) {
+        throw usageError(
+          `datasets takes list, add or show: to see one, \`tidemill datasets show ${args[0]}\``,
+        );
+      }
       const answer = await controlPlane(options, terminal.io.env).get<{ datasets: Record<string, any>[] }>(
         '/api/v1/datasets',
       );
@@ -57,6 +62,7 @@ export function configureDatasets(command: Command, act: Act): void {
       );
     }),
   );
+  list.allowExcessArguments();
   withExamples(list, [['tidemill datasets', '']]);
 
   const add = withUrl(command.command('add').description('add a table as the next version of a dataset'))

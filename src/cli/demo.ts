@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
+import type { Act } from './act.ts';
 import { CliError } from './cli-error.ts';
-import type { Act } from './command-list.ts';
+import { commandPrefix } from './command-prefix.ts';
 import { addDataset } from './datasets.ts';
 import { createHttpClient, type HttpClient } from './http-client.ts';
 import { interruption, whenAborted } from './interruption.ts';
@@ -58,7 +59,7 @@ export function configureDemo(command: Command, act: Act): void {
             terminal.line();
             terminal.line(`The platform keeps running; stop it with ^C. In another terminal:`);
             terminal.line(`  export TIDEMILL_URL=${platform.url}`);
-            terminal.line(`  npx tidemill models flights`);
+            terminal.line(`  ${commandPrefix(terminal.io.env)} models flights`);
             terminal.line(
               `  curl -s ${platform.serveUrl}/predict -H 'content-type: application/json' -d '${JSON.stringify({ features: FLIGHT })}'`,
             );

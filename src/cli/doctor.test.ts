@@ -46,8 +46,12 @@ describe('tidemill doctor', () => {
     const nobody = ['--url', 'http://127.0.0.1:9', '--serve-url', 'http://127.0.0.1:9'];
     const { status, stdout } = await runCapturedCli(['doctor', ...local, ...nobody]);
     expect(status).toBe(1);
+    const lines = stdout.split('\n');
+    const at = (text: string) => lines.findIndex((line) => line.includes(text));
+    expect(at('a platform started from here')).toBeLessThan(at(' data folder'));
+    expect(at('the servers that commands from here')).toBeLessThan(at(' control plane'));
     expect(stdout).toContain(`${port} is taken by another program`);
-    expect(stdout).toContain('start it with `tidemill up`');
+    expect(stdout).toContain('start it with `npx tidemill up`');
   });
 
   it('names a remedy for each thing that can be wrong', async () => {

@@ -4,8 +4,8 @@ import { createServer } from 'node:net';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import type { Act } from './act.ts';
 import { CliError } from './cli-error.ts';
-import type { Act } from './command-list.ts';
 import { controlPlane, type HttpClient, modelServer } from './http-client.ts';
 import { parsePort, withExamples, withServeUrl, withUrl } from './options.ts';
 import { formatBytes, type Io } from './terminal.ts';
@@ -13,11 +13,19 @@ import { formatBytes, type Io } from './terminal.ts';
 type Verdict = 'ok' | 'warning' | 'failed';
 
 export interface Finding {
+  /** Set by `diagnose`: what the check is about. */
+  about?: keyof typeof SUBJECTS;
   check: string;
   verdict: Verdict;
   found: string;
   remedy?: string;
 }
+
+const SUBJECTS = {
+  machine: 'this machine',
+  start: 'a platform started from here (--data, --port, --serve-port)',
+  servers: 'the servers that commands from here talk to (--url, --serve-url)',
+};
 
 interface DoctorOptions {
   data: string;
@@ -41,7 +49,10 @@ export function configureDoctor(command: Command, act: Act): void {
         terminal.document({ ok: findings.every(({ verdict }) => verdict !== 'failed'), findings });
         const { colors } = terminal;
         const marks = { ok: colors.green('✓'), warning: colors.yellow('!'), failed: colors.red('✗') };
-        for (const { check, verdict, found, remedy } of findings) {
+        let subject: Finding['about'];
+        for (const { about, check, verdict, found, remedy } of findings) {
+          if (about !== undefined && about !== subject) terminal.line(colors.bold(SUBJECTS[about]));
+          subject = about;
           terminal.line(`${marks[verdict]} ${check.padEnd(14)} ${found}`);
           if (remedy !== undefined) terminal.line(`  ${' '.repeat(14)} → ${remedy}`);
         }
@@ -62,19 +73,35 @@ export async function diagnose(options: DoctorOptions, io: Io): Promise<Finding[
   const client = controlPlane(options, io.env);
   const serve = await modelServer(options, io.env);
   const [server, serving] = await Promise.all([ask(client), ask(serve)]);
-  return [
-    checkNode(process.versions.node),
-    await checkOnnxRuntime(() => import('onnxruntime-node')),
-    await checkDuckDb(() => import('@duckdb/node-api')),
-    await checkFolder(dataDir),
-    await checkDisk(dataDir),
-    checkMemory(),
-    await checkPort('port', options.port, '--port', server.date !== undefined),
-    await checkPort('serve port', options.servePort, '--serve-port', serving.date !== undefined),
-    describeServer('control plane', client.url, server, 'start it with `tidemill up`'),
-    describeServer('model server', serve.url, serving, 'start it with `tidemill up` or `tidemill serve`'),
-    checkClock(server.date, Date.now()),
-  ];
+  const isAt = (url: string, port: number, { date }: Answer) =>
+    date !== undefined && Number(new URL(url).port) === port;
+  const findings = {
+    machine: [
+      checkNode(process.versions.node),
+      await checkOnnxRuntime(() => import('onnxruntime-node')),
+      await checkDuckDb(() => import('@duckdb/node-api')),
+      checkMemory(),
+    ],
+    start: [
+      await checkFolder(dataDir),
+      await checkDisk(dataDir),
+      await checkPort('port', options.port, '--port', isAt(client.url, options.port, server)),
+      await checkPort(
+        'serve port',
+        options.servePort,
+        '--serve-port',
+        isAt(serve.url, options.servePort, serving),
+      ),
+    ],
+    servers: [
+      describeServer('control plane', client.url, server, 'start it with `tidemill up`'),
+      describeServer('model server', serve.url, serving, 'start it with `tidemill up` or `tidemill serve`'),
+      checkClock(server.date, Date.now()),
+    ],
+  };
+  return (Object.keys(SUBJECTS) as (keyof typeof SUBJECTS)[]).flatMap((about) =>
+    findings[about].map((finding) => ({ about, ...finding })),
+  );
 }
 
 export function checkNode(version: string): Finding {

@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os';
 import type { Readable } from 'node:stream';
 import { CliError, usageError } from './cli-error.ts';
+import { whichOnes } from './which-ones.ts';
 
 export const DEFAULT_URL = 'http://127.0.0.1:7070';
 export const DEFAULT_SERVE_URL = 'http://127.0.0.1:7071';
@@ -67,7 +68,9 @@ export function createHttpClient({
       if (options.signal?.aborted) throw new CliError('interrupted', { exit: 'interrupted' });
       const cause = (error as { cause?: { code?: string; message?: string } }).cause;
       throw new CliError(
-        `nothing answers at ${base} (${cause?.code ?? cause?.message ?? String(error)}): ${remedy}`,
+        cause?.message === 'bad port'
+          ? `${base} uses a port that web clients refuse to call: ${remedy}`
+          : `nothing answers at ${base} (${cause?.code ?? cause?.message ?? String(error)}): ${remedy}`,
         {
           exit: 'unreachable',
           code: 'UNREACHABLE',
@@ -78,9 +81,29 @@ export function createHttpClient({
 
   async function request<T>(method: string, path: string, options?: RequestOptions): Promise<T> {
     const response = await send(method, path, options);
-    if (!response.ok) throw await errorFrom(response, `${method} ${path}`);
+    if (!response.ok) throw await explained(await errorFrom(response, `${method} ${path}`), path);
     const text = await response.text();
     return (text === '' ? {} : JSON.parse(text)) as T;
+  }
+
+  /** Adds to a model or dataset that does not exist which ones do. */
+  async function explained(error: CliError, path: string): Promise<CliError> {
+    const [, kind, name] = /^\/api\/v1\/(models|datasets)\/([^/?]+)/.exec(path) ?? [];
+    if (error.code !== 'RESOURCE_DOES_NOT_EXIST' || kind === undefined || name === undefined) return error;
+    const list = await (await send('GET', `/api/v1/${kind}`)).json().catch(() => undefined);
+    const known = (list as Record<string, { name: string }[]> | undefined)?.[kind];
+    if (!Array.isArray(known)) return error;
+    const names = known.map((each) => each.name);
+    const wanted = decodeURIComponent(name);
+    if (names.includes(wanted)) return error;
+    const remedy =
+      kind === 'models'
+        ? '`tidemill train` makes one, `tidemill models` lists them'
+        : '`tidemill datasets add` makes one, `tidemill datasets` lists them';
+    return new CliError(
+      `no ${kind.slice(0, -1)} ${wanted} at ${base}: ${await whichOnes(wanted, names)} (${remedy})`,
+      { code: error.code, ...(error.details && { details: error.details }) },
+    );
   }
 
   return {

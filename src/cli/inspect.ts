@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import type { Act } from './act.ts';
 import { CliError } from './cli-error.ts';
-import type { Act } from './command-list.ts';
 import { withExamples } from './options.ts';
 import { formatBytes } from './terminal.ts';
 

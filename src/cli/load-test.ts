@@ -1,18 +1,20 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import type { Act } from './act.ts';
 import { CliError, usageError } from './cli-error.ts';
-import type { Act } from './command-list.ts';
-import { createHttpClient } from './http-client.ts';
+import { createHttpClient, type HttpClient } from './http-client.ts';
 import { interruption } from './interruption.ts';
 import { type LoadResult, measureLoad } from './measure-load.ts';
 import { parseCounts, parseSeconds, withExamples } from './options.ts';
+import { whichOnes } from './which-ones.ts';
 
 interface LoadTestOptions {
   concurrency: number[];
   duration: number;
   body?: string;
-  path: string;
+  path?: string;
+  model?: string;
 }
 
 export function configureLoadTest(command: Command, act: Act): void {
@@ -20,7 +22,8 @@ export function configureLoadTest(command: Command, act: Act): void {
     .argument('<url>', 'a model server, such as http://127.0.0.1:7071')
     .option('--concurrency <list>', 'connections, one measurement for each number', parseCounts, [50])
     .option('--duration <seconds>', 'length of each measurement', parseSeconds, 5)
-    .option('--path <path>', 'what to post to, such as /models/iris/predict', '/predict')
+    .option('--model <name>', 'the model to ask, where the server has several')
+    .option('--path <path>', 'what to post to instead, such as /models/iris/versions/1/predict')
     .option(
       '--body <json>',
       'the request: JSON, or @file (default: the example that the model server publishes)',
@@ -28,9 +31,10 @@ export function configureLoadTest(command: Command, act: Act): void {
     .action(
       act(async (terminal, url: string, options: LoadTestOptions) => {
         const client = createHttpClient({ url, remedy: 'start a model server with `tidemill up`' });
-        const body = await chooseBody(options, client, terminal.io.cwd);
-        const target = `${client.url}${options.path}`;
-        const first = await client.request('POST', options.path, { body: JSON.parse(body) as unknown });
+        const path = await choosePath(options, client);
+        const body = await chooseBody(options.body, path, client, terminal.io.cwd);
+        const target = `${client.url}${path}`;
+        const first = await client.request('POST', path, { body: JSON.parse(body) as unknown });
         terminal.note(`POST ${target} answers ${JSON.stringify(first).slice(0, 160)}`);
 
         const results: LoadResult[] = [];
@@ -76,13 +80,44 @@ export function configureLoadTest(command: Command, act: Act): void {
     );
   withExamples(command, [
     ['tidemill load-test http://127.0.0.1:7071 --concurrency 50,100 --duration 5', ''],
-    ['tidemill load-test http://127.0.0.1:7071 --path /models/iris/predict --body @row.json', ''],
+    ['tidemill load-test http://127.0.0.1:7071 --model iris --body @row.json', ''],
   ]);
 }
 
+/** What to post to: the path or the model that was named, else the only model of the server. */
+async function choosePath({ path, model }: LoadTestOptions, client: HttpClient): Promise<string> {
+  if (path !== undefined && model !== undefined) throw usageError('give either --path or --model');
+  if (path !== undefined) return path;
+  // A control plane has these routes too, and answers them in other ways.
+  const status = await client.probe('/api/v1/status');
+  if (Array.isArray(status.body['model_servers'])) {
+    const servers = status.body['model_servers'].map(String);
+    throw usageError(
+      servers.length === 0
+        ? `${client.url} is a control plane, and it knows no model server: start one with \`tidemill serve\``
+        : `${client.url} is a control plane; model servers are at ${servers.join(', ')}`,
+    );
+  }
+  const { body } = await client.probe('/models');
+  const models = Array.isArray(body['models']) ? (body['models'] as { name: string }[]) : [];
+  const names = models.map(({ name }) => name);
+  if (model !== undefined) {
+    if (!names.includes(model))
+      throw usageError(`no model ${model} is served at ${client.url}: ${await whichOnes(model, names)}`);
+    return pathOf(model);
+  }
+  if (names.length < 2) return '/predict';
+  throw usageError(
+    `${client.url} serves ${names.length} models: choose one by --model (${names.join(', ')}), or by --path ${pathOf(names[0] as string)}`,
+  );
+}
+
+const pathOf = (model: string) => `/models/${encodeURIComponent(model)}/predict`;
+
 async function chooseBody(
-  { body, path }: LoadTestOptions,
-  client: ReturnType<typeof createHttpClient>,
+  body: string | undefined,
+  path: string,
+  client: HttpClient,
   cwd: string,
 ): Promise<string> {
   if (body !== undefined) {

@@ -10,12 +10,21 @@ afterEach(() => {
   for (const close of closers.splice(0)) close();
 });
 
-async function startTarget(answer: (count: number) => { status: number; chunked?: boolean }) {
+async function startTarget(
+  answer: (count: number) => { status: number; chunked?: boolean },
+  published: Record<string, object> = {},
+) {
   const bodies: string[] = [];
+  const paths: string[] = [];
   const server = createServer((request, response) => {
     if (request.url === '/openapi.json') {
       const content = { 'application/json': { example: { features: { a: 1 } } } };
-      response.end(JSON.stringify({ paths: { '/predict': { post: { requestBody: { content } } } } }));
+      const post = { post: { requestBody: { content } } };
+      response.end(JSON.stringify({ paths: { '/predict': post, '/models/b/predict': post } }));
+      return;
+    }
+    if (request.method === 'GET') {
+      response.end(JSON.stringify(published[request.url ?? ''] ?? {}));
       return;
     }
     let body = '';
@@ -24,6 +33,7 @@ async function startTarget(answer: (count: number) => { status: number; chunked?
     });
     request.on('end', () => {
       bodies.push(body);
+      paths.push(request.url ?? '');
       const { status, chunked } = answer(bodies.length);
       const text = '{"prediction":"x"}';
       response.writeHead(status, chunked ? {} : { 'content-length': text.length });
@@ -36,7 +46,7 @@ async function startTarget(answer: (count: number) => { status: number; chunked?
     server.closeAllConnections();
     server.close();
   });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, bodies };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, bodies, paths };
 }
 
 describe('measureLoad', () => {
@@ -107,6 +117,29 @@ describe('tidemill load-test', () => {
     const { json } = await runCapturedCli([...argv, '--json', '--body', '{"b":2}']);
     expect(json.results.map((row: { concurrency: number }) => row.concurrency)).toEqual([1, 2]);
     expect(bodies.at(-1)).toBe('{"b":2}');
+  });
+
+  it('asks which model where the server has several, and takes the one that is named', async () => {
+    const models = { '/models': { models: [{ name: 'a' }, { name: 'b' }] } };
+    const { url, paths } = await startTarget(() => ({ status: 200 }), models);
+    const argv = ['load-test', url, '--duration', '0.1', '--concurrency', '1'];
+    const none = await runCapturedCli(argv);
+    expect([none.status, none.stderr]).toEqual([2, expect.stringContaining('--model (a, b)')]);
+    expect(none.stderr).toContain('--path /models/a/predict');
+    expect((await runCapturedCli([...argv, '--model', 'b'])).status).toBe(0);
+    expect(new Set(paths)).toEqual(new Set(['/models/b/predict']));
+    const unknown = await runCapturedCli([...argv, '--model', 'cd']);
+    expect([unknown.status, unknown.stderr]).toEqual([2, expect.stringContaining('there are a, b')]);
+  });
+
+  it('says where the model servers are when it is aimed at a control plane', async () => {
+    const status = { '/api/v1/status': { model_servers: ['http://127.0.0.1:7071'] } };
+    const { url } = await startTarget(() => ({ status: 200 }), status);
+    const { status: exit, stderr } = await runCapturedCli(['load-test', url]);
+    expect([exit, stderr]).toEqual([
+      2,
+      expect.stringContaining('is a control plane; model servers are at http://127.0.0.1:7071'),
+    ]);
   });
 
   it('fails when requests fail, and refuses a body that is not JSON', async () => {

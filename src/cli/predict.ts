@@ -2,8 +2,8 @@ import { createWriteStream } from 'node:fs';
 import { extname, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { Command } from 'commander';
+import type { Act } from './act.ts';
 import { CliError, usageError } from './cli-error.ts';
-import type { Act } from './command-list.ts';
 import { type HttpClient, modelServer } from './http-client.ts';
 import { parseCount, parseModelRef, withExamples, withServeUrl, withUrl } from './options.ts';
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import type { Act } from './act.ts';
 import { CliError, usageError } from './cli-error.ts';
-import type { Act } from './command-list.ts';
 import type { HttpClient } from './http-client.ts';
 import { controlPlane } from './http-client.ts';
 import { parseModelRef, withExamples, withUrl } from './options.ts';
@@ -32,7 +32,9 @@ export function configurePromote(command: Command, act: Act): void {
         const ref = parseModelRef(model);
         if (options.force && !options.reason) throw usageError('--force needs --reason "…": it is audited');
         const client = controlPlane(options, terminal.io.env);
-        const chosen = version ?? ref.version ?? (await newestVersion(client, ref.name));
+        const named = version ?? ref.version;
+        const chosen = named ?? (await newestVersion(client, ref.name));
+        if (named === undefined) terminal.note(`promotes the newest: ${ref.name}/${chosen}`);
         const promotion = await promote(client, ref.name, chosen, options);
         const served = await waitUntilServed(client, ref.name, promotion.to);
         terminal.document({ ...promotion, served });
@@ -82,7 +84,8 @@ export function showPromotion(
   if (!changed) terminal.line(`${name} version ${to} serves already`);
   else
     terminal.line(`${colors.green('✓')} ${name}: version ${to} serves${from ? `, instead of ${from}` : ''}`);
-  terminal.line(`  ${decision.verdict}: ${decision.summary}`);
+  // The summary of a forced one says so itself, behind what was measured.
+  terminal.line(`  ${decision.verdict === 'forced' ? '' : `${decision.verdict}: `}${decision.summary}`);
   terminal.line(`  ${describeServed(name, served)}`);
 }
 

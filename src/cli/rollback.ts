@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Act } from './command-list.ts';
+import type { Act } from './act.ts';
 import { controlPlane } from './http-client.ts';
 import { withExamples, withUrl } from './options.ts';
 import { describeServed, waitUntilServed } from './wait-until-served.ts';

@@ -1,7 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import type { Act } from './act.ts';
 import { CliError, EXIT_CODES } from './cli-error.ts';
-import { type Act, COMMANDS } from './command-list.ts';
+import { COMMANDS } from './command-list.ts';
+import { commandPrefix, withCommandPrefix } from './command-prefix.ts';
+import { readVersion } from './read-version.ts';
 import { createTerminal, type Io } from './terminal.ts';
 
 /**
@@ -42,7 +44,7 @@ export async function buildProgram(
     .showSuggestionAfterError()
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => void io.stdout.write(text),
+      writeOut: (text) => void io.stdout.write(text.replaceAll('$ tidemill ', `$ ${commandPrefix(io.env)} `)),
       writeErr: (text) => void io.stderr.write(text),
       getOutHelpWidth: () => io.stdout.columns ?? 100,
       getErrHelpWidth: () => io.stderr.columns ?? 100,
@@ -95,7 +97,7 @@ function reportFailure(error: unknown, io: Io, json: boolean): number {
   const code = isExpected ? error.code : (codeOf(error) ?? 'FAILED');
   const message = error instanceof Error ? error.message : String(error);
   if (json) writeError(io, code, message, isExpected ? error.details : undefined);
-  else io.stderr.write(`error: ${message}\n`);
+  else io.stderr.write(`error: ${withCommandPrefix(message, io.env)}\n`);
   if (!isExpected && io.env['TIDEMILL_DEBUG'] && error instanceof Error) io.stderr.write(`${error.stack}\n`);
   return EXIT_CODES[isExpected ? error.exit : 'failed'];
 }
@@ -114,8 +116,4 @@ function codeOf(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
-/** The version of the package that this file belongs to; `src` and the release's `lib` lie equally deep. */
-export function readVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
+export { readVersion };

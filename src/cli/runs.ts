@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import type { Act } from './act.ts';
 import { CliError } from './cli-error.ts';
-import type { Act } from './command-list.ts';
 import { controlPlane, type HttpClient } from './http-client.ts';
 import { parseCount, withExamples, withUrl } from './options.ts';
 import { formatDuration, formatNumber, formatTime, type Terminal } from './terminal.ts';

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
+import type { Act } from './act.ts';
 import { CliError } from './cli-error.ts';
-import type { Act } from './command-list.ts';
 import { controlPlane, modelServer } from './http-client.ts';
 import { withExamples, withServeUrl, withUrl } from './options.ts';
-import { formatDuration } from './terminal.ts';
+import { formatCount, formatDuration } from './terminal.ts';
 
 interface Status {
   version: string;
@@ -39,7 +39,7 @@ export function configureStatus(command: Command, act: Act): void {
       );
       terminal.line(
         Object.entries(status.counts)
-          .map(([what, count]) => `${count} ${what}`)
+          .map(([what, count]) => formatCount(count, what.replaceAll('_', ' ')))
           .join(', '),
       );
       if (status.models.length === 0) return;

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   createTerminal,
   formatBytes,
+  formatCount,
   formatDuration,
   formatNumber,
   formatTable,
@@ -66,6 +67,12 @@ describe('the terminal', () => {
     expect(err()).toBe('train 1 %\ntrain 100 %\n');
   });
 
+  it('writes no plain line for a step that has only begun', () => {
+    const { terminal, err } = capture();
+    terminal.progress({ label: 'record', done: 0, total: 1 });
+    expect(err()).toBe('');
+  });
+
   it('colours on a terminal only, and never against NO_COLOR', () => {
     expect(capture({ isTTY: true }).terminal.colors.green('x')).not.toBe('x');
     expect(capture({ isTTY: true, env: { NO_COLOR: '1' } }).terminal.colors.green('x')).toBe('x');
@@ -82,6 +89,14 @@ describe('the terminal', () => {
     ]).toEqual(['3', '0.1235', '1234.6', 'NaN']);
     expect([5, 5000, 5e6, 5e9].map(formatBytes)).toEqual(['5 B', '5.0 kB', '5.0 MB', '5.00 GB']);
     expect([5, 5000, 125_000].map(formatDuration)).toEqual(['5 ms', '5.0 s', '2 min 5 s']);
+    expect(
+      [999.7, 59_940, 59_960, 119_600, 3_599_600, 7_260_000, 86_399_999, 90_000_000].map(formatDuration),
+    ).toEqual(['1.0 s', '59.9 s', '1 min 0 s', '2 min 0 s', '1 h 0 min', '2 h 1 min', '1 d 0 h', '1 d 1 h']);
+    expect([formatCount(1, 'models'), formatCount(0, 'models'), formatCount(1, 'entries')]).toEqual([
+      '1 model',
+      '0 models',
+      '1 entry',
+    ]);
     expect([formatTime(0), formatTime(undefined)]).toEqual(['1970-01-01 00:00:00Z', '-']);
   });
 });

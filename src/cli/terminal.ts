@@ -1,4 +1,5 @@
 import pc from 'picocolors';
+import { withCommandPrefix } from './command-prefix.ts';
 
 /** Where a command writes, and what surrounds it; a test passes its own. */
 export interface Io {
@@ -41,18 +42,18 @@ export function createTerminal(io: Io, { json = false }: { json?: boolean } = {}
     colors,
     io,
 
-    /** Prints a line of the result; silent under `--json`. */
+    /** Prints a line of the result, its commands as the user can type them; silent under `--json`. */
     line(text = ''): void {
       if (json) return;
       closeBar();
-      io.stdout.write(`${text}\n`);
+      io.stdout.write(`${withCommandPrefix(text, io.env)}\n`);
     },
 
     /** Prints a remark beside the result, to stderr. */
     note(text: string): void {
       if (json) return;
       closeBar();
-      io.stderr.write(`${noteColors.dim(text)}\n`);
+      io.stderr.write(`${noteColors.dim(withCommandPrefix(text, io.env))}\n`);
     },
 
     /** Prints a warning to stderr, under `--json` as `{"warning"}` on a line of its own. */
@@ -62,7 +63,7 @@ export function createTerminal(io: Io, { json = false }: { json?: boolean } = {}
         return;
       }
       closeBar();
-      io.stderr.write(`${noteColors.yellow('warning:')} ${text}\n`);
+      io.stderr.write(`${noteColors.yellow('warning:')} ${withCommandPrefix(text, io.env)}\n`);
     },
 
     /** Prints the command's one JSON document; silent without `--json`. */
@@ -116,7 +117,8 @@ export function createTerminal(io: Io, { json = false }: { json?: boolean } = {}
         return;
       }
       const now = Date.now();
-      if (share < 1 && now - lastPlainAt < 2000) return;
+      // A step that has only begun, or that is over before two seconds have passed, needs no line.
+      if (share === 0 || (share < 1 && now - lastPlainAt < 2000)) return;
       lastPlainAt = now;
       io.stderr.write(`${label} ${Math.floor(share * 100)} %${detail ? ` ${detail}` : ''}\n`);
     },
@@ -165,9 +167,23 @@ export function formatNumber(value: number): string {
 
 /** Milliseconds for people. */
 export function formatDuration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
-  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+  // Rounded before a unit is chosen, else 59.96 s would read 60.0 s.
+  const whole = Math.round(ms);
+  if (whole < 1000) return `${whole} ms`;
+  const tenths = Math.round(ms / 100);
+  if (tenths < 600) return `${(tenths / 10).toFixed(1)} s`;
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  const minutes = Math.round(ms / 60_000);
+  if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const hours = Math.round(ms / 3_600_000);
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+/** A count with its noun, `1 model` or `2 models`; the noun is given in the plural, as the status names it. */
+export function formatCount(count: number, plural: string): string {
+  const singular = plural.endsWith('ies') ? `${plural.slice(0, -3)}y` : plural.replace(/s$/, '');
+  return `${count} ${count === 1 ? singular : plural}`;
 }
 
 /** Bytes for people, powers of 1000. */

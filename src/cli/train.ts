@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Option } from 'commander';
+import type { Act } from './act.ts';
 import { CliError, usageError } from './cli-error.ts';
-import type { Act } from './command-list.ts';
 import { controlPlane, type HttpClient } from './http-client.ts';
 import { interruption } from './interruption.ts';
 import { collectSetting, parseSeed, parseShare, withExamples, withUrl } from './options.ts';
 import { type Promotion, promote, showPromotion } from './promote.ts';
 import { showTraining } from './show-training.ts';
-import type { Terminal } from './terminal.ts';
+import { formatBytes, type Terminal } from './terminal.ts';
 import { type Served, waitUntilServed } from './wait-until-served.ts';
 
 export interface TrainOptions {
@@ -128,10 +128,11 @@ export async function trainModel(
   if (options.split === 'time' && options.time === undefined && file !== undefined) {
     throw usageError('--split time needs --time COLUMN, to know which rows are the newest');
   }
-  // Before minutes of work: a server that is not there, or has no such dataset, is said now.
+  // Before minutes of work: a wrong name or parameter, a server that is not there, is said now.
+  await checkNames(options);
   const { findExperiment, registerVersion, startRun } = await import('./track-training.ts');
   const experimentId = await findExperiment(client, options.experiment ?? options.name);
-  const { readVersion } = await import('./run-cli.ts');
+  const { readVersion } = await import('./read-version.ts');
   const { runTraining } = await import('../training/index.ts');
   const workDir = await mkdtemp(join(tmpdir(), 'tidemill-train-'));
   const startedAt = performance.now();
@@ -182,6 +183,22 @@ export async function trainModel(
   }
 }
 
+/** Checks what needs neither rows nor a server: the model's name and the parameters. */
+async function checkNames({ name, algorithm, set, classWeight }: TrainOptions): Promise<void> {
+  const { checkModelName } = await import('../registry/index.ts');
+  const { parseParameters } = await import('../training/index.ts');
+  const { ApiError } = await import('../platform/index.ts');
+  try {
+    checkModelName(name);
+    parseParameters(algorithm, {
+      ...set,
+      ...(classWeight !== undefined && { class_weight: classWeight }),
+    });
+  } catch (error) {
+    throw error instanceof ApiError ? usageError(error.message) : error;
+  }
+}
+
 /** Downloads a dataset version's canonical Parquet file. */
 async function fetchDataset(terminal: Terminal, client: HttpClient, ref: string, folder: string) {
   const { createWriteStream } = await import('node:fs');
@@ -200,7 +217,7 @@ async function fetchDataset(terminal: Terminal, client: HttpClient, ref: string,
     async function* (chunks: AsyncIterable<Buffer>) {
       for await (const part of chunks) {
         received += part.length;
-        terminal.progress({ label: 'download', done: received, detail: `${received} bytes` });
+        terminal.progress({ label: 'download', done: received, detail: formatBytes(received) });
         yield part;
       }
     },

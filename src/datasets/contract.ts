@@ -100,8 +100,8 @@ export const uploadQuery = z.object({
 export const addRowsBody = z.object({
   rows: z
     .array(z.unknown().meta({ type: 'object', additionalProperties: true })) // z.record drops a column named __proto__
-    .min(1)
-    .max(100_000)
+    .min(1, { error: 'there must be at least one row' })
+    .max(100_000, { error: 'at most 100,000 rows go into one request' })
     .describe('objects of column names and values; datetimes as ISO text or milliseconds'),
   idempotency_key: z.string().min(1).max(200).optional().describe('rows with the same key are added once'),
 });

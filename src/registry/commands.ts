@@ -226,7 +226,7 @@ export const rollBackChampion = command(
     if (!target) {
       throw new ApiError(
         'RESOURCE_CONFLICT',
-        `Nothing to roll back to: no version of '${name}' that still exists and can be served served before ${shown(current)}`,
+        `Nothing to roll back to: ${shown(current)} of '${name}' has no predecessor that still exists and can be served. To put another version there: tidemill promote ${name}/VERSION`,
       );
     }
     const { version } = target.version;

@@ -1,5 +1,5 @@
 export { createChampionStore, type MoveCause } from './champion-store.ts';
-export { readVersion } from './check-names.ts';
+export { checkModelName, readVersion } from './check-names.ts';
 export { type ExpectedChampion, moveChampion, recordRefusal, rollBackChampion } from './commands.ts';
 export { createModelFiles, type ModelFiles, notServable } from './model-files.ts';
 export { createModelVersionStore } from './model-version-store.ts';

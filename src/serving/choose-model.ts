@@ -43,7 +43,7 @@ export function createModelChooser(roster: ModelRoster, defaultModel: string | u
     const nearest = nearestName(name, names);
     return new ApiError(
       'RESOURCE_DOES_NOT_EXIST',
-      `No model '${name}' is served here${nearest === undefined ? '' : `; did you mean '${nearest}'?`} ` +
+      `No model '${name}' is served here${nearest === undefined ? '.' : `; did you mean '${nearest}'?`} ` +
         (names.length === 0 ? 'None is, so far' : `Served: ${listed(names)}`),
       { models: names },
     );

@@ -16,6 +16,7 @@ describe('parameters', () => {
     expect(() => parseParameters('gradient-boosting', { learning_rat: 1 })).toThrow(
       /gradient-boosting has no parameter 'learning_rat'; did you mean 'learning_rate'\? It has trees, /,
     );
+    expect(() => parseParameters('gradient-boosting', { depth: 1 })).toThrow(/did you mean 'max_depth'\?/);
     expect(() => parseParameters('linear', { quux: 1 })).toThrow(
       /linear has no parameter 'quux'\. It has l2, /,
     );
@@ -24,12 +25,18 @@ describe('parameters', () => {
 
   it('are refused when a value is out of range or of another kind', () => {
     const refused: [Record<string, string | number>, RegExp][] = [
-      [{ trees: 0 }, /'trees' of gradient-boosting cannot be 0: .*>=1/],
-      [{ trees: 'many' }, /'trees' of gradient-boosting cannot be "many": .*number/],
+      [{ trees: 0 }, /'trees' of gradient-boosting is 0: it must be a whole number from 1 to 10000$/],
+      [
+        { trees: 'many' },
+        /'trees' of gradient-boosting is "many": it must be a whole number from 1 to 10000$/,
+      ],
       [{ trees: '' }, /'trees' has no value/],
-      [{ trees: 1.5 }, /'trees' of gradient-boosting cannot be 1.5: .*int/],
-      [{ subsample: '2' }, /'subsample' of gradient-boosting cannot be "2": .*<=1/],
-      [{ class_weight: 'heavy' }, /'class_weight' of gradient-boosting cannot be "heavy": .*"balanced"/],
+      [{ trees: 1.5 }, /'trees' of gradient-boosting is 1.5: it must be a whole number/],
+      [{ subsample: '2' }, /'subsample' of gradient-boosting is "2": it must be a number from 0.01 to 1$/],
+      [
+        { class_weight: 'heavy' },
+        /'class_weight' of gradient-boosting is "heavy": it must be 'none' or 'balanced'$/,
+      ],
     ];
     for (const [given, message] of refused) {
       expect(() => parseParameters('gradient-boosting', given)).toThrow(message);

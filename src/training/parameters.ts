@@ -5,10 +5,16 @@ export type Algorithm = 'gradient-boosting' | 'linear';
 
 export type ParameterValue = string | number | boolean;
 
-const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
-const decimal = (min: number, max: number) => z.coerce.number().min(min).max(max);
+const whole = (min: number, max: number) => {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z.coerce.number({ error }).int({ error }).min(min, { error }).max(max, { error });
+};
+const decimal = (min: number, max: number) => {
+  const error = `must be a number from ${min} to ${max}`;
+  return z.coerce.number({ error }).min(min, { error }).max(max, { error });
+};
 const classWeight = z
-  .enum(['none', 'balanced'])
+  .enum(['none', 'balanced'], { error: "must be 'none' or 'balanced'" })
   .default('none')
   .describe(
     'balanced: each class weighs the same in sum, rows / (classes * rows of the class); classification only',
@@ -46,7 +52,7 @@ const linearParameters = z.strictObject({
     .default(1e-6)
     .describe('stop when no gradient component of the mean loss is larger'),
   impute: z
-    .enum(['mean', 'median'])
+    .enum(['mean', 'median'], { error: "must be 'mean' or 'median'" })
     .default('mean')
     .describe('what stands for a missing number, besides a flag column'),
   class_weight: classWeight,
@@ -62,6 +68,13 @@ export interface ParameterDoc {
   name: string;
   default: ParameterValue;
   description: string;
+}
+
+/** The name that shares a word with the wrong one, or is spelt nearly like it: `depth` means `max_depth`. */
+function nearestParameter(name: string, names: readonly string[]): string | undefined {
+  const words = new Set(name.toLowerCase().split(/[_-]/));
+  const alike = names.filter((each) => each.split('_').some((word) => words.has(word)));
+  return nearestName(name, names) ?? (alike.length === 1 ? alike[0] : undefined);
 }
 
 /** The parameters of an algorithm, for help texts and docs. */
@@ -91,7 +104,7 @@ export function parseParameters(algorithm: Algorithm, given: Record<string, Para
   const names = Object.keys(tables[algorithm].shape);
   for (const [name, value] of Object.entries(given)) {
     if (!names.includes(name)) {
-      const nearest = nearestName(name, names);
+      const nearest = nearestParameter(name, names);
       throw new ApiError(
         'INVALID_PARAMETER_VALUE',
         `${algorithm} has no parameter '${name}'${nearest ? `; did you mean '${nearest}'?` : '.'} It has ${names.join(', ')}`,
@@ -105,6 +118,6 @@ export function parseParameters(algorithm: Algorithm, given: Record<string, Para
   const name = String(issue.path[0]);
   throw new ApiError(
     'INVALID_PARAMETER_VALUE',
-    `Parameter '${name}' of ${algorithm} cannot be ${JSON.stringify(given[name])}: ${issue.message}`,
+    `Parameter '${name}' of ${algorithm} is ${JSON.stringify(given[name])}: it ${issue.message}`,
   );
 }

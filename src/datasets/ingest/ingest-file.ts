@@ -53,9 +53,7 @@ export interface IngestedTable {
  */
 export async function ingestFile(request: IngestRequest): Promise<IngestedTable> {
   const sourceName = request.sourceName ?? basename(request.path);
-  const { size } = await stat(request.path).catch(() => {
-    throw new ApiError('INVALID_PARAMETER_VALUE', `No file ${request.path}`);
-  });
+  const size = await sizeOfFile(request.path);
   if (size === 0) {
     throw new ApiError(
       'INVALID_PARAMETER_VALUE',
@@ -94,6 +92,20 @@ export async function ingestFile(request: IngestRequest): Promise<IngestedTable>
       };
     },
   );
+}
+
+/** The bytes of a file, in `INVALID_PARAMETER_VALUE` where there is none to read. */
+export async function sizeOfFile(path: string): Promise<number> {
+  const found = await stat(path).catch(() => {
+    throw new ApiError('INVALID_PARAMETER_VALUE', `No file ${path}`);
+  });
+  if (found.isDirectory()) {
+    throw new ApiError(
+      'INVALID_PARAMETER_VALUE',
+      `${path} is a folder; name one CSV, Parquet or JSON lines file`,
+    );
+  }
+  return found.size;
 }
 
 const noRows = (sourceName: string) =>

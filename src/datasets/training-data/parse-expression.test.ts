@@ -65,7 +65,7 @@ describe('an expression', () => {
     ['1) ORDER BY (1', 'is more than one expression'],
     ["1) FROM read_text('/etc/passwd') WHERE (true", 'is more than one expression'],
     ['delay) OR (SELECT true', 'uses a query inside the expression'],
-    ['delay >', 'cannot be read'],
+    ['delay >', 'is incomplete'],
     ['', 'cannot be read'],
     ['delay > 15 AS late', 'cannot be read'],
     ['1 + 1', 'uses no column'],

@@ -29,6 +29,9 @@ const FUNCTIONS = new Set(
   ),
 );
 
+/** An end behind which an operand is missing; the parser would name the bracket put around the text. */
+const OPEN_END = /[<>=+*/%|&,(]\s*$|(?<!-)-\s*$|\b(and|or|not|in|is|like|between|case|when|then|else)\s*$/i;
+
 const CLASSES = new Set([
   'COLUMN_REF',
   'CONSTANT',
@@ -92,7 +95,10 @@ export async function parseExpression(
   const sql = `(${text}\n)`; // the line break ends a comment
   const row = await session.row(`SELECT json_serialize_sql(${quoteText(`SELECT ${sql}`)}) AS parsed`);
   const parsed = JSON.parse(String(row['parsed'])) as Parsed;
-  if (parsed.error) return fail(`cannot be read: ${parsed.error_message ?? 'it is not SQL'}`);
+  if (parsed.error) {
+    if (OPEN_END.test(text)) return fail('is incomplete: something has to follow its end');
+    return fail(`cannot be read: ${parsed.error_message ?? 'it is not SQL'}`);
+  }
   const node = parsed.statements?.length === 1 ? parsed.statements[0]?.node : undefined;
   const expression = node?.select_list?.length === 1 ? node.select_list[0] : undefined;
   if (!node || !expression || !isBareSelect(node)) {

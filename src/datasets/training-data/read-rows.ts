@@ -1,8 +1,7 @@
 import { basename } from 'node:path';
 import type { JS } from '@duckdb/node-api';
-import { ApiError } from '../../platform/index.ts';
 import { type DuckdbSession, openDuckdb } from '../duckdb-session.ts';
-import { tellFormat } from '../ingest/ingest-file.ts';
+import { sizeOfFile, tellFormat } from '../ingest/ingest-file.ts';
 import { readCsvSource } from '../ingest/read-csv-source.ts';
 import { readJsonLinesSource } from '../ingest/read-json-lines-source.ts';
 import { readParquetSource } from '../ingest/read-parquet-source.ts';
@@ -32,6 +31,7 @@ export async function* readRows(
   options: ReadRowsOptions = {},
 ): AsyncGenerator<Record<string, RowValue>[]> {
   const sourceName = basename(path);
+  await sizeOfFile(path);
   const opened = await openDuckdb({ read: [path], signal: options.signal });
   try {
     const source = await openSource(opened.session, path, sourceName, options);
@@ -65,10 +65,7 @@ async function openSource(
   { format, text = [], signal }: ReadRowsOptions,
 ): Promise<SourceTable> {
   const read = { csv: readCsvSource, parquet: readParquetSource, jsonl: readJsonLinesSource }[
-    format ??
-      (await tellFormat(path, sourceName).catch((error: NodeJS.ErrnoException) => {
-        throw error.code === 'ENOENT' ? new ApiError('INVALID_PARAMETER_VALUE', `No file ${path}`) : error;
-      }))
+    format ?? (await tellFormat(path, sourceName))
   ];
   return read({ session, path, sourceName, text, signal });
 }
