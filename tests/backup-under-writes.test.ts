@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, it } from 'vitest';
@@ -105,4 +107,27 @@ it('every key of a backup has its content, however much is overwritten and delet
     expect(found).toBeGreaterThan(0);
     expect(await restored.collectGarbage()).toBe(0);
   }
+});
+
+it.skipIf(process.getuid?.() !== 0)('works for a user who is not root, though contents are read-only', () => {
+  const folder = tempDir();
+  chmodSync(folder, 0o777);
+  const at = (path: string) => JSON.stringify(new URL(`../src/${path}`, import.meta.url).href);
+  const script = `
+    import { DatabaseSync } from 'node:sqlite';
+    import { createLocalArtifactStore } from ${at('artifacts/index.ts')};
+    import { backupPlatform, restorePlatform } from ${at('backup-platform.ts')};
+    process.setgid(65534);
+    process.setuid(65534);
+    await createLocalArtifactStore({ root: 'data/artifacts' }).put('key', Buffer.from('content'));
+    new DatabaseSync('data/tidemill.db').exec('create table runs (id integer)');
+    await backupPlatform({ dataDir: 'data', destination: 'backup', version: '0.1.0', now: 0 });
+    await restorePlatform({ source: 'backup', dataDir: 'restored' });
+  `;
+  const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
+  expect(stderr).toBe('');
+  expect(status).toBe(0);
 });
