@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createDesiredSource } from '../../tests/support/desired-source.ts';
 import {
   forestModel,
@@ -91,7 +91,7 @@ describe('following what is desired', () => {
     expect(await answerOf(server)).toEqual({ version: '2', prediction: 1 });
     source.desire([{ name: 'line', champion: three!, previous: two! }]);
     await server.serves('line', '3');
-    await vi.waitFor(() => expect(modelFiles(server.cacheDir)).toHaveLength(2));
+    await expect.poll(() => modelFiles(server.cacheDir)).toHaveLength(2);
 
     const loads = server.log.filter(({ msg }) => msg === 'model version serves').length;
     source.desire([{ name: 'line', champion: two!, previous: three! }]);
@@ -111,7 +111,7 @@ describe('following what is desired', () => {
     server.source.desire([]);
     await server.until(({ body }) => body.models.length === 0);
     expect((await server.post('/models/line/predict', { features: [1, 1] })).status).toBe(404);
-    await vi.waitFor(() => expect(modelFiles(server.cacheDir)).toEqual([]));
+    await expect.poll(() => modelFiles(server.cacheDir)).toEqual([]);
   });
 });
 
@@ -219,9 +219,7 @@ describe('a model in a worker', () => {
     await server.ready;
     await threads[0]?.terminate();
     await server.serves('line', '1');
-    await vi.waitFor(async () => {
-      expect((await server.post('/predict', { features: [1, 1] })).status).toBe(200);
-    });
+    await expect.poll(async () => (await server.post('/predict', { features: [1, 1] })).status).toBe(200);
     expect(threads).toHaveLength(2);
     expect(source.fetched).toEqual(['line/1']);
   });

@@ -71,7 +71,7 @@ export async function startTestModelServer(
     return { status: response.status, body: isJson ? JSON.parse(text) : text, headers: response.headers };
   }
 
-  const wait = { timeout: 15_000, interval: 5 };
+  const wait = { timeout: 30_000, interval: 5 };
   return {
     ...server,
     source,
