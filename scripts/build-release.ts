@@ -37,7 +37,9 @@ export async function buildRelease({
     noticesPath: join(outDir, 'THIRD-PARTY-NOTICES.txt'),
   });
 
-  for (const file of ['README.md', 'LICENSE', 'CHANGELOG.md']) {
+  // The repository's README speaks of a clone.
+  cpSync(join(root, 'docs/package-readme.md'), join(outDir, 'README.md'));
+  for (const file of ['LICENSE', 'CHANGELOG.md']) {
     if (existsSync(join(root, file))) cpSync(join(root, file), join(outDir, file));
   }
   mkdirSync(join(outDir, 'bin'));

@@ -32,10 +32,10 @@ export async function renderCliReference(): Promise<string> {
 
 Written by \`node scripts/write-cli-reference.ts\` from the commands themselves; a test compares.
 
-Commands find the control plane by \`--url\`, else by \`TIDEMILL_URL\`, else at \`http://127.0.0.1:7070\`; the model server by
+In a clone \`tidemill\` is \`npx tidemill\`. Commands find the control plane by \`--url\`, else by \`TIDEMILL_URL\`, else at \`http://127.0.0.1:7070\`; the model server by
 \`--serve-url\`, else by \`TIDEMILL_SERVE_URL\`, else where the control plane says, else at \`http://127.0.0.1:7071\`. Results go
 to stdout, remarks and progress to stderr. Under \`--json\` stdout carries exactly one JSON document, a failure is one line
-\`{"error_code","message"}\` on stderr, a warning one line \`{"warning"}\` there. \`NO_COLOR\` and \`FORCE_COLOR\` are respected; \`TIDEMILL_DEBUG=1\` adds stacks.
+\`{"error_code","message"}\` on stderr, with \`details\` where there are any, a warning one line \`{"warning"}\` there. \`NO_COLOR\` and \`FORCE_COLOR\` are respected; \`TIDEMILL_DEBUG=1\` adds stacks.
 
 | exit status | meaning |
 |---|---|

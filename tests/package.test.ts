@@ -34,6 +34,9 @@ describe('the package that is published', () => {
     expect(manifest).not.toHaveProperty('devDependencies');
     expect(manifest).not.toHaveProperty('private');
     expect(manifest.engines).toEqual({ node: '>=24.15' });
+    const readme = readFileSync(join(dist, 'README.md'), 'utf8');
+    expect(readme).toContain('Node.js 24.15 or newer');
+    expect(readme).not.toMatch(/npm ci|npx/);
     for (const version of Object.values(manifest.dependencies)) expect(version).toMatch(/^\d/);
     const sources = files
       .filter((file) => file.endsWith('.js'))

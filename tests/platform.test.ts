@@ -135,7 +135,10 @@ describe('the platform as processes of its own', () => {
     const evaluated = await cli('evaluate', 'iris', IRIS, '--json');
     expect(evaluated.json).toMatchObject({ name: 'iris', version: '1', rows: 150 });
     expect(evaluated.json.metrics.accuracy).toBeGreaterThan(0.9);
-    expect((await cli('evaluate', 'iris/2', IRIS)).stdout).toContain('setosa');
+    expect(evaluated.json.seen).toEqual({ rows: 120, of: 150 });
+    const second = await cli('evaluate', 'iris/2', IRIS);
+    expect(second.stdout).toContain('setosa');
+    expect(second.stderr).toContain('this is the table it was trained on: 120 of 150 rows are not unseen');
     expect((await cli('evaluate', 'iris@nope', IRIS)).stderr).toContain('no alias nope');
 
     const file = join(tempDir(), 'model.onnx');

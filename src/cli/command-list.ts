@@ -1,8 +1,6 @@
 import type { Command } from 'commander';
 import type { Act } from './act.ts';
 
-export type { Act };
-
 export interface CommandModule {
   /** Adds arguments, options, examples and the action to an empty command. */
   configure(command: Command, act: Act): void;

@@ -11,9 +11,8 @@ interface Words {
 
 export function configureCompletion(command: Command, act: Act): void {
   command.addArgument(new Argument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish'])).action(
-    act(async (terminal, shell: 'bash' | 'zsh' | 'fish') => {
-      const { buildProgram } = await import('./run-cli.ts');
-      const words = wordsOf(await buildProgram(terminal.io, { only: '*' }));
+    act(async (terminal, shell: 'bash' | 'zsh' | 'fish', _options: object, self: Command) => {
+      const words = wordsOf(self.parent as Command);
       const script = { bash: bashScript, zsh: zshScript, fish: fishScript }[shell](words);
       terminal.io.stdout.write(terminal.json ? `${JSON.stringify({ shell, script })}\n` : script);
     }),

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { findPackageJSON } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -39,7 +39,7 @@ export function configureDemo(command: Command, act: Act): void {
         const flights = findFlights(options, terminal.io);
         const dataDir =
           options.data === undefined
-            ? await mkdtemp(join(tmpdir(), 'tidemill-demo-'))
+            ? await makeDemoFolder(tmpdir())
             : resolve(terminal.io.cwd, options.data);
         const platform = await startPlatform(terminal, dataDir);
         try {
@@ -75,6 +75,34 @@ export function configureDemo(command: Command, act: Act): void {
     ['tidemill demo', 'leaves the platform running'],
     ['tidemill demo --exit --json', 'the numbers as one JSON document'],
   ]);
+}
+
+const FOLDER_PREFIX = 'tidemill-demo-';
+const PID_FILE = 'demo.pid';
+
+/** A folder of this process's own; what demos left that were killed is removed first. */
+export async function makeDemoFolder(parent: string): Promise<string> {
+  for (const entry of await readdir(parent)) {
+    if (!entry.startsWith(FOLDER_PREFIX)) continue;
+    const folder = join(parent, entry);
+    const text = await readFile(join(folder, PID_FILE), 'utf8').catch(() => '');
+    // Without the file it is not known whose it is, so it stays.
+    if (/^[1-9]\d*$/.test(text) && !isAlive(Number(text))) {
+      await rm(folder, { recursive: true, force: true }).catch(() => {});
+    }
+  }
+  const folder = await mkdtemp(join(parent, FOLDER_PREFIX));
+  await writeFile(join(folder, PID_FILE), String(process.pid));
+  return folder;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
 }
 
 interface DemoPlatform {

@@ -31,9 +31,11 @@ export function configureEvaluate(command: Command, act: Act): void {
         const { name, version } = await chooseVersion(client, model);
         const onnx = await downloadModel(client, name, version);
         const labelled = await readLabelled(onnx, resolve(terminal.io.cwd, data), options);
+        const { digest, ...scored } = labelled;
+        const seen = seenRows(await trainingOf(onnx), digest);
         const { evaluateModel } = await import('../delivery/index.ts');
         const startedAt = performance.now();
-        const { task, target, rows, metrics, report } = await evaluateModel({ onnx, ...labelled });
+        const { task, target, rows, metrics, report } = await evaluateModel({ onnx, ...scored });
         terminal.document({
           name,
           version,
@@ -42,11 +44,17 @@ export function configureEvaluate(command: Command, act: Act): void {
           rows,
           metrics,
           report,
+          ...(seen && { seen }),
           seconds: (performance.now() - startedAt) / 1000,
         });
         terminal.line(
           `${terminal.colors.bold(`${name} version ${version}`)} on ${rows} rows, target ${target} (${task})`,
         );
+        if (seen) {
+          terminal.note(
+            `this is the table it was trained on: ${seen.rows} of ${seen.of} rows are not unseen, so it looks better than it is`,
+          );
+        }
         const { baseline = {} } = report as { baseline?: Record<string, number | null> };
         const guesses = Object.entries(baseline).map(([metric, value]) => [`baseline_${metric}`, value]);
         showMetrics(terminal, { ...metrics, ...Object.fromEntries(guesses) });
@@ -86,6 +94,30 @@ async function downloadModel(client: HttpClient, name: string, version: string):
   return new Uint8Array(await (await client.download(path)).arrayBuffer());
 }
 
+interface TrainingRecord {
+  data?: { digest?: string };
+  rows?: { train: number; test: number };
+}
+
+/** What the model file records of its training; nothing where another program made it. */
+async function trainingOf(onnx: Uint8Array): Promise<TrainingRecord> {
+  const { readMetadata, TRAINING_KEY } = await import('../models/index.ts');
+  try {
+    return JSON.parse(readMetadata(onnx)[TRAINING_KEY] ?? '{}') as TrainingRecord;
+  } catch {
+    return {};
+  }
+}
+
+/** How many rows of the table with this digest the model was fitted on; nothing when it is another table. */
+export function seenRows(
+  { data, rows }: TrainingRecord,
+  digest: string,
+): { rows: number; of: number } | undefined {
+  if (data?.digest !== digest || rows === undefined) return undefined;
+  return { rows: rows.train, of: rows.train + rows.test };
+}
+
 /** Rows and true answers; the target is computed as a training would, so that it may be an expression. */
 async function readLabelled(onnx: Uint8Array, path: string, { target, format, limit }: EvaluateOptions) {
   const { readSignature } = await import('../models/index.ts');
@@ -111,7 +143,7 @@ async function readLabelled(onnx: Uint8Array, path: string, { target, format, li
     const columns = signature.columns.map(({ name }) => name).filter((name) => known.has(name));
     const outPath = join(folder, 'labelled.parquet');
     await exportLabelled({ parquetPath, plan, columns, outPath, maxRows: limit });
-    return await readHeldOut(outPath, { targetName: plan.targetName, text });
+    return { ...(await readHeldOut(outPath, { targetName: plan.targetName, text })), digest: table.digest };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import type { Act } from './act.ts';
 import { refusePostgres } from './backup.ts';
-import type { Act } from './command-list.ts';
 import { withData, withExamples } from './options.ts';
 import { readSettings } from './read-settings.ts';
 import { formatTime } from './terminal.ts';

@@ -8,12 +8,14 @@ import { createTerminal, type Io } from './terminal.ts';
 
 /**
  * Runs one command line in this process and answers its exit status (`EXIT_CODES`). Nothing is thrown: failures
- * are printed, as one line or, under `--json`, as `{"error_code","message"}` on stderr.
+ * are printed, as one line or, under `--json`, as `{"error_code","message"}`, with `details` where there are any, on stderr.
  */
 export async function runCli(argv: string[], io: Io): Promise<number> {
   const json = argv.includes('--json');
   try {
-    const program = await buildProgram(io, { only: argv.find((word) => !word.startsWith('-')), json });
+    const name = argv.find((word) => !word.startsWith('-'));
+    // The completion script tells the options of every command.
+    const program = await buildProgram(io, { only: name === 'completion' ? '*' : name, json });
     await program.parseAsync(argv, { from: 'user' });
     return EXIT_CODES.ok;
   } catch (error) {
@@ -115,5 +117,3 @@ function codeOf(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' ? code : undefined;
 }
-
-export { readVersion };

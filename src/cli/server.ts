@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Act } from './command-list.ts';
+import type { Act } from './act.ts';
 import { interruption, stoppedOrFailed } from './interruption.ts';
 import { withData, withExamples, withListening, withPort } from './options.ts';
 import { readSettings } from './read-settings.ts';
@@ -14,7 +14,7 @@ export function configureServer(command: Command, act: Act): void {
       const signal = interruption(io);
       const settings = await readSettings(terminal, 'server', options);
       const { startServer } = await import('../start-server.ts');
-      const { readVersion } = await import('./run-cli.ts');
+      const { readVersion } = await import('./read-version.ts');
       const dataDir = resolve(io.cwd, settings.TIDEMILL_DATA);
       const server = await startServer({
         dataDir,

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Act } from './command-list.ts';
+import type { Act } from './act.ts';
 import { interruption, stoppedOrFailed } from './interruption.ts';
 import { withData, withExamples, withListening, withPort, withServePort } from './options.ts';
 import { readSettings } from './read-settings.ts';
@@ -16,7 +16,7 @@ export function configureUp(command: Command, act: Act): void {
       const settings = await readSettings(terminal, 'up', options);
       const { servePortOf } = await import('../settings.ts');
       const { startPlatform } = await import('../main.ts');
-      const { readVersion } = await import('./run-cli.ts');
+      const { readVersion } = await import('./read-version.ts');
       const dataDir = resolve(io.cwd, settings.TIDEMILL_DATA);
       const platform = await startPlatform({
         dataDir,

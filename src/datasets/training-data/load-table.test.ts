@@ -51,6 +51,12 @@ function valuesOf(part: Table, name: string): number[] {
   return [...(column.type === 'category' ? column.codes : column.values)];
 }
 
+it('says that a folder is none of the files it reads', async () => {
+  const request = { path: folder, outPath: join(folder, 'never.parquet') };
+  await expect(ingestFile(request)).rejects.toThrow(`${folder} is a folder; name one CSV`);
+  await expect(readRows(folder).next()).rejects.toThrow(`${folder} is a folder; name one CSV`);
+});
+
 describe('a table in memory', () => {
   it('tells text that is not among the categories from missing text', async () => {
     const path = join(folder, 'levels.csv');
