@@ -55,12 +55,11 @@ const DATABASE_URL = setting(
   'the database; without it the embedded one, `tidemill.db` in the data folder',
 );
 
-const logLevel = (fallback: LogLevel) =>
-  setting(
-    z.enum(LOG_LEVELS).default(fallback),
-    `one of ${LOG_LEVELS.join(', ')}`,
-    'the least severe level that is logged',
-  );
+const LOG_LEVEL = setting(
+  z.enum(LOG_LEVELS).default('warn'),
+  `one of ${LOG_LEVELS.join(', ')}`,
+  'the least severe level that is logged',
+);
 const ALLOWED_HOSTS = setting(
   z.string().default(''),
   'host names, separated by commas',
@@ -69,7 +68,7 @@ const ALLOWED_HOSTS = setting(
 
 /** What a model server reads from the environment, however it was started. */
 const servingShape = {
-  TIDEMILL_LOG_LEVEL: logLevel('info'),
+  TIDEMILL_LOG_LEVEL: LOG_LEVEL,
   TIDEMILL_ALLOWED_HOSTS: ALLOWED_HOSTS,
   TIDEMILL_DEFAULT_MODEL: setting(
     z.string().optional(),
@@ -89,7 +88,7 @@ const servingShape = {
 
 /** What a control plane reads from the environment, however it was started. */
 const controlPlaneShape = {
-  TIDEMILL_LOG_LEVEL: logLevel('warn'),
+  TIDEMILL_LOG_LEVEL: LOG_LEVEL,
   TIDEMILL_ALLOWED_HOSTS: ALLOWED_HOSTS,
   DATABASE_URL,
 };

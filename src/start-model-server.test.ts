@@ -62,6 +62,28 @@ describe('a model server over HTTP', () => {
     expect(asked).toContain('/api/v1/serving/desired-state?wait_ms=25000 "r1"');
   });
 
+  it('says in one line that the control plane is away', async () => {
+    const said = Promise.withResolvers<string>();
+    const gone = createServer();
+    await new Promise<void>((resolve) => gone.listen(0, '127.0.0.1', resolve));
+    const { port } = gone.address() as AddressInfo;
+    gone.close();
+    const server = await startModelServerFromOptions({
+      controlPlaneUrl: `http://127.0.0.1:${port}`,
+      cacheDir: tempDir(),
+      host: '127.0.0.1',
+      port: 0,
+      env: { TIDEMILL_LOG_LEVEL: 'silent' },
+      version: '1.0.0',
+      say: said.resolve,
+    });
+    closing.unshift(() => server.stop());
+    expect(await said.promise).toMatch(
+      /^the control plane does not answer \(.*ECONNREFUSED.*\); serving goes on/,
+    );
+    expect(await said.promise).not.toContain('\n');
+  });
+
   it('refuses wrong settings by name', async () => {
     const started = startModelServerFromOptions({
       controlPlaneUrl: 'http://127.0.0.1:1',

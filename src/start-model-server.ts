@@ -20,6 +20,8 @@ export interface ModelServerFromOptions {
   env: Environment;
   version: string;
   defaultModel?: string;
+  /** Told in a line for people, instead of the log, when the control plane goes and when it is back. */
+  say?: (message: string) => void;
 }
 
 const LONG_POLL_MS = 25_000;
@@ -31,7 +33,7 @@ const STATE_LIMIT_BYTES = 64 * 1024 * 1024;
 export async function startModelServerFromOptions(
   options: ModelServerFromOptions,
 ): Promise<RunningModelServer> {
-  const { env, version, cacheDir, host, port } = options;
+  const { env, version, cacheDir, host, port, say } = options;
   const config = loadServingConfig(env, { defaultModel: options.defaultModel });
   const { maxRows, maxQueueRows, timeoutMs } = config;
   const controlPlane = createControlPlaneClient(options.controlPlaneUrl);
@@ -49,6 +51,14 @@ export async function startModelServerFromOptions(
     bodyLimitBytes: config.bodyLimitBytes,
     unreadyMs: config.unreadyMs,
     limits: { maxRows, maxQueueRows, timeoutMs },
+    ...(say && {
+      onContact: (contact) =>
+        say(
+          contact.isThere
+            ? 'the control plane answers again'
+            : `the control plane does not answer (${contact.reason}); serving goes on with what is known`,
+        ),
+    }),
   });
 }
 

@@ -18,7 +18,7 @@ const start = (options: Partial<ServerOptions> = {}) =>
     ...options,
   });
 
-async function getJson(url: string) {
+async function getJson(url: string): Promise<{ status: number; body: any }> {
   const response = await fetch(url);
   return { status: response.status, body: await response.json() };
 }
@@ -41,6 +41,11 @@ describe('the control plane', () => {
     const server = await start({ dataDir, modelServers: () => ['http://127.0.0.1:7071'] });
     expect(await (await fetch(`${server.url}/health`)).text()).toBe('OK');
     expect(await getJson(`${server.url}/ready`)).toEqual({ status: 200, body: { status: 'ready' } });
+    const index = await getJson(`${server.url}/`);
+    expect(index).toMatchObject({ status: 200, body: { name: 'Tidemill control plane', version: '1.2.3' } });
+    for (const endpoint of Object.keys(index.body.endpoints)) {
+      expect((await fetch(server.url + endpoint.replace('GET ', ''))).status, endpoint).toBe(200);
+    }
     const created = await fetch(`${server.url}/ajax-api/3.0/mlflow/experiments/create`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

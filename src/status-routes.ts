@@ -18,6 +18,12 @@ const statusSchema = z
   })
   .meta({ id: 'Status' });
 
+const indexSchema = z.strictObject({
+  name: z.string(),
+  version: z.string(),
+  endpoints: z.record(z.string(), z.string()),
+});
+
 const readySchema = z.strictObject({ status: z.enum(['ready', 'not ready']), reason: z.string().optional() });
 
 export interface StatusDeps {
@@ -37,6 +43,25 @@ export function statusRoutes(deps: StatusDeps): (app: App) => void {
   const quiet = { logLevel: 'debug' as const };
 
   return (app) => {
+    app.get(
+      '/',
+      {
+        schema: { tags: ['status'], summary: 'What is here', response: { 200: indexSchema } },
+        config: quiet,
+      },
+      () => ({
+        name: 'Tidemill control plane',
+        version,
+        endpoints: {
+          'GET /docs': 'this API, to read and to try',
+          'GET /openapi.json': 'this API, for programs',
+          'GET /api/v1/status': 'version, database, counts, models with what serves',
+          'GET /ready': 'whether requests can be served',
+          'GET /metrics': 'metrics for Prometheus',
+        },
+      }),
+    );
+
     app.get(
       '/health',
       { schema: { tags: ['status'], summary: 'Answers OK while the process lives' }, config: quiet },

@@ -28,6 +28,7 @@ export function configureServe(command: Command, act: Act): void {
           allowInsecure: settings.TIDEMILL_INSECURE_NO_AUTH,
           env: io.env,
           version: readVersion(),
+          say: (message) => terminal.warn(message),
           ...(settings.TIDEMILL_DEFAULT_MODEL !== undefined && {
             defaultModel: settings.TIDEMILL_DEFAULT_MODEL,
           }),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '../../tests/support/index.ts';
 import type { DesiredState } from './contract.ts';
-import { followDesiredState } from './follow-desired-state.ts';
+import { type Contact, followDesiredState } from './follow-desired-state.ts';
 
 const state = (revision: string): DesiredState => ({ revision, models: [], not_servable: [] });
 
@@ -11,6 +11,7 @@ async function follow(script: (() => DesiredState | undefined)[], revision?: str
   const asked: (string | undefined)[] = [];
   const told: string[] = [];
   const slept: number[] = [];
+  const contacts: Contact[] = [];
   await followDesiredState({
     resolve: async (known) => {
       asked.push(known);
@@ -23,6 +24,7 @@ async function follow(script: (() => DesiredState | undefined)[], revision?: str
     revision,
     signal: stop.signal,
     logger: silentLogger,
+    onContact: (contact) => contacts.push(contact),
     random: () => 1,
     sleep: (ms) => {
       slept.push(ms);
@@ -30,7 +32,7 @@ async function follow(script: (() => DesiredState | undefined)[], revision?: str
     },
     now: () => 0,
   });
-  return { asked, told, slept };
+  return { asked, told, slept, contacts };
 }
 
 const fail = () => {
@@ -38,6 +40,15 @@ const fail = () => {
 };
 
 describe('following the desired state', () => {
+  it('tells once that the control plane is away, and once that it is back', async () => {
+    const { contacts } = await follow([fail, fail, () => state('1'), () => undefined, fail]);
+    expect(contacts).toEqual([
+      { isThere: false, reason: 'away' },
+      { isThere: true },
+      { isThere: false, reason: 'away' },
+    ]);
+  });
+
   it('tells every new revision once, and asks for what comes after it', async () => {
     const { asked, told } = await follow([
       () => state('1'),

@@ -11,6 +11,9 @@ export type ResolveDesiredState = (
   signal: AbortSignal,
 ) => Promise<DesiredState | undefined>;
 
+/** Whether the control plane answers; `reason` says in one line why it does not. */
+export type Contact = { isThere: true } | { isThere: false; reason: string };
+
 export interface FollowOptions {
   resolve: ResolveDesiredState;
   /** Called with every state whose revision differs from the last one's. */
@@ -19,6 +22,8 @@ export interface FollowOptions {
   revision?: string | undefined;
   signal: AbortSignal;
   logger: Logger;
+  /** Told once when the control plane goes and once when it is back, instead of the log. */
+  onContact?: ((contact: Contact) => void) | undefined;
   /** From 0 to 1, for the jitter. */
   random?: () => number;
   sleep?: (ms: number, signal: AbortSignal) => Promise<unknown>;
@@ -35,7 +40,15 @@ const SHORTEST_POLL_MS = 200;
  * doubling up to 10 s, each delay half random so that replicas do not come back in step.
  */
 export async function followDesiredState(options: FollowOptions): Promise<void> {
-  const { resolve, onState, signal, logger, random = Math.random, now = () => performance.now() } = options;
+  const {
+    resolve,
+    onState,
+    onContact,
+    signal,
+    logger,
+    random = Math.random,
+    now = () => performance.now(),
+  } = options;
   const sleep = options.sleep ?? ((ms, aborted) => sleepFor(ms, undefined, { signal: aborted, ref: false }));
   let revision = options.revision;
   let failures = 0;
@@ -46,7 +59,8 @@ export async function followDesiredState(options: FollowOptions): Promise<void> 
     try {
       const state = await resolve(revision, signal);
       if (signal.aborted) return;
-      if (failures > 0) logger.info({ failures }, 'the control plane answers again');
+      if (failures > 0 && onContact) onContact({ isThere: true });
+      else if (failures > 0) logger.info({ failures }, 'the control plane answers again');
       failures = 0;
       if (state !== undefined && state.revision !== revision) {
         revision = state.revision;
@@ -57,7 +71,8 @@ export async function followDesiredState(options: FollowOptions): Promise<void> 
       const whole = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** failures);
       delayMs = whole / 2 + (whole / 2) * random();
       failures += 1;
-      const level = failures === 1 ? 'warn' : 'debug';
+      if (failures === 1) onContact?.({ isThere: false, reason: reasonOf(error) });
+      const level = failures === 1 && !onContact ? 'warn' : 'debug';
       logger[level](
         { err: error, retry_ms: Math.round(delayMs) },
         'the control plane does not answer; serving goes on with what is known',
@@ -71,4 +86,10 @@ export async function followDesiredState(options: FollowOptions): Promise<void> 
       }
     }
   }
+}
+
+/** Some errors of connections have no message but a code. */
+function reasonOf(error: unknown): string {
+  const { message, code } = error as { message?: string; code?: string };
+  return (message || code || String(error)).split('\n')[0] as string;
 }

@@ -10,7 +10,7 @@ import {
 import { createModelChooser } from './choose-model.ts';
 import type { DesiredState } from './contract.ts';
 import { describeModels } from './describe-models.ts';
-import { followDesiredState, type ResolveDesiredState } from './follow-desired-state.ts';
+import { type Contact, followDesiredState, type ResolveDesiredState } from './follow-desired-state.ts';
 import { createModelCache } from './model-cache.ts';
 import { createModelRoster, type ModelRoster } from './model-roster.ts';
 import { predictRoutes } from './predict-routes.ts';
@@ -28,6 +28,8 @@ export interface ModelServerOptions {
   /** Keeps models and the desired state, so that a start needs nobody. */
   cacheDir: string;
   logger: Logger;
+  /** Told instead of the log when the control plane goes and when it is back. */
+  onContact?: ((contact: Contact) => void) | undefined;
   clock: Clock;
   host: string;
   /** 0 takes any free one. */
@@ -152,6 +154,7 @@ export async function startModelServer(options: ModelServerOptions): Promise<Run
     revision: cached?.revision || undefined,
     signal: stopping.signal,
     logger,
+    onContact: options.onContact,
     ...(options.random === undefined ? {} : { random: options.random }),
   });
 
