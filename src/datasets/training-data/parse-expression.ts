@@ -96,7 +96,13 @@ export async function parseExpression(
   const row = await session.row(`SELECT json_serialize_sql(${quoteText(`SELECT ${sql}`)}) AS parsed`);
   const parsed = JSON.parse(String(row['parsed'])) as Parsed;
   if (parsed.error) {
-    if (OPEN_END.test(text)) return fail('is incomplete: something has to follow its end');
+    if (OPEN_END.test(text)) {
+      throw new ApiError(
+        'INVALID_PARAMETER_VALUE',
+        `The expression ${JSON.stringify(text)} is incomplete: something has to follow its end`,
+        { incomplete: text },
+      );
+    }
     return fail(`cannot be read: ${parsed.error_message ?? 'it is not SQL'}`);
   }
   const node = parsed.statements?.length === 1 ? parsed.statements[0]?.node : undefined;

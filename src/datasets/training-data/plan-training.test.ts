@@ -195,6 +195,7 @@ describe('a plan', () => {
     ['distance x', 'No column "distance x" (the target)', 'did you mean "distance"?'],
     ['zzzzzz', 'No column "zzzzzz"', 'the columns are "flight", "delay"'],
     ['', 'The target is empty', ''],
+    ['origin = ', 'The expression "origin = " is incomplete', ''],
     ['(select 1)', 'uses a query inside the expression', ''],
     ["read_text('/etc/passwd')", 'calls read_text', ''],
     ['1); drop table', 'cannot be read', ''],

@@ -32,7 +32,7 @@ export async function readTarget(
     ? { sql: quoteIdentifier(text), columns: [text] }
     : await parseExpression(session, text, names).catch((error: unknown) => {
         const near =
-          error instanceof ApiError && error.details?.['column'] === undefined
+          error instanceof ApiError && !error.details?.['column'] && !error.details?.['incomplete']
             ? unknownColumn(text, names, 'the target')
             : undefined;
         throw near?.details?.['nearest'] === undefined ? error : near;
