@@ -1,4 +1,5 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -36,6 +37,16 @@ function getRaw(url: string, path: string): Promise<number | undefined> {
 }
 
 describe('the control plane', () => {
+  it('refuses a folder whose artifacts are there and whose database is not', async () => {
+    const dataDir = join(tempDir(), 'data');
+    const first = await start({ dataDir });
+    const url = `${first.url}/api/2.0/mlflow-artifacts/artifacts/0/notes/a.txt`;
+    expect((await fetch(url, { method: 'PUT', body: 'kept' })).status).toBe(200);
+    await first.stop();
+    await rm(join(dataDir, 'tidemill.db'));
+    await expect(start({ dataDir })).rejects.toThrow(/tidemill\.db is missing.*restore/s);
+  });
+
   it('answers health, readiness and status, and keeps its data over a restart', async () => {
     const dataDir = join(tempDir(), 'data');
     const server = await start({ dataDir, modelServers: () => ['http://127.0.0.1:7071'] });

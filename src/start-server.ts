@@ -1,6 +1,8 @@
+import { existsSync, readdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import {
+  ApiError,
   type Clock,
   createApp,
   createLogger,
@@ -47,8 +49,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const dataDir = resolve(options.dataDir);
   await mkdir(dataDir, { recursive: true });
   const { promise: failed, resolve: onFatal } = Promise.withResolvers<Error>();
+  const embedded = join(dataDir, 'tidemill.db');
+  const databaseUrl = options.databaseUrl ?? config.databaseUrl;
+  if (databaseUrl === undefined) refuseLostDatabase(embedded, join(dataDir, 'artifacts'));
   const opening = openDatabase({
-    url: options.databaseUrl ?? config.databaseUrl ?? `sqlite:${join(dataDir, 'tidemill.db')}`,
+    url: databaseUrl ?? `sqlite:${embedded}`,
     commandsModule: new URL(`./commands${import.meta.url.slice(-3)}`, import.meta.url),
     logger,
     groupCommit: options.groupCommit ?? true,
@@ -118,4 +123,14 @@ async function loadSlices() {
     import('./tracking/index.ts'),
   ]);
   return { artifacts, datasets, delivery, registry, tracking };
+}
+
+/** A folder with artifacts and no database has lost it: an empty one in its place would serve nothing, without a word. */
+function refuseLostDatabase(databasePath: string, artifactsDir: string): void {
+  const refs = join(artifactsDir, 'refs');
+  if (existsSync(databasePath) || !existsSync(refs) || readdirSync(refs).length === 0) return;
+  throw new ApiError(
+    'INVALID_STATE',
+    `${databasePath} is missing, but ${artifactsDir} holds what it described. Put the database back (tidemill restore lays out a backup), or move ${artifactsDir} away to begin anew.`,
+  );
 }

@@ -97,7 +97,7 @@ function reportFailure(error: unknown, io: Io, json: boolean): number {
   terminal.closeBar();
   const isExpected = error instanceof CliError;
   const code = isExpected ? error.code : (codeOf(error) ?? 'FAILED');
-  const message = error instanceof Error ? error.message : String(error);
+  const message = withRemedy(error);
   if (json) writeError(io, code, message, isExpected ? error.details : undefined);
   else io.stderr.write(`error: ${withCommandPrefix(message, io.env)}\n`);
   if (!isExpected && io.env['TIDEMILL_DEBUG'] && error instanceof Error) io.stderr.write(`${error.stack}\n`);
@@ -116,4 +116,17 @@ function writeError(
 function codeOf(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === 'string' ? code : undefined;
+}
+
+const REMEDIES: Record<string, string> = {
+  ENOSPC: 'the disk is full: make room, or choose a folder on another disk',
+  EROFS: 'the disk is read-only: choose another folder',
+  EACCES: 'permission is missing: choose a folder that you may write to',
+};
+
+/** The operating system's errors name a path; what to do about it they do not. */
+function withRemedy(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const remedy = REMEDIES[(error as NodeJS.ErrnoException).code ?? ''];
+  return remedy === undefined ? error.message : `${error.message}; ${remedy}`;
 }
