@@ -211,13 +211,14 @@ async function fetchDataset(terminal: Terminal, client: HttpClient, ref: string,
   );
   if (response.body === null) throw new CliError(`${client.url} sent no data of ${ref}`);
   const parquetPath = join(folder, 'dataset.parquet');
+  const total = Number(response.headers.get('content-length')) || undefined;
   let received = 0;
   await pipeline(
     Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]),
     async function* (chunks: AsyncIterable<Buffer>) {
       for await (const part of chunks) {
         received += part.length;
-        terminal.progress({ label: 'download', done: received, detail: formatBytes(received) });
+        terminal.progress({ label: 'download', done: received, total, detail: formatBytes(received) });
         yield part;
       }
     },
