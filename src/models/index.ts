@@ -21,7 +21,7 @@ export type { InferredSignature, SignatureHints } from './infer-signature.ts';
 export { inferSignature } from './infer-signature.ts';
 export type { OnnxModel } from './onnx-schema.ts';
 export type { ValueDescription } from './read-onnx.ts';
-export { readOnnx } from './read-onnx.ts';
+export { hasControlFlow, readOnnx } from './read-onnx.ts';
 export type { BatchOutput } from './read-outputs.ts';
 export {
   addMetadata,

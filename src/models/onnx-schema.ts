@@ -104,6 +104,12 @@ export const attributeMessage = defineMessage('AttributeProto', {
   type: one(20, 'int32'),
 });
 
+/** Only the graphs that an attribute holds: the long lists of the others are skipped. */
+export const graphAttributeMessage = defineMessage('AttributeProto', {
+  graph: one(6, 'bytes'),
+  graphs: many(11, 'bytes'),
+});
+
 export const nodeMessage = defineMessage('NodeProto', {
   inputs: many(1, 'string'),
   outputs: many(2, 'string'),

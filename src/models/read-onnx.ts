@@ -4,6 +4,7 @@ import {
   DATA_TYPE,
   type DataTypeName,
   functionMessage,
+  graphAttributeMessage,
   graphMessage,
   mapTypeMessage,
   modelMessage,
@@ -125,6 +126,24 @@ function describeType(type: Decoded<typeof typeMessage>, depth: number): string 
     return `map(${elementTypeName(keyType)}, ${inner(value)})`;
   }
   return type.sparseTensor ? 'sparse tensor' : 'unknown';
+}
+
+const CONTROL_FLOW: ReadonlySet<string> = new Set(['If', 'Loop', 'Scan', 'SequenceMap']);
+
+/**
+ * Whether how long a run takes may depend on the values of a row: the model has loops or branches, graphs within its
+ * graph, or functions of its own, which may hold them.
+ */
+export function hasControlFlow({ graph, functions }: ReadableModel): boolean {
+  if (functions.length > 0) return true;
+  return graph.nodes.some(
+    ({ opType = '', attributes }) =>
+      CONTROL_FLOW.has(opType) ||
+      attributes.some((bytes) => {
+        const held = decodeMessage(graphAttributeMessage, bytes);
+        return held.graph !== undefined || held.graphs.length > 0;
+      }),
+  );
 }
 
 /** Graphs lie in attributes of graphs; real ones nest two or three deep. */

@@ -9,8 +9,10 @@ import {
   createSession,
   exampleOf,
   FRAMEWORK_KEY,
+  hasControlFlow,
   type ModelSession,
   type RawRow,
+  readOnnx,
   type Signature,
 } from '../models/index.ts';
 import type { Measure } from './model-cache.ts';
@@ -98,7 +100,14 @@ export async function loadAndMeasure(
     const batch = coder.encode(Array.from({ length: BATCH_ROWS }, () => facts.sample));
     const batchRowMicros = (await timeRuns(session, batch)) / BATCH_ROWS;
     const memoryBytes = Math.max(0, process.memoryUsage.rss() - before);
-    const measure = { runtime: RUNTIME_VERSION, createMs, rowMicros, batchRowMicros, memoryBytes };
+    const measure = {
+      runtime: RUNTIME_VERSION,
+      createMs,
+      rowMicros,
+      batchRowMicros,
+      memoryBytes,
+      hasControlFlow: hasControlFlow(readOnnx(bytes)),
+    };
     return { session, report: { ...facts, measure } };
   } catch (error) {
     await session.release();

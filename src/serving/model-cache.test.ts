@@ -6,7 +6,14 @@ import { createModelCache, writeAtomically } from './model-cache.ts';
 
 const A = 'a'.repeat(64);
 const B = 'b'.repeat(64);
-const measure = { runtime: '1', createMs: 1, rowMicros: 2, batchRowMicros: 0.1, memoryBytes: 3 };
+const measure = {
+  runtime: '1',
+  createMs: 1,
+  rowMicros: 2,
+  batchRowMicros: 0.1,
+  memoryBytes: 3,
+  hasControlFlow: false,
+};
 
 describe('the cache of models', () => {
   it('gives back the state and the measures that it was given, and nothing for what is broken', async () => {

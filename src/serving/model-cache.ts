@@ -15,6 +15,8 @@ export const measureSchema = z.object({
   batchRowMicros: z.number(),
   /** Growth of the process's resident memory while the model was loaded and warmed; 0 when it could not be told. */
   memoryBytes: z.number(),
+  /** A sample row says nothing of how long another one takes; a measure that does not tell is taken anew. */
+  hasControlFlow: z.boolean(),
 });
 
 export type Measure = z.infer<typeof measureSchema>;

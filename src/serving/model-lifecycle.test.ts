@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createDesiredSource } from '../../tests/support/desired-source.ts';
+import { loopOverInputModel } from '../../tests/support/hostile-models.ts';
 import {
   forestModel,
   irisModel,
@@ -363,4 +364,20 @@ describe('stopping', () => {
     await expect(fetch(`${server.url}/health`)).rejects.toThrow('fetch failed');
     await server.stop();
   });
+});
+
+it('keeps a fast model with a loop in its worker, after a restart too, where a run that never ends is given up', async () => {
+  const cacheDir = tempDir();
+  const source = createDesiredSource();
+  source.desire([{ name: 'loop', champion: source.version('1', loopOverInputModel()) }]);
+  const inlineLimits = { createMs: 60_000, rowMicros: 60_000_000 };
+  const first = await startTestModelServer({ source, cacheDir, inlineLimits });
+  await first.ready;
+  await first.stop();
+  const server = await startTestModelServer({ source, cacheDir, inlineLimits, runLimitMs: 1000 });
+  await server.ready;
+  expect((await server.get('/model/info')).body.runs_in).toBe('worker-thread');
+  // Ends by itself after some seconds, so that the thread is not left behind.
+  expect((await server.post('/predict', { instances: [[3e7]] })).status).toBe(503);
+  expect((await server.get('/health')).status).toBe(200);
 });

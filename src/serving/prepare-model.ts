@@ -28,7 +28,7 @@ export interface PrepareOptions {
   cache: ModelCache;
   fetchModel: FetchModel;
   spawnWorker: (name: string) => WorkerThread;
-  /** A model runs on the main thread only when its create and its row both took less. */
+  /** A model runs on the main thread only when it is free of control flow, and its create and its row took less. */
   inlineLimits: { createMs: number; rowMicros: number };
   runLimitMs: number;
   logger: Logger;
@@ -51,7 +51,9 @@ export async function prepareModel(
   const { name, version, sha256, size_bytes: sizeBytes } = model;
   const request: LoadRequest = { path: cache.modelPath(sha256), sha256, sizeBytes };
   const isFast = (measure: Measure) =>
-    measure.createMs < inlineLimits.createMs && measure.rowMicros < inlineLimits.rowMicros;
+    !measure.hasControlFlow &&
+    measure.createMs < inlineLimits.createMs &&
+    measure.rowMicros < inlineLimits.rowMicros;
 
   const known = await cache.readMeasure(sha256);
   if (known !== undefined && known.runtime === RUNTIME_VERSION && isFast(known)) {
