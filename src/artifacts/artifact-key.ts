@@ -4,24 +4,28 @@ import { ApiError } from '../platform/index.ts';
 const MAX_KEY_BYTES = 1024;
 /** As long as a file's name may be. */
 const MAX_PART_BYTES = 255;
+/** More than any chain of proxies undoes. */
+const MAX_DECODINGS = 8;
 
 /**
- * Checks that a key is a plain relative path, also after any number of percent-decodings by whoever stands in front,
- * and gives its parts.
+ * Checks that a key is a plain relative path, also after percent-decodings by whoever stands in front, and gives its
+ * parts.
  *
  * @throws ApiError INVALID_PARAMETER_VALUE.
  */
 export function parseKey(key: string): string[] {
+  if (Buffer.byteLength(key) > MAX_KEY_BYTES)
+    throw invalidPath(key, `it is longer than ${MAX_KEY_BYTES} bytes`);
   let decoded = key;
-  for (;;) {
+  for (let decodings = 0; ; decodings++) {
     const problem = problemOf(decoded);
     if (problem !== undefined) throw invalidPath(key, problem);
     const next = decodedOnce(decoded);
     if (next === undefined || next === decoded) break;
+    if (decodings === MAX_DECODINGS)
+      throw invalidPath(key, `it is percent-encoded more than ${MAX_DECODINGS} times`);
     decoded = next;
   }
-  if (Buffer.byteLength(key) > MAX_KEY_BYTES)
-    throw invalidPath(key, `it is longer than ${MAX_KEY_BYTES} bytes`);
   const parts = key.split('/');
   if (parts.some((part) => Buffer.byteLength(part) > MAX_PART_BYTES)) {
     throw invalidPath(key, `a part of it is longer than ${MAX_PART_BYTES} bytes`);
