@@ -3,6 +3,11 @@ import { emptyResponse, keyValueSchema, maxResults, requiredText, textList } fro
 
 // MLflow's wire
 
+/** No text of a client is longer than these, so that no check or search of it takes long. */
+const shortText = z.string().max(1000);
+const longText = z.string().max(100_000);
+const sourceText = requiredText.max(4096);
+
 const tagInput = z.object({ key: z.string(), value: z.string().default('') });
 
 export const modelVersionSchema = z.strictObject({
@@ -37,7 +42,11 @@ export const registeredModelResponse = z.strictObject({ registered_model: regist
 export const modelVersionResponse = z.strictObject({ model_version: modelVersionSchema });
 
 /** Not of MLflow, whose clients do not send it: why what serves is changed. */
-const reason = z.string().optional().describe('Why; kept in the history when this changes what serves');
+const reason = z
+  .string()
+  .max(10_000)
+  .optional()
+  .describe('Why; kept in the history when this changes what serves');
 
 /** Versions are sent as text; some callers send a number. */
 const versionText = z.preprocess(
@@ -47,13 +56,13 @@ const versionText = z.preprocess(
 
 export const createModelRequest = z.object({
   name: requiredText,
-  description: z.string().default(''),
+  description: longText.default(''),
   tags: z.array(tagInput).default([]),
 });
 export const modelNameRequest = z.object({ name: requiredText });
 export const deleteModelRequest = z.object({ name: requiredText, reason });
 export const renameModelRequest = z.object({ name: requiredText, new_name: requiredText, reason });
-export const updateModelRequest = z.object({ name: requiredText, description: z.string().default('') });
+export const updateModelRequest = z.object({ name: requiredText, description: longText.default('') });
 export const searchRequest = (limits: { standard: number; cap: number }) =>
   z.object({
     filter: z.string().default(''),
@@ -90,11 +99,11 @@ export const setAliasRequest = z.object({
 
 export const createVersionRequest = z.object({
   name: requiredText,
-  source: requiredText,
-  run_id: z.string().default(''),
-  run_link: z.string().default(''),
-  description: z.string().default(''),
-  user_id: z.string().default(''),
+  source: sourceText,
+  run_id: shortText.default(''),
+  run_link: shortText.default(''),
+  description: longText.default(''),
+  user_id: shortText.default(''),
   tags: z.array(tagInput).default([]),
 });
 export const versionRequest = z.object({ name: requiredText, version: versionText });
@@ -102,7 +111,7 @@ export const deleteVersionRequest = z.object({ name: requiredText, version: vers
 export const updateVersionRequest = z.object({
   name: requiredText,
   version: versionText,
-  description: z.string().default(''),
+  description: longText.default(''),
 });
 export const transitionStageRequest = z.object({
   name: requiredText,

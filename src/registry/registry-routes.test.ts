@@ -454,6 +454,33 @@ describeDatabases('registry routes', (openDatabase) => {
     expect(elsewhere.status).toBe(200);
     expect((await detail('m')).model_versions[0].not_servable_reason).toContain('not on this server');
   });
+
+  it('refuses sources that are too long to check', async () => {
+    await post('/registered-models/create', { name: 'm' });
+    const source = `mlflow-artifacts:/x/%${'25'.repeat(100_000)}`;
+    for (const [field, body] of [
+      ['source', { source }],
+      ['source', { source: `mlflow-artifacts:/x${'/'.repeat(100_000)}x` }],
+      ['run_link', { source: 's3://b/m', run_link: 'x'.repeat(1001) }],
+      ['user_id', { source: 's3://b/m', user_id: 'x'.repeat(1001) }],
+    ] as const) {
+      const refused = await post('/model-versions/create', { name: 'm', ...body });
+      expect(refused.status).toBe(400);
+      expect(refused.body.message).toContain(`parameter '${field}'`);
+    }
+  });
+
+  it('refuses versions that name each other in a circle', async () => {
+    for (const name of ['la', 'lb']) await post('/registered-models/create', { name });
+    await post('/model-versions/create', { name: 'lb', source: 's3://b/m' });
+    await post('/registered-models/alias', { name: 'lb', alias: 'x', version: '1' });
+    await post('/model-versions/create', { name: 'la', source: 'models:/lb@x' });
+    await post('/model-versions/create', { name: 'lb', source: 'models:/la/1' });
+    await post('/registered-models/alias', { name: 'lb', alias: 'x', version: '2' });
+    const { status, body } = await get('/model-versions/get-download-uri?name=la&version=1');
+    expect(status).toBe(400);
+    expect(body.message).toContain('models:/lb/2 -> models:/la/1 -> models:/lb/2');
+  });
 });
 
 it('reads the ONNX file that an MLmodel names, and nothing else of it', () => {

@@ -1,6 +1,9 @@
 import { ApiError } from '../platform/index.ts';
 import type { ModelVersion } from './tables.ts';
 
+/** Versions may name versions; more in a row than this is no honest chain. */
+const MAX_CHAIN = 32;
+
 interface SourceLookups {
   findVersion(name: string, version: number): Promise<ModelVersion | undefined>;
   findAlias(name: string, alias: string): Promise<number | undefined>;
@@ -9,9 +12,14 @@ interface SourceLookups {
 
 /**
  * The artifact location that a version's source stands for: `runs:/<run>/<path>` and `models:/<name>/<version>` are
- * looked up, other locations stay as they are. Paths of the server's own disk are refused.
+ * looked up, other locations stay as they are. Paths of the server's own disk are refused, and so are versions that
+ * name each other in a circle.
  */
-export async function resolveSource(source: string, lookups: SourceLookups): Promise<string> {
+export async function resolveSource(
+  source: string,
+  lookups: SourceLookups,
+  passed: string[] = [],
+): Promise<string> {
   const [scheme, rest] = splitScheme(source);
   if (scheme === undefined || scheme === 'file') {
     throw invalid(
@@ -28,11 +36,16 @@ export async function resolveSource(source: string, lookups: SourceLookups): Pro
     if (artifactUri === undefined) throw invalid(source, `there is no run ${runId ?? ''}`);
     return path ? `${artifactUri}/${path}` : artifactUri;
   }
-  if (scheme === 'models') return resolveModel(source, rest.replace(/^\/+/, ''), lookups);
+  if (scheme === 'models') return resolveModel(source, rest.replace(/^\/+/, ''), lookups, passed);
   return source;
 }
 
-async function resolveModel(source: string, path: string, lookups: SourceLookups): Promise<string> {
+async function resolveModel(
+  source: string,
+  path: string,
+  lookups: SourceLookups,
+  passed: string[],
+): Promise<string> {
   const aliased = /^([^/@]+)@([\w-]+)$/.exec(path);
   const numbered = /^([^/]+)\/(\d+)$/.exec(path);
   const name = aliased?.[1] ?? numbered?.[1];
@@ -45,7 +58,12 @@ async function resolveModel(source: string, path: string, lookups: SourceLookups
   const version = aliased ? await lookups.findAlias(name, aliased[2] as string) : Number(numbered?.[2]);
   const found = version === undefined ? undefined : await lookups.findVersion(name, version);
   if (!found) throw invalid(source, 'there is no such version');
-  return resolveSource(found.source, lookups);
+  const place = `models:/${name}/${version}`;
+  if (passed.includes(place)) {
+    throw invalid(source, `it leads back to itself: ${[...passed, place].join(' -> ')}`);
+  }
+  if (passed.length === MAX_CHAIN) throw invalid(source, `it passes more than ${MAX_CHAIN} versions`);
+  return resolveSource(found.source, lookups, [...passed, place]);
 }
 
 function splitScheme(source: string): [string | undefined, string] {
