@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import { z } from 'zod';
 import type { ArtifactEntry, ArtifactStore } from '../artifacts/index.ts';
 import { ApiError, type App, acceptStreams, type Database, streamOf } from '../platform/index.ts';
-import { keyOfLocation, trackingKey } from './artifact-location.ts';
+import { keyOfLocation, trackingKey, withoutEndSlashes } from './artifact-location.ts';
 import * as contract from './contract.ts';
 import { type MlflowRoute, mlflowRoute } from './mlflow-protocol.ts';
 import { createRunStore } from './run-store.ts';
@@ -38,7 +38,7 @@ export function runArtifactRoutes(deps: { database: Database; artifacts: Artifac
       response: contract.listRunArtifactsResponse,
       async handle(input) {
         const { artifactUri } = await runs.get(readRunId(input));
-        const folder = input.path.replace(/\/+$/, '');
+        const folder = withoutEndSlashes(input.path);
         const key = keyOfLocation(artifactUri, folder);
         const entries = key === undefined ? [] : await deps.artifacts.list(key);
         return { root_uri: artifactUri, files: unlessEmpty(toWireArtifacts(entries, folder)) };
@@ -76,7 +76,7 @@ function addProxyRoutes(app: App, artifacts: ArtifactStore): void {
       },
     },
     async (request) => {
-      const folder = (request.query.path ?? '').replace(/\/+$/, '');
+      const folder = withoutEndSlashes(request.query.path ?? '');
       const entries = await artifacts.list(folder === '' ? 'tracking' : trackingKey(folder));
       return { files: unlessEmpty(toWireArtifacts(entries, '')) };
     },

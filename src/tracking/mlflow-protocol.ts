@@ -107,6 +107,8 @@ function parse(schema: ZodType, input: unknown): unknown {
 }
 
 function shown(value: unknown): string {
+  // Nested values may be too deep to write out.
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? '[...]' : '{...}';
   const text = JSON.stringify(value);
   return text.length > 100 ? `${text.slice(0, 97)}...` : text;
 }

@@ -456,4 +456,17 @@ describeDatabases('tracking routes', (openDatabase) => {
       /^Multipart upload is not supported for the current artifact repository/,
     );
   });
+
+  it('refuses input that is nested too deep to show', async () => {
+    const payload = `{"name":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
+    const headers = { 'content-type': 'application/json' };
+    const refused = await app.inject({
+      method: 'POST',
+      url: '/api/2.0/mlflow/experiments/create',
+      headers,
+      payload,
+    });
+    expect(refused.statusCode).toBe(400);
+    expect(refused.json().message).toContain("Invalid value [...] for parameter 'name'");
+  });
 });
