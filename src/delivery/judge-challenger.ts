@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { ModelSession } from '../models/index.ts';
 import { ApiError } from '../platform/index.ts';
@@ -8,8 +9,11 @@ import { type LabelledRows, scoreModel } from './score-model.ts';
 /** Files on this machine, so that a child process can read them. */
 export interface JudgeInput {
   challengerPath: string;
+  /** What the registry recorded of the file; not checked when left out. */
+  challengerSha256?: string;
   /** Left out when nothing serves yet. */
   championPath?: string;
+  championSha256?: string;
   /** Rows that the challenger has not seen, with the target; left out when none were recorded. */
   heldOut?: { path: string; sha256: string };
 }
@@ -25,30 +29,36 @@ export interface Judgement {
   heldOut?: { sha256: string; rows: number };
 }
 
+export interface JudgeOptions {
+  signal?: AbortSignal | undefined;
+  onTrial?: ((state: 'begun' | 'ended') => void | Promise<void>) | undefined;
+}
+
 /**
- * Loads a challenger, runs its recorded example, and compares it with the champion on the challenger's held-out rows,
+ * Loads a challenger, tries it as the model server will, and compares it with the champion on the challenger's held-out rows,
  * both in the runtime that serves. Decides nothing.
+ * A trial may never end; `onTrial` is told when it begins and when it has ended, so that somebody can end it.
  */
-export async function judgeChallenger({
-  challengerPath,
-  championPath,
-  heldOut,
-}: JudgeInput): Promise<Judgement> {
+export async function judgeChallenger(
+  { challengerPath, challengerSha256, championPath, championSha256, heldOut }: JudgeInput,
+  { onTrial }: JudgeOptions = {},
+): Promise<Judgement> {
   let challenger: ModelSession;
   let example: Judgement['example'];
   try {
-    challenger = await openSession(challengerPath);
+    challenger = await openSession(challengerPath, challengerSha256);
   } catch (error) {
     return { broken: reasonOf(error), example: 'none recorded' };
   }
   try {
-    const { exampleOf, verifyExample } = await import('../models/index.ts');
+    const { exampleOf, tryModel } = await import('../models/index.ts');
     example = exampleOf(challenger.metadata) ? 'reproduced' : 'none recorded';
     try {
-      const differs = await verifyExample(challenger);
-      if (differs) return { broken: `it does not reproduce its recorded example: ${differs}`, example };
+      await onTrial?.('begun');
+      await tryModel(challenger);
+      await onTrial?.('ended');
     } catch (error) {
-      return { broken: `its recorded example fails: ${reasonOf(error)}`, example };
+      return { broken: reasonOf(error), example };
     }
     if (championPath === undefined) return { example };
     if (heldOut === undefined) {
@@ -57,7 +67,10 @@ export async function judgeChallenger({
         incomparable: 'the version has no held-out rows (evaluation/heldout.parquet of its run)',
       };
     }
-    return { example, ...(await compare(challenger, championPath, heldOut)) };
+    return {
+      example,
+      ...(await compare(challenger, { path: championPath, sha256: championSha256 }, heldOut)),
+    };
   } finally {
     await challenger.release();
   }
@@ -65,16 +78,22 @@ export async function judgeChallenger({
 
 async function compare(
   challenger: ModelSession,
-  championPath: string,
+  serving: { path: string; sha256: string | undefined },
   heldOut: { path: string; sha256: string },
 ): Promise<Omit<Judgement, 'example'>> {
-  const champion = await openSession(championPath);
+  let champion: ModelSession;
+  try {
+    champion = await openSession(serving.path, serving.sha256);
+  } catch (error) {
+    if (!(error instanceof CorruptFileError)) throw error;
+    return { incomparable: `the champion's file is damaged: ${error.message}` };
+  }
   try {
     const { output } = challenger.signature;
-    const serving = champion.signature.output;
-    if (serving.task !== output.task || serving.target !== output.target) {
+    const asked = champion.signature.output;
+    if (asked.task !== output.task || asked.target !== output.target) {
       return {
-        incomparable: `the champion answers another question: ${serving.task} of '${serving.target}', not ${output.task} of '${output.target}'`,
+        incomparable: `the champion answers another question: ${asked.task} of '${asked.target}', not ${output.task} of '${output.target}'`,
       };
     }
     const labelled = await readLabelled(heldOut.path, challenger);
@@ -115,9 +134,18 @@ export async function readLabelled(path: string, session: ModelSession): Promise
   return { rows: rows.filter((_, row) => known[row]), targets: targets.filter((_, row) => known[row]) };
 }
 
-async function openSession(path: string): Promise<ModelSession> {
+class CorruptFileError extends Error {
+  override name = 'CorruptFileError';
+}
+
+async function openSession(path: string, sha256: string | undefined): Promise<ModelSession> {
   const { createSession } = await import('../models/index.ts');
-  return createSession(await readFile(path));
+  const bytes = await readFile(path);
+  const actual = createHash('sha256').update(bytes).digest('hex');
+  if (sha256 !== undefined && actual !== sha256) {
+    throw new CorruptFileError(`the sha256 of its stored file is ${actual}, not the recorded ${sha256}`);
+  }
+  return createSession(bytes);
 }
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -128,9 +128,10 @@ export function createPromoter({ database, clock, files, moved, judge }: Deliver
     signal: AbortSignal | undefined,
   ): Promise<Judgement> {
     const challengerPath = await files.modelPath(challenger);
-    if (!champion) return judge({ challengerPath }, { signal });
+    const challengerSha256 = challenger.sha256;
+    if (!champion) return judge({ challengerPath, challengerSha256 }, { signal });
     if (!champion.servable) {
-      const judgement = await judge({ challengerPath }, { signal });
+      const judgement = await judge({ challengerPath, challengerSha256 }, { signal });
       return {
         ...judgement,
         incomparable: `the champion cannot score: ${champion.notServableReason ?? 'it has no model file'}`,
@@ -139,7 +140,9 @@ export function createPromoter({ database, clock, files, moved, judge }: Deliver
     const sha256 = challenger.heldoutSha256;
     const input = {
       challengerPath,
+      challengerSha256,
       championPath: await files.modelPath(champion),
+      championSha256: champion.sha256,
       ...(sha256 === undefined ? {} : { heldOut: { path: await files.heldOutPath(sha256), sha256 } }),
     };
     return judge(input, { signal });

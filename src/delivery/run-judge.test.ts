@@ -1,8 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { endlessLoopModel } from '../../tests/support/hostile-models.ts';
 import { tempDir } from '../../tests/support/index.ts';
 import { tinyClassifier } from '../../tests/support/tiny-model.ts';
+import { OnnxGraphBuilder } from '../models/index.ts';
 import { answerJudgeRequest, judgeInProcess, judgeTheEnd } from './run-judge.ts';
 
 function write(bytes: Uint8Array | string): string {
@@ -84,6 +86,34 @@ it('passes errors on with their code', async () => {
   };
   await answerJudgeRequest(missing, (answer) => answers.push(answer));
   expect(answers).toMatchObject([
+    { trial: 'begun' },
+    { trial: 'ended' },
     { error: { code: 'INTERNAL_ERROR', message: expect.stringContaining('nowhere') } },
   ]);
+});
+
+it('takes a challenger whose predictions never end as broken', async () => {
+  const input = { challengerPath: write(endlessLoopModel()) };
+  const { broken } = await judgeInProcess(input, { trialLimitMs: 500 });
+  expect(broken).toBe('a prediction took longer than 0.5 s');
+});
+
+it('tries a challenger without a recorded example on a row and a batch', async () => {
+  const graph = new OnnxGraphBuilder();
+  graph.input('x', 'float32', ['rows', 2]);
+  graph.node('ReduceSum', ['x'], 'y', { keepdims: { int: 1 } });
+  graph.output('y', 'float32', ['rows', 1]);
+  const { broken } = await judgeInProcess({ challengerPath: write(graph.encode()) });
+  expect(broken).toMatch(/64/);
+});
+
+it('refuses a challenger whose file is not the one that was registered, and compares with no such champion', async () => {
+  const challengerPath = write(tinyClassifier({ weights: [1, 2] }));
+  const damaged = '0'.repeat(64);
+  expect((await judgeInProcess({ challengerPath, challengerSha256: damaged })).broken).toContain(
+    `not the recorded ${damaged}`,
+  );
+  const heldOut = { path: '/nowhere.parquet', sha256: '' };
+  const input = { challengerPath, championPath: challengerPath, championSha256: damaged, heldOut };
+  expect((await judgeInProcess(input)).incomparable).toContain("the champion's file is damaged");
 });

@@ -4,10 +4,15 @@ import { type JudgeInput, type Judgement, judgeChallenger } from './judge-challe
 
 export type Judge = (input: JudgeInput, options?: { signal?: AbortSignal }) => Promise<Judgement>;
 
-type JudgeAnswer = { judgement: Judgement } | { error: { code: ErrorCode; message: string } };
+type JudgeAnswer =
+  | { trial: 'begun' | 'ended' }
+  | { judgement: Judgement }
+  | { error: { code: ErrorCode; message: string } };
 
 interface JudgeProcessOptions {
   timeLimitMs?: number;
+  /** For the few predictions that every challenger has to make. */
+  trialLimitMs?: number;
   /** Ends the process. */
   signal?: AbortSignal;
   onStart?: (child: ChildProcess) => void;
@@ -16,6 +21,9 @@ interface JudgeProcessOptions {
 
 /** Two models and 20,000 rows take seconds; what takes longer than this is told, not waited for. */
 const TIME_LIMIT_MS = 110_000;
+
+/** A row and a batch take milliseconds; what takes longer than this would never answer anybody. */
+const TRIAL_LIMIT_MS = 30_000;
 
 /** Of what the process wrote to its error output, what is kept for the message. */
 const TAIL_CHARS = 2000;
@@ -32,17 +40,25 @@ const CRASHES: ReadonlySet<string> = new Set(['SIGSEGV', 'SIGABRT', 'SIGBUS', 'S
  */
 export function judgeInProcess(
   input: JudgeInput,
-  { timeLimitMs = TIME_LIMIT_MS, signal, onStart, execPath = process.execPath }: JudgeProcessOptions = {},
+  {
+    timeLimitMs = TIME_LIMIT_MS,
+    trialLimitMs = TRIAL_LIMIT_MS,
+    signal,
+    onStart,
+    execPath = process.execPath,
+  }: JudgeProcessOptions = {},
 ): Promise<Judgement> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason as Error);
     const child = startProcess(execPath);
     let tail = '';
+    let trialTimer: NodeJS.Timeout | undefined;
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       tail = (tail + text).slice(-TAIL_CHARS);
     });
     const settle = (outcome: () => void) => {
       clearTimeout(timer);
+      clearTimeout(trialTimer);
       signal?.removeEventListener('abort', stop);
       outcome();
     };
@@ -55,7 +71,17 @@ export function judgeInProcess(
     }, timeLimitMs);
     const stop = () => end(signal?.reason);
     signal?.addEventListener('abort', stop, { once: true });
-    child.once('message', (answer: JudgeAnswer) => {
+    const giveUpTrial = () => {
+      child.kill('SIGKILL');
+      const broken = `a prediction took longer than ${trialLimitMs / 1000} s`;
+      settle(() => resolve({ broken, example: 'none recorded' }));
+    };
+    child.on('message', (answer: JudgeAnswer) => {
+      if ('trial' in answer) {
+        clearTimeout(trialTimer);
+        if (answer.trial === 'begun') trialTimer = setTimeout(giveUpTrial, trialLimitMs);
+        return;
+      }
       settle(() => {
         if ('judgement' in answer) resolve(answer.judgement);
         else reject(new ApiError(answer.error.code, answer.error.message));
@@ -123,12 +149,17 @@ const notStarted = (error: Error) =>
   unavailable(`The judging process could not be started (${error.message}); try again`, error);
 
 /** What the child process does with its one message. */
-export async function answerJudgeRequest(input: unknown, send: (answer: JudgeAnswer) => void): Promise<void> {
+export async function answerJudgeRequest(
+  input: unknown,
+  send: (answer: JudgeAnswer) => unknown,
+): Promise<void> {
   try {
-    send({ judgement: await judgeChallenger(input as JudgeInput) });
+    // Waited for: a native run would keep the message from leaving.
+    const onTrial = async (trial: 'begun' | 'ended') => void (await send({ trial }));
+    await send({ judgement: await judgeChallenger(input as JudgeInput, { onTrial }) });
   } catch (error) {
     const { code, message } =
       error instanceof ApiError ? error : { code: 'INTERNAL_ERROR' as const, message: String(error) };
-    send({ error: { code, message } });
+    await send({ error: { code, message } });
   }
 }

@@ -47,3 +47,5 @@ export type {
 export { MISSING_DATETIME, MISSING_TEXT, signatureSchema } from './signature.ts';
 export type { Tree, TreeEnsemble } from './tree-ensemble.ts';
 export { addTreeEnsemble } from './tree-ensemble.ts';
+export type { SampleRow } from './try-model.ts';
+export { madeUpRow, TRIAL_BATCH_ROWS, tryModel } from './try-model.ts';

@@ -4,16 +4,16 @@ import { createRequire } from 'node:module';
 import {
   type BatchOutput,
   type CodedBatch,
-  compareOutputs,
   createRowCoder,
   createSession,
-  exampleOf,
   FRAMEWORK_KEY,
   hasControlFlow,
   type ModelSession,
-  type RawRow,
   readOnnx,
+  type SampleRow,
   type Signature,
+  TRIAL_BATCH_ROWS,
+  tryModel,
 } from '../models/index.ts';
 import type { Measure } from './model-cache.ts';
 
@@ -21,9 +21,6 @@ import type { Measure } from './model-cache.ts';
 export class StaleCopyError extends Error {
   override name = 'StaleCopyError';
 }
-
-/** A row to warm and time with, taken from the recorded example, else made up from the signature. */
-export type SampleRow = Record<string, unknown>;
 
 export interface LoadRequest {
   path: string;
@@ -55,7 +52,6 @@ export const RUNTIME_VERSION = (
 const WARM_RUNS = 3;
 const TIMED_RUNS = 31;
 const TIMED_MS = 60;
-const BATCH_ROWS = 64;
 /** A first create() that took between the limit and this may have paid for the runtime's start: timed once more. */
 const RETIME_CREATE_MS = 200;
 
@@ -69,7 +65,7 @@ export async function loadModel(request: LoadRequest): Promise<LoadedModel> {
   const bytes = await checkedBytes(request);
   const session = await createSession(bytes, { threads: 1 });
   try {
-    return { session, facts: await checkExample(session) };
+    return { session, facts: await checkModel(session) };
   } catch (error) {
     await session.release();
     throw error;
@@ -94,11 +90,11 @@ export async function loadAndMeasure(
     createMs = Math.min(createMs, stop());
   }
   try {
-    const facts = await checkExample(session);
+    const facts = await checkModel(session);
     const coder = createRowCoder(session.signature);
     const rowMicros = await timeRuns(session, coder.encode([facts.sample]));
-    const batch = coder.encode(Array.from({ length: BATCH_ROWS }, () => facts.sample));
-    const batchRowMicros = (await timeRuns(session, batch)) / BATCH_ROWS;
+    const batch = coder.encode(Array.from({ length: TRIAL_BATCH_ROWS }, () => facts.sample));
+    const batchRowMicros = (await timeRuns(session, batch)) / TRIAL_BATCH_ROWS;
     const memoryBytes = Math.max(0, process.memoryUsage.rss() - before);
     const measure = {
       runtime: RUNTIME_VERSION,
@@ -136,52 +132,9 @@ async function checkedBytes({ path, sha256 }: LoadRequest): Promise<Uint8Array> 
   return bytes;
 }
 
-/** Warms the session on the recorded example and compares what it answers with what was recorded. */
-async function checkExample(session: ModelSession): Promise<ModelFacts> {
-  const { signature, metadata } = session;
-  const coder = createRowCoder(signature);
-  const framework = metadata[FRAMEWORK_KEY];
-  const example = exampleOf(metadata);
-  if (example === undefined) {
-    const sample = madeUpRow(signature);
-    await session.run(coder.encode([sample]));
-    return { signature, sample, framework };
-  }
-  const output = await session.run(coder.encode(example.rows));
-  const difference = compareOutputs(example.outputs, output);
-  if (difference !== undefined) {
-    throw new Error(`its answer to the recorded example differs from the recorded one: ${difference}`);
-  }
-  return { signature, sample: named(example.rows[0] as RawRow, signature), framework };
-}
-
-function named(row: RawRow, { columns }: Signature): SampleRow {
-  return Array.isArray(row)
-    ? Object.fromEntries(columns.map(({ name }, i) => [name, row[i]]))
-    : { ...(row as SampleRow) };
-}
-
-/** Any row that the signature takes. */
-export function madeUpRow(signature: Signature): SampleRow {
-  const row: SampleRow = {};
-  for (const { name, type, categories } of signature.columns) {
-    Object.defineProperty(row, name, { value: madeUpValue(type, categories), enumerable: true });
-  }
-  return row;
-}
-
-function madeUpValue(type: Signature['columns'][number]['type'], categories: string[] | undefined): unknown {
-  switch (type) {
-    case 'boolean':
-      return false;
-    case 'string':
-      return categories?.[0] ?? '';
-    case 'datetime':
-      return '2024-01-01T00:00:00Z';
-    case 'double':
-    case 'long':
-      return 0;
-  }
+async function checkModel(session: ModelSession): Promise<ModelFacts> {
+  const sample = await tryModel(session);
+  return { signature: session.signature, sample, framework: session.metadata[FRAMEWORK_KEY] };
 }
 
 /** Median time of a run in microseconds, after some that only warm. */

@@ -11,14 +11,14 @@ import {
   sha256Of,
   withExample,
 } from '../../tests/support/served-models.ts';
-import { createRowCoder, type Signature } from '../models/index.ts';
+import { createRowCoder, madeUpRow, type Signature } from '../models/index.ts';
 import {
   createWorkerMessageHandler,
   type FromWorker,
   movable,
   type ToWorker,
 } from './answer-worker-messages.ts';
-import { type LoadRequest, loadModel, madeUpRow, StaleCopyError } from './load-model.ts';
+import { type LoadRequest, loadModel, StaleCopyError } from './load-model.ts';
 import { loadQuietly, type ThreadPriority } from './load-quietly.ts';
 import { loadInWorker, type WorkerThread } from './run-in-worker.ts';
 
