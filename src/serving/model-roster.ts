@@ -1,6 +1,7 @@
 import type { Logger } from '../platform/index.ts';
 import type { DesiredState, DesiredVersion } from './contract.ts';
 import type { PreparedModel } from './prepare-model.ts';
+import { LoadHangsError } from './run-in-worker.ts';
 import type { ServedVersion } from './served-version.ts';
 
 /** A model that should answer: who answers for it now, and why another one that should does not. */
@@ -46,6 +47,7 @@ interface Wanted {
 
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 60_000;
+const RETRY_HANGING_MS = 3_600_000;
 
 /**
  * Brings what serves to what is desired, one load at a time. A version takes over only when it is warm, and the one
@@ -166,7 +168,14 @@ export function createModelRoster(options: RosterOptions) {
       })
       .catch((error: unknown) => {
         if (!cancel.signal.aborted)
-          noteFailure(key, name, version, (error as Error).message, undefined, error);
+          noteFailure(
+            key,
+            name,
+            version,
+            (error as Error).message,
+            error instanceof LoadHangsError ? RETRY_HANGING_MS : undefined,
+            error,
+          );
       })
       .finally(() => {
         loading = undefined;

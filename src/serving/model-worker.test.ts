@@ -20,6 +20,7 @@ import {
 } from './answer-worker-messages.ts';
 import { type LoadRequest, loadModel, StaleCopyError } from './load-model.ts';
 import { loadQuietly, type ThreadPriority } from './load-quietly.ts';
+import { loadLimitMs } from './prepare-model.ts';
 import { loadInWorker, type WorkerThread } from './run-in-worker.ts';
 
 function requestOf(bytes: Uint8Array): LoadRequest {
@@ -294,4 +295,10 @@ describe('loading quietly', () => {
     expect(await loadQuietly(low.priority, () => Promise.resolve(low.now()))).toBe(15);
     expect(await loadQuietly(undefined, () => Promise.resolve(7))).toBe(7);
   });
+});
+
+it('gives a large model more time to load, within a limit', () => {
+  expect(loadLimitMs(100)).toBe(61_000);
+  expect(loadLimitMs(32 * 2 ** 20)).toBe(92_000);
+  expect(loadLimitMs(2 ** 40)).toBe(600_000);
 });

@@ -34,7 +34,13 @@ export interface PrepareOptions {
   logger: Logger;
 }
 
-const LOAD_LIMIT_MS = 600_000;
+const LOAD_LIMIT_MS = 60_000;
+const LOAD_LIMIT_MS_PER_MIB = 1000;
+const LONGEST_LOAD_LIMIT_MS = 600_000;
+
+/** A forest of 32 MiB takes a second on a free core; at a low priority on a busy machine far longer. */
+export const loadLimitMs = (sizeBytes: number): number =>
+  Math.min(LONGEST_LOAD_LIMIT_MS, LOAD_LIMIT_MS + Math.ceil(sizeBytes / 2 ** 20) * LOAD_LIMIT_MS_PER_MIB);
 
 /**
  * Makes a version ready to answer: from the cached copy when it is whole, else fetched; created, warmed, timed and
@@ -105,7 +111,7 @@ export async function prepareModel(
       request,
       fastCreateMs: inlineLimits.createMs,
       runLimitMs: options.runLimitMs,
-      loadLimitMs: LOAD_LIMIT_MS,
+      loadLimitMs: loadLimitMs(sizeBytes),
       signal,
       spawn: () => options.spawnWorker(`model ${name}/${version}`),
       onLost,

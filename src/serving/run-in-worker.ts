@@ -22,6 +22,11 @@ export function spawnModelWorker(name: string): WorkerThread {
   return worker as unknown as WorkerThread;
 }
 
+/** Each try of such a load may leave a thread behind that computes for ever. */
+export class LoadHangsError extends Error {
+  override name = 'LoadHangsError';
+}
+
 export interface WorkerOptions {
   request: LoadRequest;
   fastCreateMs: number;
@@ -61,7 +66,10 @@ export async function loadInWorker(
   let state: 'loading' | 'warm' | 'ended' = 'loading';
 
   return new Promise((resolveLoad, rejectLoad) => {
-    const loadLimit = setTimeout(() => end(`its load took longer than ${loadLimitMs} ms`), loadLimitMs);
+    const loadLimit = setTimeout(
+      () => end(`its load took longer than ${loadLimitMs} ms`, LoadHangsError),
+      loadLimitMs,
+    );
     loadLimit.unref();
     const onAbort = () =>
       end(String((signal.reason as Error | undefined)?.message ?? 'the load was stopped'));
@@ -72,7 +80,7 @@ export async function loadInWorker(
       signal.removeEventListener('abort', onAbort);
     }
 
-    function end(reason: string): void {
+    function end(reason: string, LoadError: new (message: string) => Error = Error): void {
       if (state === 'ended') return;
       isLoaded();
       const wasWarm = state === 'warm';
@@ -82,9 +90,10 @@ export async function loadInWorker(
         reject(unavailable(reason));
       }
       pending.clear();
+      // A native run cannot be stopped: its thread ends when the run does, or with the process (ADR 6).
       void worker.terminate();
       if (wasWarm) onLost(reason);
-      else rejectLoad(new Error(reason));
+      else rejectLoad(new LoadError(reason));
     }
 
     function run(batch: CodedBatch): Promise<TimedOutput> {
