@@ -335,3 +335,16 @@ describe('external data', () => {
     expect(() => refuseExternalData(bytes)).not.toThrow();
   });
 });
+
+it.each([2_147_483_647, 10_001])(
+  'refuses a file that declares %i columns before it counts them out',
+  (columns) => {
+    const graph = new OnnxGraphBuilder();
+    graph.input('x', 'float32', ['rows', columns]);
+    graph.output('y', 'float32', ['rows', 1]);
+    graph.node('ReduceSum', ['x'], ['y']);
+    expect(() => infer(graph.encode({}))).toThrow(
+      `it declares ${columns} columns, and at most 10000 are taken`,
+    );
+  },
+);

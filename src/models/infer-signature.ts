@@ -51,6 +51,10 @@ export function inferSignature(model: ReadableModel, hints: SignatureHints = {})
   const nullable = takesMissing(model);
   const inputs = graphInputs(graph).map((value) => ({ ...value, ...checkInput(value) }));
   if (inputs.length === 0) throw refused('it has no inputs');
+  refuseTooMany(
+    inputs.reduce((sum, { width }) => sum + width, 0),
+    'columns',
+  );
   const columns: InputColumn[] = [];
   for (const input of inputs) {
     for (const name of columnNames(input, inputs.length)) {
@@ -213,8 +217,17 @@ function scoreWidth({ name, dims }: ValueDescription): number | undefined {
 
 function numberedClasses(width: number | undefined, notes: string[]): number[] | undefined {
   if (width === undefined) return undefined;
+  refuseTooMany(width, 'classes');
   notes.push('The file does not name its classes: they are numbered');
   return Array.from({ length: width === 1 ? 2 : width }, (_, index) => index);
+}
+
+/** A file of a hundred bytes can declare billions. */
+const MOST_DECLARED = 10_000;
+
+function refuseTooMany(count: number, what: 'columns' | 'classes'): void {
+  if (count > MOST_DECLARED)
+    throw refused(`it declares ${count} ${what}, and at most ${MOST_DECLARED} are taken`);
 }
 
 const refused = (why: string): ApiError =>

@@ -29,6 +29,11 @@ describe('a JSON lines file', () => {
       'line 2, column "d": "2026-13-01" is not a date',
     ],
     ['names that differ in case', '{"A":1,"a":2}\n', 'the names "A" and "a" differ only in case'],
+    [
+      'a value nested too deeply',
+      `{"a":1}\n{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}\n`,
+      'table.jsonl, line 2: nests deeper than 100 levels',
+    ],
     ['a column without a name', '{"":1}\n', 'column 1 has no name'],
     ['no lines', '\n\n', 'table.jsonl: the file is empty'],
     ['a byte order mark', '\ufeff{"a":1}\n', 'line 1: begins with a byte order mark'],

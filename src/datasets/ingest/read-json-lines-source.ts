@@ -72,6 +72,32 @@ export async function readJsonLinesSource(request: SourceRequest): Promise<Sourc
   return { relation, columns, notes: [...notes, ...texts.notes], rows: scan.lines, ...scan.file };
 }
 
+/** DuckDB's reader follows nesting on its stack, and ends the process where that is used up. */
+const MOST_NESTED = 100;
+
+/** Counts a line's open brackets outside of its texts; calls `tooDeep` beyond the limit. */
+function createDepthGuard(tooDeep: () => void) {
+  let open = 0;
+  let inText = false;
+  let escaped = false;
+  return {
+    take(byte: number) {
+      if (inText) {
+        if (escaped) escaped = false;
+        else if (byte === 0x5c) escaped = true;
+        else if (byte === 0x22) inText = false;
+      } else if (byte === 0x22) inText = true;
+      else if (byte === 0x7b || byte === 0x5b) {
+        if (++open > MOST_NESTED) tooDeep();
+      } else if (byte === 0x7d || byte === 0x5d) open--;
+    },
+    reset() {
+      open = 0;
+      inText = escaped = false;
+    },
+  };
+}
+
 async function scanLines({ path, sourceName, signal, onProgress }: SourceRequest) {
   const hash = createHash('sha256');
   let sizeBytes = 0;
@@ -79,6 +105,7 @@ async function scanLines({ path, sourceName, signal, onProgress }: SourceRequest
   let lineBytes = 0;
   let blank = true;
   let physical = 1;
+  const depth = createDepthGuard(() => fail(physical, `nests deeper than ${MOST_NESTED} levels`));
   let incomplete: Uint8Array = new Uint8Array(0);
   const fail = (line: number, problem: string): never => {
     throw new ApiError('INVALID_PARAMETER_VALUE', `${sourceName}, line ${line}: ${problem}`, { line });
@@ -104,7 +131,9 @@ async function scanLines({ path, sourceName, signal, onProgress }: SourceRequest
         physical++;
         lineBytes = 0;
         blank = true;
+        depth.reset();
       } else {
+        depth.take(byte);
         if (byte !== 32 && byte !== 13 && byte !== 9) blank = false;
         if (++lineBytes > MAX_RECORD_BYTES) fail(physical, `is longer than ${MAX_RECORD_BYTES / 2 ** 20} MB`);
       }

@@ -45,8 +45,12 @@ function checkHeader(header: string[], fail: (problem: string) => never): void {
   checkColumnNames(header, (problem) => fail(`line 1: ${problem}`));
 }
 
+/** Inferring types takes seconds for a thousand columns, and more than in proportion beyond. */
+const MOST_COLUMNS = 2000;
+
 /** Refuses names that are empty, or the same but for upper and lower case, which DuckDB cannot tell apart. */
 export function checkColumnNames(names: readonly string[], fail: (problem: string) => never): void {
+  if (names.length > MOST_COLUMNS) fail(`has ${names.length} columns, and at most ${MOST_COLUMNS} are taken`);
   const seen = new Map<string, { name: string; position: number }>();
   for (const [index, name] of names.entries()) {
     if (name.trim() === '') fail(`column ${index + 1} has no name`);
