@@ -279,6 +279,16 @@ describe('an error', () => {
     expect(line?.['err'].stack).toContain('create-app.test.ts');
   });
 
+  it('of a full disk says so', async () => {
+    const { app } = createTestApp();
+    app.get('/full', () => {
+      throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    });
+    const answer = await app.inject('/full');
+    expect(answer.statusCode).toBe(503);
+    expect(answer.json().message).toBe('The disk of the server is full: make room and try again');
+  });
+
   it('says when to try again and which methods there are', async () => {
     const { app } = appWithThings();
     expect((await app.inject('/busy')).headers['retry-after']).toBe('3');

@@ -34,6 +34,14 @@ export function toApiError(error: unknown): ApiError {
   if (code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE') {
     return new ApiError('BAD_REQUEST', 'The connection was lost before the whole body had arrived');
   }
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new ApiError(
+      'TEMPORARILY_UNAVAILABLE',
+      'The disk of the server is full: make room and try again',
+      undefined,
+      { cause: error },
+    );
+  }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new ApiError('BAD_REQUEST', message ?? 'Bad request');
   }
