@@ -14,7 +14,7 @@ import { answerMalformedHttp } from './malformed-http.ts';
 import { receiveRest } from './receive-rest.ts';
 import { addReferenceRoutes } from './reference-routes.ts';
 import { actorOf, createRequestIds } from './request-identity.ts';
-import { createRequestLog, logFinishedRequest } from './request-log.ts';
+import { createRequestLog, logFailure, logFinishedRequest } from './request-log.ts';
 import {
   createHostPolicy,
   foreignHostError,
@@ -150,9 +150,7 @@ export function createApp(options: AppOptions): App {
 
   app.setErrorHandler((error, request, reply) => {
     const told = toApiError(error);
-    // 503 is a state that passes, and whoever caused it has told why; any other 5xx is a defect to act on.
-    if (told.status === 503) request.log.warn({ url: request.url }, told.message);
-    else if (told.status >= 500) request.log.error({ err: error, url: request.url }, told.message);
+    logFailure(request.log, request.url, error, told);
     const retryAfter = retryAfterSeconds(told);
     if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
     reply.removeHeader('content-type');

@@ -9,7 +9,7 @@ import { compileVerifyingSerializer } from './contracts.ts';
 import { errorBody, retryAfterSeconds, toApiError } from './error-response.ts';
 import { parseJsonText } from './json-body.ts';
 import { actorOf } from './request-identity.ts';
-import { createRequestLog, logFinishedRequest } from './request-log.ts';
+import { createRequestLog, logFailure, logFinishedRequest } from './request-log.ts';
 import { type HostPolicy, isSameOrigin } from './request-origin.ts';
 import type { RouteMetrics } from './route-metrics.ts';
 
@@ -208,9 +208,7 @@ export function createHotLane(deps: {
 
     function fail(error: unknown): void {
       const told = toApiError(error);
-      if (told.status >= 500) {
-        createRequestLog(logger, request.id).error({ err: error, url: route.url }, told.message);
-      }
+      logFailure(createRequestLog(logger, request.id), route.url, error, told);
       send(told.status, JSON.stringify(errorBody(told, request.id)), retryAfterSeconds(told));
     }
 

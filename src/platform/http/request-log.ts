@@ -1,3 +1,4 @@
+import type { ApiError } from '../errors.ts';
 import type { Logger } from '../logging.ts';
 
 type LogMethod = (...args: unknown[]) => void;
@@ -72,4 +73,15 @@ export function logFinishedRequest(
     },
     'request completed',
   );
+}
+
+/** 503 is a state that passes, and whoever caused it has told why; any other 5xx is a defect that someone must see. */
+export function logFailure(
+  log: { warn: LogMethod; error: LogMethod },
+  url: string,
+  error: unknown,
+  told: ApiError,
+): void {
+  if (told.status === 503) log.warn({ url }, told.message);
+  else if (told.status >= 500) log.error({ err: error, url }, told.message);
 }
