@@ -1,10 +1,15 @@
+import { ApiError } from '../errors.ts';
+
 /**
  * Makes one SQL parameter mean the same on both dialects: NaN becomes NULL (SQLite could not store it otherwise), and
  * what one of them would refuse or change in silence is refused on both.
  */
 export function checkParameter(value: unknown, index: number): unknown {
   if (typeof value === 'string') {
-    if (value.includes('\0')) throw refused(index, 'text may not hold U+0000');
+    // The one refusal that a caller's input can bring about: the others are mistakes of ours.
+    if (value.includes('\0')) {
+      throw new ApiError('INVALID_PARAMETER_VALUE', 'text may not hold U+0000 (the NUL character)');
+    }
     return value;
   }
   if (typeof value === 'number') return Number.isNaN(value) ? null : value;
