@@ -6,8 +6,8 @@ export {
   type RecordedAuditEntry,
 } from './audit.ts';
 export { canonicalJson } from './canonical-json.ts';
-export type { Clock } from './clock.ts';
-export { systemClock } from './clock.ts';
+export type { Clock, ClockKind, EventClock } from './clock.ts';
+export { CLOCK_KINDS, createEventClock, systemClock } from './clock.ts';
 export type { Environment } from './config.ts';
 export { ConfigError, findUnknownVariables, loadConfig } from './config.ts';
 export type {
