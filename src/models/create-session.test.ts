@@ -47,6 +47,39 @@ describe('a session', () => {
     await session.release();
   });
 
+  it('hands out the derived columns that the graph has as outputs, and no other outputs', async () => {
+    const build = (rows: Dimension) => {
+      const graph = new OnnxGraphBuilder();
+      graph.input('numeric', 'float32', [rows, 2]);
+      graph.initializer('axis', 'int64', [1], [1]);
+      graph.node('ReduceSum', ['numeric', 'axis'], 'feature:sum');
+      graph.node('Sigmoid', ['feature:sum'], 'p');
+      graph.node('Identity', ['numeric'], 'feature:wide');
+      graph.initializer('words', 'string', [2, 1], ['less', 'more']);
+      graph.initializer('half', 'float32', [], [0.5]);
+      graph.node('Less', ['half', 'p'], 'above');
+      graph.initializer('flat', 'int64', [1], [-1]);
+      graph.node('Reshape', ['above', 'flat'], 'above_list');
+      graph.node('Cast', ['above_list'], 'index', { to: { int: 7 } });
+      graph.node('Gather', ['words', 'index'], 'feature:word', { axis: { int: 0 } });
+      graph.output('p', 'float32', [rows, 1]);
+      graph.output('feature:sum', 'float32', [rows, 1]);
+      graph.output('feature:wide', 'float32', [rows, 2]);
+      graph.output('feature:word', 'string', [rows, 1]);
+      return graph.encode({ metadata: { [SIGNATURE_KEY]: JSON.stringify(signature) } });
+    };
+    const rows = createRowCoder(signature).encode([
+      [0.5, 1],
+      [-3, 0],
+    ]);
+    for (const dimension of ['rows', 1]) {
+      const session = await createSession(build(dimension));
+      const { features } = await session.run(rows);
+      expect({ ...features }).toEqual({ sum: Float32Array.of(1.5, -3), word: ['more', 'less'] });
+      await session.release();
+    }
+  });
+
   it('runs a graph that fixes one row, row by row', async () => {
     const session = await createSession(model({ rows: 1 }));
     const coder = createRowCoder(signature);

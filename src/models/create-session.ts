@@ -5,7 +5,7 @@ import { inferSignature, type SignatureHints } from './infer-signature.ts';
 import { functionMessage } from './onnx-schema.ts';
 import { decodeMessage } from './protobuf-message.ts';
 import { readOnnx, refuseExternalData } from './read-onnx.ts';
-import { type BatchOutput, joinOutputs, readOutputs } from './read-outputs.ts';
+import { type BatchOutput, FEATURE_PREFIX, joinOutputs, readOutputs } from './read-outputs.ts';
 import { readMetadata, signatureOf } from './read-signature.ts';
 import type { Signature } from './signature.ts';
 
@@ -137,6 +137,19 @@ function outputNames({ output }: Signature): string[] {
   return output.label === undefined ? [output.probabilities] : [output.probabilities, output.label];
 }
 
+/** The derived columns that the graph hands out, one value for each row. */
+function derivedColumns(session: InferenceSession): string[] {
+  return (session.outputMetadata as readonly (Shape & { type?: string })[])
+    .filter(
+      ({ name, isTensor, type, shape = [] }) =>
+        name.startsWith(FEATURE_PREFIX) &&
+        isTensor &&
+        (type === 'float32' || type === 'string') &&
+        (shape.length === 1 || (shape.length === 2 && shape[1] === 1)),
+    )
+    .map(({ name }) => name.slice(FEATURE_PREFIX.length));
+}
+
 function wrapSession(
   ort: Runtime,
   session: InferenceSession,
@@ -144,7 +157,8 @@ function wrapSession(
   metadata: Readonly<Record<string, string>>,
 ): ModelSession {
   checkNames(session, signature);
-  const fetches = outputNames(signature);
+  const derived = derivedColumns(session);
+  const fetches = [...outputNames(signature), ...derived.map((name) => FEATURE_PREFIX + name)];
   const shapes = new Map(
     (session.inputMetadata as readonly Shape[]).map((input) => [input.name, input.shape ?? []]),
   );
@@ -169,7 +183,7 @@ function wrapSession(
       const message = `The model failed on ${rows} rows: ${plainReason(error)}`;
       throw new ApiError('INTERNAL_ERROR', message, undefined, { cause: error });
     }
-    return readOutputs(signature.output, results, rows);
+    return readOutputs(signature.output, results, rows, derived);
   }
 
   async function runRowByRow(batch: CodedBatch): Promise<BatchOutput> {

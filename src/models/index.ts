@@ -22,11 +22,13 @@ export { inferSignature } from './infer-signature.ts';
 export type { OnnxModel } from './onnx-schema.ts';
 export type { ValueDescription } from './read-onnx.ts';
 export { hasControlFlow, readOnnx } from './read-onnx.ts';
-export type { BatchOutput } from './read-outputs.ts';
+export type { BatchOutput, FeatureValues } from './read-outputs.ts';
+export { FEATURE_PREFIX } from './read-outputs.ts';
 export {
   addMetadata,
   EXAMPLE_KEY,
   FRAMEWORK_KEY,
+  PROFILE_KEY,
   readMetadata,
   readSignature,
   SIGNATURE_KEY,

@@ -9,7 +9,15 @@ export interface BatchOutput {
   probabilities?: Float32Array;
   /** Regressions: [rows]. */
   values?: Float32Array;
+  /** Derived columns that the graph hands out beside its answer, by name: a number (NaN: missing) or a text for each row. */
+  features?: Record<string, FeatureValues>;
 }
+
+/** Text is MISSING_TEXT where it is missing. */
+export type FeatureValues = Float32Array | string[];
+
+/** Before the name of a derived column in the name of the output that hands it out. */
+export const FEATURE_PREFIX = 'feature:';
 
 interface NativeTensor {
   data: unknown;
@@ -17,7 +25,34 @@ interface NativeTensor {
 }
 
 /** Reads what the graph's outputs hold for `rows` rows. */
-export function readOutputs(spec: OutputSpec, results: Record<string, unknown>, rows: number): BatchOutput {
+export function readOutputs(
+  spec: OutputSpec,
+  results: Record<string, unknown>,
+  rows: number,
+  derived: readonly string[] = [],
+): BatchOutput {
+  const output = readAnswer(spec, results, rows);
+  if (derived.length > 0) output.features = readFeatures(derived, results, rows);
+  return output;
+}
+
+function readFeatures(
+  derived: readonly string[],
+  results: Record<string, unknown>,
+  rows: number,
+): Record<string, FeatureValues> {
+  const features: Record<string, FeatureValues> = Object.create(null);
+  for (const name of derived) {
+    const tensor = results[FEATURE_PREFIX + name] as NativeTensor;
+    const texts = tensor.data as string[];
+    if (!Array.isArray(texts)) features[name] = toFloats(FEATURE_PREFIX + name, tensor, rows, 1);
+    else if (texts.length === rows) features[name] = texts;
+    else throw wrongSize(FEATURE_PREFIX + name, tensor, rows, 1);
+  }
+  return features;
+}
+
+function readAnswer(spec: OutputSpec, results: Record<string, unknown>, rows: number): BatchOutput {
   if (spec.task === 'regression')
     return { values: toFloats(spec.value, results[spec.value] as NativeTensor, rows, 1) };
   const { classes } = spec;
@@ -34,7 +69,25 @@ export function joinOutputs(parts: readonly BatchOutput[]): BatchOutput {
   const labels = parts.flatMap((part) => part.labels ?? []);
   const probabilities = joinFloats(parts.map((part) => part.probabilities));
   const values = joinFloats(parts.map((part) => part.values));
-  return { ...(probabilities ? { labels, probabilities } : {}), ...(values ? { values } : {}) };
+  const features = joinFeatures(parts);
+  return {
+    ...(probabilities ? { labels, probabilities } : {}),
+    ...(values ? { values } : {}),
+    ...(features ? { features } : {}),
+  };
+}
+
+function joinFeatures(parts: readonly BatchOutput[]): Record<string, FeatureValues> | undefined {
+  const first = parts[0]?.features;
+  if (!first) return undefined;
+  const joined: Record<string, FeatureValues> = Object.create(null);
+  for (const [name, values] of Object.entries(first)) {
+    const pieces = parts.map((part) => part.features![name]!);
+    joined[name] = Array.isArray(values)
+      ? (pieces as string[][]).flat()
+      : joinFloats(pieces as Float32Array[])!;
+  }
+  return joined;
 }
 
 function joinFloats(parts: readonly (Float32Array | undefined)[]): Float32Array | undefined {

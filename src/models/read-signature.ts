@@ -11,6 +11,8 @@ export const SIGNATURE_KEY = 'tidemill.signature';
 export const EXAMPLE_KEY = 'tidemill.example';
 export const FRAMEWORK_KEY = 'tidemill.framework';
 export const TRAINING_KEY = 'tidemill.training';
+/** How the model's columns and answers are counted while it serves: a profile's spec. */
+export const PROFILE_KEY = 'tidemill.profile';
 
 /** The file's metadata_props. The graph is skipped, so that a large file costs no more than a small one. */
 export function readMetadata(bytes: Uint8Array): Record<string, string> {
