@@ -20,6 +20,7 @@ export type {
   Tx,
 } from './database/index.ts';
 export { command, openDatabase, sortedText } from './database/index.ts';
+export { DURATION_RIGHT, parseDuration, writeDuration } from './durations.ts';
 export type { ErrorCode } from './errors.ts';
 export { ApiError, ERROR_STATUS } from './errors.ts';
 export type { App } from './http/app-type.ts';
