@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Environment } from './platform/index.ts';
+import type { ClockKind, Environment } from './platform/index.ts';
 import type { RunningServer } from './start-server.ts';
 import { superviseChild } from './supervise-child.ts';
 
@@ -9,6 +9,8 @@ export interface PlatformOptions {
   port: number;
   servePort: number;
   allowInsecure?: boolean;
+  /** What tells the time here and in the model server; the machine's clock unless said. */
+  clockKind?: ClockKind;
   env: Environment;
   version: string;
   /** Hears what an operator should know: restarts of the model server. */
@@ -34,6 +36,7 @@ export interface ModelServerOptions {
   host: string;
   port: number;
   allowInsecure: boolean;
+  clockKind: ClockKind;
   version: string;
 }
 
@@ -42,10 +45,20 @@ export interface ModelServerOptions {
  * is started again when it dies. Both start in parallel; a failure of either ends the other.
  */
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
-  const { dataDir, host, port, servePort, allowInsecure = false, env, version, say } = options;
+  const {
+    dataDir,
+    host,
+    port,
+    servePort,
+    allowInsecure = false,
+    clockKind = 'wall',
+    env,
+    version,
+    say,
+  } = options;
   const modelServer = superviseChild<ModelServerOptions>({
     entry: new URL(`./model-server-process${import.meta.url.slice(-3)}`, import.meta.url),
-    options: { cacheDir: join(dataDir, 'serving'), host, port: servePort, allowInsecure, version },
+    options: { cacheDir: join(dataDir, 'serving'), host, port: servePort, allowInsecure, clockKind, version },
     env,
     say,
   });
@@ -64,6 +77,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       host,
       port,
       allowInsecure,
+      clockKind,
       env,
       version,
       modelServers: () => (serveUrl === undefined ? [] : [serveUrl]),

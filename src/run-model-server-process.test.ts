@@ -48,6 +48,7 @@ const optionsIn = (cacheDir: string): ModelServerOptions => ({
   host: '127.0.0.1',
   port: 0,
   allowInsecure: false,
+  clockKind: 'wall' as const,
   version: '0.1.0',
 });
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import {
+  CLOCK_KINDS,
   type Environment,
   findUnknownVariables,
   LOG_LEVELS,
@@ -66,6 +67,12 @@ const ALLOWED_HOSTS = setting(
   'names in the `Host` header that are answered besides the address and `localhost`; separated by commas',
 );
 
+const CLOCK = setting(
+  z.enum(CLOCK_KINDS).default('wall'),
+  `one of ${CLOCK_KINDS.join(', ')}`,
+  'what tells the time: `wall`, or `events`: the newest timestamp of a prediction or label, so that a replay of last year behaves as last year did',
+);
+
 /** What a model server reads from the environment, however it was started. */
 const servingShape = {
   TIDEMILL_LOG_LEVEL: LOG_LEVEL,
@@ -79,6 +86,10 @@ const servingShape = {
   TIDEMILL_PREDICT_MAX_QUEUE_ROWS: count(20_000, 'the most rows that may wait for one model'),
   TIDEMILL_PREDICT_TIMEOUT_MS: count(10_000, 'milliseconds after which a prediction is given up'),
   TIDEMILL_PREDICT_BODY_LIMIT_BYTES: count(16 * 1024 * 1024, 'the most bytes of one request'),
+  TIDEMILL_REPORT_MS: count(
+    5000,
+    'milliseconds after which the log and the profiles of new predictions go to the control plane',
+  ),
   TIDEMILL_DRAIN_UNREADY_MS: setting(
     wholeNumber(0, Number.MAX_SAFE_INTEGER).default(0),
     'a whole number from 0',
@@ -94,6 +105,7 @@ const controlPlaneShape = {
 };
 
 const listenShape = {
+  TIDEMILL_CLOCK: CLOCK,
   TIDEMILL_DATA: DATA,
   TIDEMILL_HOST: HOST,
   TIDEMILL_INSECURE_NO_AUTH: INSECURE_NO_AUTH,
@@ -190,6 +202,7 @@ export interface ServingConfig {
   timeoutMs: number;
   bodyLimitBytes: number;
   unreadyMs: number;
+  reportMs: number;
 }
 
 /** @throws ConfigError naming the variable. */
@@ -207,6 +220,7 @@ export function loadServingConfig(
     timeoutMs: config.TIDEMILL_PREDICT_TIMEOUT_MS,
     bodyLimitBytes: config.TIDEMILL_PREDICT_BODY_LIMIT_BYTES,
     unreadyMs: config.TIDEMILL_DRAIN_UNREADY_MS,
+    reportMs: config.TIDEMILL_REPORT_MS,
   };
 }
 

@@ -1,6 +1,12 @@
 import { get as getHttp, type IncomingMessage } from 'node:http';
 import { get as getHttps } from 'node:https';
-import { createLogger, type Environment, systemClock } from './platform/index.ts';
+import {
+  type ClockKind,
+  createEventClock,
+  createLogger,
+  type Environment,
+  systemClock,
+} from './platform/index.ts';
 import type { RunningModelServer } from './serving/index.ts';
 import {
   desiredStateSchema,
@@ -17,6 +23,8 @@ export interface ModelServerFromOptions {
   host: string;
   port: number;
   allowInsecure?: boolean;
+  /** `events`: the newest timestamp of a request or label tells the time. */
+  clockKind?: ClockKind;
   env: Environment;
   version: string;
   defaultModel?: string;
@@ -45,7 +53,7 @@ export async function startModelServerFromOptions(
     version,
     allowInsecure: options.allowInsecure ?? false,
     logger: createLogger({ level: config.logLevel, name: 'serve' }),
-    clock: systemClock,
+    clock: options.clockKind === 'events' ? createEventClock() : systemClock,
     defaultModel: config.defaultModel,
     allowedHosts: config.allowedHosts,
     bodyLimitBytes: config.bodyLimitBytes,

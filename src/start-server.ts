@@ -4,7 +4,9 @@ import { join, resolve } from 'node:path';
 import {
   ApiError,
   type Clock,
+  type ClockKind,
   createApp,
+  createEventClock,
   createLogger,
   createMetrics,
   type Environment,
@@ -31,6 +33,8 @@ export interface ServerOptions {
   modelServers?: () => string[];
   logger?: Logger;
   clock?: Clock;
+  /** `events`: the newest event that a model server reported tells the time. */
+  clockKind?: ClockKind;
   groupCommit?: boolean;
 }
 
@@ -43,7 +47,7 @@ export interface RunningServer {
 
 /** Composition root of the control plane: opens the database and the artifact store, wires every slice's routes, listens. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { host, port, env, version, clock = systemClock } = options;
+  const { host, port, env, version, clockKind = 'wall' } = options;
   const config = loadControlPlaneConfig(env);
   const logger = options.logger ?? createLogger({ level: config.logLevel, name: 'server' });
   const dataDir = resolve(options.dataDir);
@@ -63,6 +67,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const loading = loadSlices();
   loading.catch(() => {});
   const database = await opening;
+  const eventClock = clockKind === 'events' ? createEventClock() : undefined;
+  const clock = options.clock ?? eventClock ?? systemClock;
   try {
     const { artifacts: stores, datasets, delivery, registry, tracking } = await loading;
     const artifacts = stores.createLocalArtifactStore({ root: join(dataDir, 'artifacts') });

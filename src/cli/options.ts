@@ -30,7 +30,11 @@ export function withData(command: Command, what: string): Command {
 export function withListening(command: Command): Command {
   return command
     .option('--host <host>', `address to listen on (default: $TIDEMILL_HOST, else ${DEFAULTS.host})`)
-    .option('--insecure-no-auth', 'listen beyond this machine although nobody has to sign in');
+    .option('--insecure-no-auth', 'listen beyond this machine although nobody has to sign in')
+    .option(
+      '--clock <clock>',
+      'what tells the time: wall, or events, the newest timestamp of a prediction or label, for replays (default: $TIDEMILL_CLOCK, else wall)',
+    );
 }
 
 /** Adds `--port`, the control plane's. */

@@ -26,6 +26,7 @@ export function configureServe(command: Command, act: Act): void {
           host: settings.TIDEMILL_HOST,
           port: settings.TIDEMILL_SERVE_PORT,
           allowInsecure: settings.TIDEMILL_INSECURE_NO_AUTH,
+          clockKind: settings.TIDEMILL_CLOCK,
           env: io.env,
           version: readVersion(),
           say: (message) => terminal.warn(message),

@@ -21,6 +21,7 @@ export function configureServer(command: Command, act: Act): void {
         host: settings.TIDEMILL_HOST,
         port: settings.TIDEMILL_PORT,
         allowInsecure: settings.TIDEMILL_INSECURE_NO_AUTH,
+        clockKind: settings.TIDEMILL_CLOCK,
         env: io.env,
         version: readVersion(),
       });

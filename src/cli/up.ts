@@ -24,6 +24,7 @@ export function configureUp(command: Command, act: Act): void {
         port: settings.TIDEMILL_PORT,
         servePort: servePortOf(settings),
         allowInsecure: settings.TIDEMILL_INSECURE_NO_AUTH,
+        clockKind: settings.TIDEMILL_CLOCK,
         env: { ...io.env, TIDEMILL_LOG_LEVEL: settings.TIDEMILL_LOG_LEVEL },
         version: readVersion(),
         say: (message) => terminal.warn(message),
