@@ -1,0 +1,30 @@
+export { type NamedColumn, type SpecOptions, specOf } from './build-spec.ts';
+export {
+  type CodeValues,
+  type ColumnValues,
+  columnFrom,
+  columnOf,
+  type NumberValues,
+  type TextValues,
+  takeRows,
+} from './column-values.ts';
+export { decodeProfile, encodeProfile } from './encode-profile.ts';
+export { type ColumnCounts, createProfile, type Profile } from './profile.ts';
+export {
+  type CategoricalColumn,
+  CLASS_COLUMN,
+  decodeSpec,
+  encodeSpec,
+  type NumericColumn,
+  type ProfileColumn,
+  type ProfileSpec,
+  profileSpecSchema,
+  SCORE_COLUMN,
+} from './profile-spec.ts';
+export {
+  buildReference,
+  decodeReference,
+  encodeReference,
+  type Reference,
+  type ReferencePart,
+} from './reference.ts';
