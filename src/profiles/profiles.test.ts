@@ -111,7 +111,7 @@ describe('a profile', () => {
           columns: [{ name: 'x', kind: 'numeric', min: -Number.MAX_VALUE, max: Number.MAX_VALUE, edges }],
         });
         wide.add(finite.length, [columnOf(Float64Array.from(finite))]);
-        const expected = new Array(edges.length + 3).fill(0);
+        const expected = Array.from({ length: edges.length + 3 }, () => 0);
         for (const value of finite) {
           // A distance that is beyond the largest double is counted as not finite.
           const centre = edges[edges.length >> 1] ?? -Number.MAX_VALUE;
@@ -271,7 +271,7 @@ describe('the spec', () => {
     for (const values of [numbers, Float32Array.from(numbers)]) {
       const profile = createProfile(built);
       profile.add(100, [columnOf(values)]);
-      expect([...profile.columns[0]!.bins]).toEqual([0, ...new Array(10).fill(10), 0]);
+      expect([...profile.columns[0]!.bins]).toEqual([0, ...Array.from({ length: 10 }, () => 10), 0]);
     }
   });
 
@@ -282,7 +282,7 @@ describe('the spec', () => {
         { name: 'constant', values: columnOf(new Float32Array(1000).fill(7)) },
         { name: 'empty', values: columnOf(new Float32Array(1000).fill(Number.NaN)) },
         { name: 'atom', values: columnOf(atom) },
-        { name: 'no texts', values: columnOf(new Array(1000).fill(null)) },
+        { name: 'no texts', values: columnOf(Array.from({ length: 1000 }, () => null)) },
       ],
       1000,
     );
@@ -350,7 +350,11 @@ describe('the reference', () => {
       { columns: [{ name: '@class', values: columnOf(texts) }], rows: 120 },
     ]);
     expect(reference.spec.columns.map(({ name }) => name)).toEqual(['x', '@class']);
-    expect(reference.windows.map(({ rows }) => rows)).toEqual([...new Array(40).fill(100), 60, 60]);
+    expect(reference.windows.map(({ rows }) => rows)).toEqual([
+      ...Array.from({ length: 40 }, () => 100),
+      60,
+      60,
+    ]);
     const sum = createProfile(reference.spec);
     for (const { profile } of reference.windows) sum.merge(decodeProfile(reference.spec, profile));
     expect(sum.columns.map(({ count }) => count)).toEqual([4000, 120]);

@@ -61,7 +61,7 @@ export function buildReference(parts: readonly ReferencePart[], options: SpecOpt
   for (const { columns, rows, times } of parts) {
     for (const window of times ? splitByDay(times, rows) : splitAtRandom(rows, options.seed ?? 1)) {
       const profile = createProfile(spec);
-      const values = new Array<NamedColumn['values'] | undefined>(spec.columns.length);
+      const values = Array.from<NamedColumn['values'] | undefined>({ length: spec.columns.length });
       for (const [i, column] of columns.entries()) {
         values[firstColumn + i] = takeRows(column.values, window.rows);
       }
