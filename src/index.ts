@@ -1,6 +1,14 @@
 /**
- * The public door of the package: what a program that embeds Tidemill may import. `defineProject` joins it with the project file.
+ * The public door of the package: what a project file imports, and what a program that embeds Tidemill may.
  */
 export { runCli } from './cli/index.ts';
 export type { Platform, PlatformOptions } from './main.ts';
 export { startPlatform } from './main.ts';
+export type {
+  DataOptions,
+  GradientBoostingOptions,
+  LinearOptions,
+  ModelInput,
+  ProjectInput,
+} from './pipelines/index.ts';
+export { csv, defineProject, gradientBoosting, jsonLines, linear, parquet } from './pipelines/index.ts';
