@@ -56,6 +56,12 @@ export const COMMANDS: CommandEntry[] = [
     load: async () => ({ configure: (await import('./predict.ts')).configurePredict }),
   },
   {
+    name: 'replay',
+    summary: 'send the rows of a dated table as requests of their time, with labels that come late',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./replay.ts')).configureReplay }),
+  },
+  {
     name: 'evaluate',
     summary: 'measure a model version on labelled rows',
     group: MODELS,

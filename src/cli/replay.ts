@@ -1,0 +1,91 @@
+import { resolve } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { DURATION_RIGHT, parseDuration } from '../platform/index.ts';
+import type { Act } from './act.ts';
+import { CliError } from './cli-error.ts';
+import { controlPlane, modelServer } from './http-client.ts';
+import { interruption } from './interruption.ts';
+import { parseCount, withExamples, withServeUrl, withUrl } from './options.ts';
+import { readReplayRows, replayTable } from './replay-table.ts';
+
+interface ReplayCommandOptions {
+  url?: string;
+  serveUrl?: string;
+  time: string;
+  target: string;
+  labelDelay: number;
+  step: number;
+  connections: number;
+  pace: boolean;
+}
+
+export function configureReplay(command: Command, act: Act): void {
+  command
+    .argument('<model>', 'the model to ask')
+    .argument('<file>', 'a dated table: CSV, Parquet or JSON lines')
+    .requiredOption('--time <column>', 'the column that says when a row happened')
+    .requiredOption('--target <target>', 'the truth: a column, or an expression such as "delay > 15"')
+    .option('--label-delay <duration>', 'how long after its row a label comes', duration, duration('1d'))
+    .option(
+      '--step <duration>',
+      'what is sent at once, before the platform is waited for',
+      duration,
+      duration('1d'),
+    )
+    .option('--connections <count>', 'requests under way at a time', parseCount, 16)
+    .option('--no-pace', 'do not wait for the platform between the steps')
+    .action(
+      act(async (terminal, model: string, file: string, options: ReplayCommandOptions) => {
+        const { io } = terminal;
+        const signal = interruption(io);
+        const client = controlPlane(options, io.env);
+        const { clock } = await client.get<{ clock: string }>('/api/v1/loop');
+        if (clock !== 'events' && options.pace) {
+          throw new CliError(
+            'this platform lives by the wall clock, so a replay would not make it live through the past: start it with --clock events, or send without waiting by --no-pace',
+          );
+        }
+        const serve = await modelServer(options, io.env);
+        const rows = await readReplayRows(resolve(io.cwd, file), options);
+        const totals = { requests: 0, labels: 0, errors: 0 };
+        for await (const step of replayTable({
+          model,
+          serveUrl: serve.url,
+          client,
+          rows,
+          labelDelayMs: options.labelDelay,
+          stepMs: options.step,
+          connections: options.connections,
+          signal,
+          isPaced: options.pace,
+        })) {
+          totals.requests += step.rows.length;
+          totals.labels += step.labels;
+          totals.errors += step.errors;
+          terminal.progress({
+            label: new Date(step.from).toISOString().slice(0, 10),
+            done: totals.requests,
+            total: rows.length,
+            detail: `${totals.labels} labels, ${totals.errors} errors`,
+          });
+        }
+        terminal.document({ model, ...totals });
+        terminal.line(`${totals.requests} requests, ${totals.labels} labels, ${totals.errors} errors`);
+        terminal.line(`what came of it: tidemill alarms ${model}, tidemill models ${model}`);
+        if (totals.errors > 0) throw new CliError(`${totals.errors} requests failed`);
+      }),
+    );
+  withServeUrl(withUrl(command));
+  withExamples(command, [
+    [
+      "tidemill replay flights live.parquet --time date --target 'delay > 15'",
+      'a platform started by `up --clock events`',
+    ],
+  ]);
+}
+
+function duration(text: string): number {
+  const ms = parseDuration(text);
+  if (ms === undefined || ms <= 0) throw new InvalidArgumentError(`It must be ${DURATION_RIGHT}.`);
+  return ms;
+}
