@@ -75,4 +75,20 @@ export const registryMigrations: Migration[] = [
       for (const statement of statements) await sql.raw(statement).execute(tx);
     },
   },
+  {
+    id: '0091-registry-version-keys',
+    async up(tx, dialect) {
+      const text = dialect === 'postgres' ? 'text collate "C"' : 'text';
+      await sql
+        .raw(
+          `create table model_version_keys (
+            name ${text} not null,
+            idempotency_key ${text} not null,
+            version bigint not null,
+            primary key (name, idempotency_key)
+          )`,
+        )
+        .execute(tx);
+    },
+  },
 ];

@@ -1,5 +1,4 @@
 import {
-  createRunStore,
   decodePageToken,
   encodePageToken,
   type MlflowRoute,
@@ -8,7 +7,6 @@ import {
 } from '../tracking/index.ts';
 import { checkDescription, checkRegistryTag, readStage, readVersion } from './check-names.ts';
 import {
-  createModelVersion,
   deleteModelVersion,
   deleteModelVersionTag,
   describeModelVersion,
@@ -17,24 +15,14 @@ import {
 } from './commands.ts';
 import * as contract from './contract.ts';
 import { createModelVersionStore } from './model-version-store.ts';
-import { createRegisteredModelStore } from './registered-model-store.ts';
+import { createVersionRegistrar } from './register-version.ts';
 import type { RegistryDeps } from './registry-routes.ts';
-import { resolveSource } from './resolve-source.ts';
 import { searchModelVersions } from './search-registry.ts';
 import { toWireVersion } from './wire-format.ts';
 
 export function modelVersionRoutes({ database, clock, moved, files }: RegistryDeps): MlflowRoute[] {
-  const models = createRegisteredModelStore(database.reader);
   const versions = createModelVersionStore(database.reader);
-  const runs = createRunStore(database.reader);
-
-  const artifactUriOf = async (runId: string) => (await runs.find(runId))?.artifactUri;
-  const resolve = (source: string) =>
-    resolveSource(source, {
-      findVersion: (name, version) => versions.find(name, version),
-      findAlias: (name, alias) => models.findAlias(name, alias),
-      findArtifactUri: artifactUriOf,
-    });
+  const { register, resolve } = createVersionRegistrar({ database, clock, files });
 
   async function readModelVersion(name: string, version: number) {
     return { model_version: toWireVersion(await versions.get(name, version), 'with aliases') };
@@ -48,22 +36,14 @@ export function modelVersionRoutes({ database, clock, moved, files }: RegistryDe
       request: contract.createVersionRequest,
       response: contract.modelVersionResponse,
       async handle(input) {
-        checkDescription(input.description);
-        for (const tag of input.tags) checkRegistryTag(tag);
-        await models.get(input.name);
-        const location = await resolve(input.source);
-        const artifactUri = input.run_id ? await artifactUriOf(input.run_id) : undefined;
-        const version = await database.execute(createModelVersion, {
+        const version = await register({
           name: input.name,
-          description: input.description,
-          userId: input.user_id,
           source: input.source,
           runId: input.run_id,
           runLink: input.run_link,
+          userId: input.user_id,
+          description: input.description,
           tags: input.tags,
-          file: await files.inspect(location),
-          heldoutSha256: artifactUri === undefined ? undefined : await files.keepHeldOut(artifactUri),
-          now: clock.now(),
         });
         return readModelVersion(input.name, version);
       },

@@ -12,6 +12,8 @@ export interface NewModelVersion {
   file: ModelFile;
   heldoutSha256?: string;
   now: number;
+  /** The same key again answers the version that it made. */
+  idempotencyKey?: string;
 }
 
 /** Versions of registered models. Their numbers start at 1 and are never used again. */
@@ -117,8 +119,30 @@ export function createModelVersionStore(tx: Tx) {
       return Number(row.count);
     },
 
+    /** The version that was made by a key, deleted or not. */
+    async findByKey(name: string, key: string): Promise<number | undefined> {
+      const row = await db
+        .selectFrom('model_version_keys')
+        .select('version')
+        .where('name', '=', name)
+        .where('idempotency_key', '=', key)
+        .executeTakeFirst();
+      return row?.version;
+    },
+
     /** Takes the next number from the model's counter, which also holds back a second version made at once. */
     async create(input: NewModelVersion): Promise<number> {
+      const { idempotencyKey: key } = input;
+      if (key !== undefined) {
+        // The update holds the model's row, so that the look at the key and the insert are one.
+        await db
+          .updateTable('registered_models')
+          .set((eb) => ({ last_version: eb.ref('last_version') }))
+          .where('name', '=', input.name)
+          .execute();
+        const before = await this.findByKey(input.name, key);
+        if (before !== undefined) return before;
+      }
       const model = await db
         .updateTable('registered_models')
         .set((eb) => ({ last_version: eb('last_version', '+', 1), last_updated_time: input.now }))
@@ -151,6 +175,12 @@ export function createModelVersionStore(tx: Tx) {
           heldout_sha256: input.heldoutSha256 ?? null,
         })
         .execute();
+      if (key !== undefined) {
+        await db
+          .insertInto('model_version_keys')
+          .values({ name: input.name, idempotency_key: key, version: model.last_version })
+          .execute();
+      }
       for (const tag of input.tags) await this.setTag(input.name, model.last_version, tag);
       return model.last_version;
     },

@@ -6,6 +6,7 @@ const TABLES_OF_A_MODEL = [
   'registered_model_tags',
   'model_versions',
   'model_version_tags',
+  'model_version_keys',
   'model_aliases',
   'champion_moves',
 ] as const;

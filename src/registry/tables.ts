@@ -31,6 +31,8 @@ export interface RegistryTables {
     heldout_sha256: string | null;
   };
   model_version_tags: { name: string; version: number; key: string; value: string };
+  /** Versions that were made by a key, so that a step that runs again makes no second one. */
+  model_version_keys: { name: string; idempotency_key: string; version: number };
   model_aliases: { name: string; alias: string; version: number };
   /** Every change of what serves. `below` points to the move that a rollback would go back to. */
   champion_moves: {
