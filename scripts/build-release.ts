@@ -42,6 +42,13 @@ export async function buildRelease({
   for (const file of ['LICENSE', 'CHANGELOG.md']) {
     if (existsSync(join(root, file))) cpSync(join(root, file), join(outDir, file));
   }
+  // What `demo` lives through, and the projects that the documentation speaks of.
+  for (const example of ['flights', 'weather']) {
+    cpSync(join(root, 'examples', example), join(outDir, 'examples', example), {
+      recursive: true,
+      filter: (path) => !path.includes('.tidemill') && !path.endsWith('make-tables.ts'),
+    });
+  }
   mkdirSync(join(outDir, 'bin'));
   cpSync(join(root, 'bin/tidemill.js'), join(outDir, 'bin/tidemill.js'));
   const source = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as PackageJson;

@@ -24,7 +24,10 @@ describe('the package that is published', () => {
   }, 120_000);
 
   it('holds compiled sources, declarations and no tests, tools or Node of its own', () => {
-    const files = readdirSync(dist, { recursive: true }) as string[];
+    const all = readdirSync(dist, { recursive: true }) as string[];
+    expect(all).toContain('examples/flights/tidemill.config.ts');
+    expect(all).toContain('examples/flights/live.parquet');
+    const files = all.filter((file) => !file.startsWith('examples'));
     expect(files).toContain('lib/cli/main.js');
     expect(files).toContain('lib/index.d.ts');
     expect(files).toContain('THIRD-PARTY-NOTICES.txt');

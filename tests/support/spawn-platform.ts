@@ -24,6 +24,7 @@ export interface SpawnedPlatform {
 export async function spawnPlatform({
   dataDir,
   args = [],
+  cwd,
   bin = BIN,
   node = process.execPath,
   env = process.env,
@@ -31,13 +32,19 @@ export async function spawnPlatform({
 }: {
   dataDir: string;
   args?: string[];
+  /** Where it starts: the folder whose project it runs. */
+  cwd?: string;
   bin?: string;
   node?: string;
   env?: Record<string, string | undefined>;
   readyWithinMs?: number;
 }): Promise<SpawnedPlatform> {
   const line = ['up', '--json', '--port', '0', '--serve-port', '0', '--data', dataDir, ...args];
-  const child = spawn(node, [bin, ...line], { stdio: ['ignore', 'pipe', 'pipe'], env });
+  const child = spawn(node, [bin, ...line], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env,
+    ...(cwd !== undefined && { cwd }),
+  });
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
