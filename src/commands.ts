@@ -1,5 +1,6 @@
 import { datasetCommands, datasetMigrations } from './datasets/commands.ts';
 import { platformCommands, platformMigrations } from './platform/commands.ts';
+import { pipelineCommands, pipelineMigrations } from './pipelines/commands.ts';
 import type { Command, Migration } from './platform/index.ts';
 import { registryCommands, registryMigrations } from './registry/commands.ts';
 import { trackingCommands, trackingMigrations } from './tracking/commands.ts';
@@ -13,6 +14,7 @@ export const commands: Command<any, any>[] = [
   ...datasetCommands,
   ...trackingCommands,
   ...registryCommands,
+  ...pipelineCommands,
 ];
 
 /** Run in the order of their ids, `NNNN-<slice>-<what>`; a new one takes the next number after the highest of all. */
@@ -21,4 +23,5 @@ export const migrations: Migration[] = [
   ...datasetMigrations,
   ...trackingMigrations,
   ...registryMigrations,
+  ...pipelineMigrations,
 ];

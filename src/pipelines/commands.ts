@@ -1,0 +1,62 @@
+import { appendAudit, type Command, canonicalJson, command } from '../platform/index.ts';
+import { createPipelineStore, type NewDecision } from './pipeline-store.ts';
+import type { Decision, PipelineModel } from './tables.ts';
+
+export { pipelineMigrations } from './migrations.ts';
+
+export interface ApplyModel {
+  name: string;
+  /** The model as the project file has it; undefined when the project does not name it any more. */
+  config: unknown;
+  folder: string;
+  actor: string;
+  now: number;
+}
+
+/** Keeps what a project says of a model; audited when it says something else than before. */
+export const applyModel = command(
+  'pipelines.applyModel',
+  async (tx, { name, config, folder, actor, now }: ApplyModel): Promise<{ changed: boolean }> => {
+    const store = createPipelineStore(tx);
+    const before = await store.find(name);
+    const was = before?.active ? before.config : undefined;
+    if (config === undefined) {
+      if (!before?.active) return { changed: false };
+      await store.deactivate(name, now);
+    } else {
+      const same = was !== undefined && canonicalJson(was) === canonicalJson(config);
+      if (same && before?.folder === folder) return { changed: false };
+      await store.put({ name, config: JSON.stringify(config), folder, now });
+      if (same) return { changed: false };
+    }
+    await appendAudit(tx, {
+      at: now,
+      actor,
+      action: config === undefined ? 'project.remove-model' : 'project.apply-model',
+      subject: `models/${name}`,
+      evidence: { before: was ?? null, after: config ?? null },
+    });
+    return { changed: true };
+  },
+);
+
+/** Keeps which state of the source file was registered. */
+export const recordSource = command(
+  'pipelines.recordSource',
+  (tx, { name, source }: { name: string; source: NonNullable<PipelineModel['source']> }) =>
+    createPipelineStore(tx).setSource(name, source),
+);
+
+/** Moves the time after which a schedule is due. */
+export const passSchedule = command(
+  'pipelines.passSchedule',
+  (tx, { name, at }: { name: string; at: number }) => createPipelineStore(tx).setScheduleAfter(name, at),
+);
+
+/** Records that a cause started a retraining, or why it did not. */
+export const recordDecision = command(
+  'pipelines.recordDecision',
+  (tx, decision: NewDecision): Promise<Decision> => createPipelineStore(tx).decide(decision),
+);
+
+export const pipelineCommands: Command<any, any>[] = [applyModel, recordSource, passSchedule, recordDecision];
