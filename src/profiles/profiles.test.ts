@@ -115,7 +115,7 @@ describe('a profile', () => {
         for (const value of finite) {
           // A distance that is beyond the largest double is counted as not finite.
           const centre = edges[edges.length >> 1] ?? -Number.MAX_VALUE;
-          if (Number.isFinite(value - centre)) expected[1 + edges.filter((edge) => edge <= value).length]++;
+          if (Number.isFinite(value - centre)) expected[1 + edges.filter((edge) => edge <= value).length]!++;
         }
         expect([...wide.columns[0]!.bins]).toEqual(expected);
       }),
