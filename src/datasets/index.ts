@@ -1,4 +1,5 @@
-export { type DatasetDeps, datasetKey } from './add-versions.ts';
+export { createVersionAdder, type DatasetDeps, datasetKey } from './add-versions.ts';
+export { addDatasetVersion } from './commands.ts';
 export { type DatasetRouteOptions, datasetRoutes } from './dataset-routes.ts';
 export { createDatasetStore } from './dataset-store.ts';
 export type { Dataset, DatasetSource, DatasetVersion } from './dataset-tables.ts';

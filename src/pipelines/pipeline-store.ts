@@ -8,7 +8,11 @@ export function createPipelineStore(tx: Tx) {
   const db = tx as PipelineDb;
 
   async function find(name: string): Promise<PipelineModel | undefined> {
-    const row = await db.selectFrom('pipeline_models').selectAll().where('name', '=', name).executeTakeFirst();
+    const row = await db
+      .selectFrom('pipeline_models')
+      .selectAll()
+      .where('name', '=', name)
+      .executeTakeFirst();
     return row && toModel(row);
   }
 

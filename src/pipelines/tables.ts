@@ -1,7 +1,15 @@
 import type { Kysely } from 'kysely';
 
 /** What may start a retraining. */
-export const TRIGGER_KINDS = ['first', 'schedule', 'drift', 'performance', 'newData', 'webhook', 'hand'] as const;
+export const TRIGGER_KINDS = [
+  'first',
+  'schedule',
+  'drift',
+  'performance',
+  'newData',
+  'webhook',
+  'hand',
+] as const;
 export type TriggerKind = (typeof TRIGGER_KINDS)[number];
 
 /** The tables of this slice. Times are milliseconds since the epoch, by the injected clock. */
