@@ -1,80 +1,416 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { findPackageJSON } from 'node:module';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import type { Act } from './act.ts';
 import { CliError } from './cli-error.ts';
 import { commandPrefix } from './command-prefix.ts';
-import { addDataset } from './datasets.ts';
 import { createHttpClient, type HttpClient } from './http-client.ts';
 import { interruption, whenAborted } from './interruption.ts';
-import { type LoadResult, measureLoad } from './measure-load.ts';
-import { withExamples } from './options.ts';
-import { promote } from './promote.ts';
-import { showMetrics } from './show-training.ts';
-import { formatDuration, type Io, type Terminal } from './terminal.ts';
-import { trainModel } from './train.ts';
+import { measureLoad } from './measure-load.ts';
+import { withExamples, withListening, withPort, withServePort } from './options.ts';
+import { type ReplayRow, type ReplayStep, readReplayRows, replayTable } from './replay-table.ts';
+import { formatDuration, type Terminal } from './terminal.ts';
+
+/** The project that the demo runs; also in the published package. */
+const FLIGHTS = fileURLToPath(new URL('../../examples/flights/', import.meta.url));
+const MODEL = 'flights';
+const TARGET = 'delay > 15';
+const TIME = 'date';
+const DAY_MS = 86_400_000;
+/** A plane that leaves Phoenix for Los Angeles early on a Tuesday in April. */
+const FLIGHT = { date: '2001-04-03T07:15:00Z', distance: 370, destination: 'LAX' };
 
 interface DemoOptions {
   data?: string;
-  flights?: string;
+  host?: string;
+  port?: string;
+  servePort?: string;
+  weeks?: string;
   exit?: boolean;
 }
-
-/** A plane that leaves Chicago for Atlanta on a Thursday evening. */
-const FLIGHT = { date: '2001-03-15T17:45:00Z', distance: 606, origin: 'ORD', destination: 'ATL' };
 
 export function configureDemo(command: Command, act: Act): void {
   command
     .option('--data <dir>', 'data folder (default: a temporary one, removed at the end)')
-    .option('--flights <file>', 'another table with the columns date, delay, distance, origin, destination')
-    .option('--exit', 'stop the platform at the end instead of leaving it running')
-    .action(
-      act(async (terminal, options: DemoOptions) => {
-        const signal = interruption(terminal.io);
-        const flights = findFlights(options, terminal.io);
-        const dataDir =
-          options.data === undefined
-            ? await makeDemoFolder(tmpdir())
-            : resolve(terminal.io.cwd, options.data);
-        const platform = await startPlatform(terminal, dataDir);
-        try {
-          const numbers = await Promise.race([
-            runDemo(terminal, platform, flights),
-            whenAborted(signal).then(() => {
-              throw new CliError('interrupted', { exit: 'interrupted' });
-            }),
-          ]);
-          terminal.document({
-            url: platform.url,
-            serve_url: platform.serveUrl,
-            data_dir: dataDir,
-            ...numbers,
-          });
-          if (!options.exit) {
-            terminal.line();
-            terminal.line(`The platform keeps running; stop it with ^C. In another terminal:`);
-            terminal.line(`  export TIDEMILL_URL=${platform.url}`);
-            terminal.line(`  ${commandPrefix(terminal.io.env)} models flights`);
-            terminal.line(
-              `  curl -s ${platform.serveUrl}/predict -H 'content-type: application/json' -d '${JSON.stringify({ features: FLIGHT })}'`,
-            );
-            await Promise.race([whenAborted(signal), platform.exited]);
-          }
-        } finally {
-          await platform.stop();
-          if (options.data === undefined) await rm(dataDir, { recursive: true, force: true });
+    .option('--weeks <count>', 'live through so many weeks only')
+    .option('--exit', 'stop the platform at the end instead of leaving it running');
+  withListening(withServePort(withPort(command)));
+  command.action(
+    act(async (terminal, options: DemoOptions) => {
+      const signal = interruption(terminal.io);
+      const folder = await makeDemoFolder(tmpdir());
+      const dataDir =
+        options.data === undefined ? join(folder, 'data') : resolve(terminal.io.cwd, options.data);
+      const project = join(folder, 'project');
+      await cp(FLIGHTS, project, { recursive: true });
+      const startedAt = performance.now();
+      const platform = await startPlatform(terminal, { dataDir, project, options });
+      try {
+        const summary = await Promise.race([
+          liveThrough(terminal, platform, { signal, weeks: Number(options.weeks ?? 99), startedAt }),
+          whenAborted(signal).then(() => {
+            throw new CliError('interrupted', { exit: 'interrupted' });
+          }),
+        ]);
+        terminal.document({ url: platform.url, serve_url: platform.serveUrl, data_dir: dataDir, ...summary });
+        if (!options.exit) {
+          showWhatToTry(terminal, platform);
+          await Promise.race([whenAborted(signal), platform.exited]);
         }
-      }),
-    );
+      } finally {
+        await platform.stop();
+        await rm(folder, { recursive: true, force: true });
+      }
+    }),
+  );
   withExamples(command, [
     ['tidemill demo', 'leaves the platform running'],
-    ['tidemill demo --exit --json', 'the numbers as one JSON document'],
+    ['tidemill demo --exit --json', 'one line of JSON a week, and a summary'],
   ]);
+}
+
+interface Week {
+  week: string;
+  requests: number;
+  labels: number;
+  errors: number;
+  alarms: string[];
+  decisions: string[];
+  auc: number | null;
+  auc_never_retrained: number | null;
+  log_loss: number | null;
+  log_loss_never_retrained: number | null;
+}
+
+/** A flight that was answered, with what the model of January alone would have said. */
+interface Scored {
+  isLate: boolean;
+  loop: number;
+  never: number;
+}
+
+async function liveThrough(
+  terminal: Terminal,
+  { url, serveUrl }: DemoPlatform,
+  { signal, weeks, startedAt }: { signal: AbortSignal; weeks: number; startedAt: number },
+) {
+  const { colors } = terminal;
+  const client = createHttpClient({ url, remedy: 'the demo started it' });
+  const serve = createHttpClient({ url: serveUrl, remedy: 'the demo started it' });
+  terminal.line(
+    colors.bold('Will the plane, now leaving the gate in Phoenix, arrive more than 15 minutes late?'),
+  );
+  terminal.line(`\n${colors.bold('January 2001: the first model')}`);
+  const rows = await readReplayRows(join(FLIGHTS, 'live.parquet'), { target: TARGET, time: TIME });
+  const first = rows[0] as ReplayRow;
+  const version = await askUntilServed(terminal, serve, first);
+  const never = await scoreJanuary(client, version, rows);
+  terminal.line(`   version ${version} serves after ${formatDuration(performance.now() - startedAt)}`);
+  terminal.line(
+    `\n${colors.bold('February to June: every flight a request, every label a day late')}\n` +
+      '   AUC: of what was answered, and of the model of January had it never been retrained',
+  );
+
+  const lived: Week[] = [];
+  const all: Scored[] = [];
+  let scored: Scored[] = [];
+  let current: Week | undefined;
+  let at = 0;
+  const close = async (end: number) => {
+    if (current === undefined) return;
+    const from = Date.parse(current.week);
+    Object.assign(
+      current,
+      await readEvents(client, from, Math.min(end, from + 7 * DAY_MS)),
+      await measure(scored),
+    );
+    showWeek(terminal, current, lived.length === 0);
+    terminal.document(current);
+    lived.push(current);
+    all.push(...scored);
+    scored = [];
+    current = undefined;
+  };
+  const steps = replayTable({
+    model: MODEL,
+    serveUrl,
+    client,
+    rows,
+    labelDelayMs: DAY_MS,
+    stepMs: DAY_MS,
+    connections: 16,
+    signal,
+  });
+  for await (const step of steps) {
+    const week = mondayOf(step.from);
+    if (current !== undefined && current.week !== week) await close(step.from);
+    if (lived.length >= weeks) break;
+    current ??= emptyWeek(week);
+    addStep(current, step);
+    for (const { row, answer } of step.rows) {
+      const loop = answer?.probabilities?.['true'];
+      if (loop !== undefined) scored.push({ isLate: row.label === true, loop, never: never[at] as number });
+      at += 1;
+    }
+    const day = new Date(step.from).toISOString().slice(0, 10);
+    terminal.progress({
+      label: day,
+      done: at,
+      total: rows.length,
+      detail: `${current.requests} requests this week`,
+    });
+  }
+  terminal.closeBar();
+  await close(Number.POSITIVE_INFINITY);
+  const rollback = await rollBackUnderLoad(terminal, client, serve, (rows[at - 1] as ReplayRow).at);
+  return summarise(terminal, { lived, all, rollback, startedAt });
+}
+
+function emptyWeek(week: string): Week {
+  const unknown = { auc: null, auc_never_retrained: null, log_loss: null, log_loss_never_retrained: null };
+  return { week, requests: 0, labels: 0, errors: 0, alarms: [], decisions: [], ...unknown };
+}
+
+function addStep(week: Week, step: ReplayStep): void {
+  week.requests += step.rows.length;
+  week.labels += step.labels;
+  week.errors += step.errors;
+}
+
+/** The Monday of the week that a moment lies in, as a date; 1970 began on a Thursday. */
+function mondayOf(ms: number): string {
+  const day = Math.floor(ms / DAY_MS);
+  return new Date((day - ((day + 3) % 7)) * DAY_MS).toISOString().slice(0, 10);
+}
+
+/** What January's model says to every flight, computed here from its file, as the registry hands it out. */
+async function scoreJanuary(client: HttpClient, version: string, rows: ReplayRow[]): Promise<Float64Array> {
+  const { createRowCoder, createSession } = await import('../models/index.ts');
+  const path = `/api/v1/models/${MODEL}/versions/${version}/model`;
+  const onnx = new Uint8Array(await (await client.download(path)).arrayBuffer());
+  const session = await createSession(onnx);
+  const coder = createRowCoder(session.signature);
+  const scores = new Float64Array(rows.length);
+  try {
+    for (let start = 0; start < rows.length; start += 1024) {
+      const batch = rows.slice(start, start + 1024).map(({ features }) => features);
+      const { probabilities = [] } = await session.run(coder.encode(batch));
+      for (let i = 0; i < batch.length; i++) scores[start + i] = probabilities[2 * i + 1] as number;
+    }
+  } finally {
+    await session.release();
+  }
+  return scores;
+}
+
+async function measure(scored: Scored[]) {
+  const { logLoss, rocAuc } = await import('../statistics/index.ts');
+  const labels = Int32Array.from(scored, ({ isLate }) => (isLate ? 1 : 0));
+  const of = (score: (each: Scored) => number) => {
+    const positive = Float64Array.from(scored, score);
+    const both = Float64Array.from({ length: 2 * scored.length }, (_, i) =>
+      i % 2 === 1 ? (positive[i >> 1] as number) : 1 - (positive[i >> 1] as number),
+    );
+    return { auc: rounded(rocAuc(labels, positive)), loss: rounded(logLoss(labels, both, 2)) };
+  };
+  if (scored.length === 0) return {};
+  const loop = of((each) => each.loop);
+  const never = of((each) => each.never);
+  return {
+    auc: loop.auc,
+    auc_never_retrained: never.auc,
+    log_loss: loop.loss,
+    log_loss_never_retrained: never.loss,
+  };
+}
+
+const rounded = (value: number | undefined): number | null =>
+  value === undefined || !Number.isFinite(value) ? null : Math.round(value * 1e4) / 1e4;
+
+interface AlarmDocument {
+  kind: string;
+  column?: string;
+  opened_at: number;
+}
+interface DecisionDocument {
+  version: string;
+  verdict: string;
+  at: number;
+}
+interface MoveDocument {
+  action: string;
+  from?: string;
+  to?: string;
+  at: number;
+}
+
+/** What the platform has on record for a span of time: alarms that it opened, verdicts of its gate, moves. */
+async function readEvents(
+  client: HttpClient,
+  from: number,
+  to: number,
+): Promise<Pick<Week, 'alarms' | 'decisions'>> {
+  const path = `/api/v1/models/${MODEL}`;
+  const [{ alarms }, { decisions }, { history }] = await Promise.all([
+    client.get<{ alarms: AlarmDocument[] }>(`${path}/alarms`, { limit: 500 }),
+    client.get<{ decisions: DecisionDocument[] }>(`${path}/decisions`, { limit: 500 }),
+    client.get<{ history: MoveDocument[] }>(path),
+  ]);
+  const isNow = (at: number) => at >= from && at < to;
+  const day = (at: number) => new Date(at).toISOString().slice(5, 10);
+  return {
+    alarms: alarms
+      .filter(({ opened_at }) => isNow(opened_at))
+      .sort((a, b) => a.opened_at - b.opened_at)
+      .map(({ kind, column, opened_at }) => `${day(opened_at)} ${column ?? kind}`),
+    decisions: [
+      ...decisions.map(({ version, verdict, at }) => ({ at, text: `v${version} ${verdict}` })),
+      ...history.map(({ action, from: before, to: after, at }) => ({
+        at,
+        text: action === 'promote' ? `v${after} champion` : `v${before} undone`,
+      })),
+    ]
+      .filter(({ at }) => isNow(at))
+      .sort((a, b) => a.at - b.at)
+      .map(({ at, text }) => `${day(at)} ${text}`),
+  };
+}
+
+const COLUMNS = { week: 10, requests: 8, auc: 6, never: 6, loss: 8 };
+
+function showWeek(terminal: Terminal, week: Week, isFirst: boolean): void {
+  const { colors } = terminal;
+  const cell = (value: number | null, width: number) =>
+    (value === null ? '–' : value.toFixed(3)).padStart(width);
+  if (isFirst) {
+    const heads = ['week of', 'requests', 'errors', '  AUC', ' never', 'log loss', 'alarms and decisions'];
+    terminal.line(colors.bold(`   ${heads[0]?.padEnd(COLUMNS.week)}  ${heads.slice(1).join('  ')}`));
+  }
+  const numbers = [
+    String(week.requests).padStart(COLUMNS.requests),
+    String(week.errors).padStart(6),
+    cell(week.auc, 5),
+    cell(week.auc_never_retrained, COLUMNS.never),
+    cell(week.log_loss, COLUMNS.loss),
+  ];
+  const alarms = week.alarms.map((text) => colors.red(`! ${text}`));
+  const events = [...alarms, ...week.decisions].join(', ');
+  terminal.line(`   ${week.week.padEnd(COLUMNS.week)}  ${numbers.join('  ')}  ${events}`);
+}
+
+/** Undoes the last promotion while requests run, and says what they met. */
+async function rollBackUnderLoad(terminal: Terminal, client: HttpClient, serve: HttpClient, at: number) {
+  terminal.line(`\n${terminal.colors.bold('One command undoes it, under load')}`);
+  const stop = new AbortController();
+  const body = { features: FLIGHT, timestamp: at };
+  const load = measureLoad({
+    url: `${serve.url}/predict`,
+    body: JSON.stringify(body),
+    concurrency: 16,
+    durationMs: 60_000,
+    signal: stop.signal,
+  });
+  const settle = () => new Promise((done) => setTimeout(done, 500));
+  try {
+    await settle();
+    const startedAt = performance.now();
+    const { from, to } = await client.post<{ from: string; to: string }>(`/api/v1/models/${MODEL}/rollback`, {
+      reason: 'demo: to show that it is quick',
+    });
+    for (;;) {
+      const answer = await serve.post<{ model_version: string; variant: string }>('/predict', body);
+      if (answer.model_version === to) break;
+    }
+    const ms = Math.round(performance.now() - startedAt);
+    await settle();
+    stop.abort();
+    const { requests, errors, p50_ms: p50, p99_ms: p99 } = await load;
+    terminal.line(
+      `   version ${to} answers again in the place of ${from} after ${ms} ms; meanwhile ${requests} requests, ${errors} errors, p50 ${p50} ms, p99 ${p99} ms`,
+    );
+    return { from, to, ms, requests, errors, p50_ms: p50, p99_ms: p99 };
+  } finally {
+    stop.abort();
+  }
+}
+
+async function summarise(
+  terminal: Terminal,
+  given: {
+    lived: Week[];
+    all: Scored[];
+    rollback: Awaited<ReturnType<typeof rollBackUnderLoad>>;
+    startedAt: number;
+  },
+) {
+  const { lived, all, rollback } = given;
+  const sum = (of: (week: Week) => number) => lived.reduce((total, week) => total + of(week), 0);
+  const texts = lived.flatMap(({ decisions }) => decisions);
+  const count = (pattern: RegExp) => texts.filter((text) => pattern.test(text)).length;
+  const mean = (of: (week: Week) => number | null) => {
+    const known = lived.map(of).filter((value) => value !== null);
+    return rounded(known.reduce((total, value) => total + value, 0) / known.length);
+  };
+  const summary = {
+    weeks: lived.length,
+    requests: sum(({ requests }) => requests) + rollback.requests,
+    labels: sum(({ labels }) => labels),
+    errors: sum(({ errors }) => errors) + rollback.errors,
+    alarms: sum(({ alarms }) => alarms.length),
+    retrainings: count(/ (better|non-inferior|worse|inconclusive|blocked|incomparable)$/),
+    promoted: count(/ champion$/),
+    refused: count(/ (worse|inconclusive|blocked|incomparable)$/),
+    undone: count(/ undone$/),
+    mean_weekly_auc: mean(({ auc }) => auc),
+    mean_weekly_auc_never_retrained: mean(({ auc_never_retrained: auc }) => auc),
+    ...(await measure(all)),
+    rollback,
+    total_ms: Math.round(performance.now() - given.startedAt),
+  };
+  const { colors } = terminal;
+  terminal.line(
+    `\n${colors.green('✓')} ${formatDuration(summary.total_ms)}: ${summary.requests} requests, ${summary.errors} errors; ${summary.alarms} alarms, ${summary.retrainings} retrainings, ${summary.promoted} promoted, ${summary.refused} refused, ${summary.undone} undone`,
+  );
+  terminal.line(
+    `  mean AUC of the weeks ${summary.mean_weekly_auc} with the loop, ${summary.mean_weekly_auc_never_retrained} without`,
+  );
+  if (summary.errors > 0) throw new CliError(`${summary.errors} requests failed`);
+  return summary;
+}
+
+function showWhatToTry(terminal: Terminal, { url, serveUrl }: DemoPlatform): void {
+  const command = commandPrefix(terminal.io.env);
+  terminal.line(`\nThe platform keeps running; stop it with ^C. In another terminal:`);
+  terminal.line(`  export TIDEMILL_URL=${url}`);
+  terminal.line(`  ${command} alarms ${MODEL}`);
+  terminal.line(`  ${command} models ${MODEL}`);
+  terminal.line(`  ${command} explain ${MODEL}`);
+  terminal.line(
+    `  ${command} log query "select version, count(*) as requests, count(label) as labels from predictions group by version order by version"`,
+  );
+  terminal.line(
+    `  curl -s ${serveUrl}/predict -H 'content-type: application/json' -d '${JSON.stringify({ features: FLIGHT })}'`,
+  );
+}
+
+/** Asks until the first model, which the platform trains by itself at its first start, answers; its version. */
+async function askUntilServed(terminal: Terminal, serve: HttpClient, first: ReplayRow): Promise<string> {
+  const deadline = performance.now() + 120_000;
+  // With the time of the first flight, so that the platform's clock starts where the flights do.
+  const body = { features: first.features, timestamp: first.at };
+  for (;;) {
+    const answer = await serve
+      .post<{ model_version: string }>('/predict', body)
+      .catch((error: unknown) => error as CliError);
+    if (!(answer instanceof Error)) return answer.model_version;
+    if (performance.now() > deadline) throw new CliError(`no model serves after 120 s: ${answer.message}`);
+    terminal.progress({ label: 'training', done: 0, detail: 'on 24 days, judging on the 7 after them' });
+    await new Promise((again) => setTimeout(again, 50));
+  }
 }
 
 const FOLDER_PREFIX = 'tidemill-demo-';
@@ -112,189 +448,51 @@ interface DemoPlatform {
   stop(): Promise<void>;
 }
 
-/** The steps: ingest, train, promote, predict, train again, swap and roll back under load. */
-async function runDemo(terminal: Terminal, { url, serveUrl }: DemoPlatform, flights: string) {
-  const { colors } = terminal;
-  const startedAt = performance.now();
-  const client = createHttpClient({ url, remedy: 'the demo started it' });
-  const serve = createHttpClient({ url: serveUrl, remedy: 'the demo started it' });
-  const step = async <T>(title: string, work: () => Promise<T>): Promise<{ result: T; ms: number }> => {
-    terminal.line(`\n${colors.bold(title)}`);
-    const from = performance.now();
-    const result = await work();
-    return { result, ms: performance.now() - from };
-  };
-
-  const ingested = await step('1. Ingest the flights as a versioned dataset', () =>
-    addDataset(terminal, client, 'flights', flights),
-  );
-  const { rows, digest, version } = ingested.result;
-  terminal.line(
-    `   flights@${version}: ${rows} rows in ${formatDuration(ingested.ms)}, ${digest.slice(0, 19)}…`,
-  );
-
-  const trainFlights = (trees: number) =>
-    trainModel(terminal, client, undefined, {
-      data: `flights@${version}`,
-      target: 'delay > 15',
-      name: 'flights',
-      algorithm: 'gradient-boosting',
-      set: { trees },
-      testShare: 0.2,
-      seed: 1,
-    });
-  const first = await step(
-    '2. Train: will the plane, now leaving the gate, arrive more than 15 minutes late?',
-    () => trainFlights(40),
-  );
-  terminal.line(
-    `   version ${first.result.version} after ${formatDuration(first.ms)}, on rows that it has not seen:`,
-  );
-  showMetrics(terminal, first.result.model.metrics);
-
-  const live = await step('3. Promote it, and ask the model server', async () => {
-    const promotion = await promote(client, 'flights', first.result.version, { reason: 'demo: first model' });
-    const answer = await askUntil(serve, promotion.to);
-    return { promotion, answer };
-  });
-  terminal.line(`   live after ${formatDuration(live.ms)}`);
-  terminal.line(`   POST ${serveUrl}/predict ${JSON.stringify({ features: FLIGHT })}`);
-  terminal.line(`   ${JSON.stringify(live.result.answer)}`);
-
-  const second = await step('4. Train a larger model on the same version of the data', () =>
-    trainFlights(80),
-  );
-  terminal.line(`   version ${second.result.version} after ${formatDuration(second.ms)}`);
-
-  const swap = await step('5. Swap it in while 32 connections ask, if it is not worse', () =>
-    underLoad(serveUrl, async () => {
-      const promotion = await promote(client, 'flights', second.result.version, {
-        reason: 'demo: larger model',
-      });
-      await askUntil(serve, promotion.to);
-      return promotion;
-    }),
-  );
-  terminal.line(`   ${swap.result.value.decision.verdict}: ${swap.result.value.decision.summary}`);
-  showLoad(terminal, swap.result.load);
-
-  const undo = await step('6. Roll back, again under load', () =>
-    underLoad(serveUrl, async () => {
-      const answer = await client.post<{ to: string }>('/api/v1/models/flights/rollback', {
-        reason: 'demo: undo',
-      });
-      await askUntil(serve, answer.to);
-      return answer;
-    }),
-  );
-  terminal.line(`   version ${undo.result.value.to} serves again`);
-  showLoad(terminal, undo.result.load);
-
-  const totalMs = performance.now() - startedAt;
-  const errors = swap.result.load.errors + undo.result.load.errors;
-  terminal.line(`\n${colors.green('✓')} done in ${formatDuration(totalMs)}, ${errors} failed requests`);
-  if (errors > 0) throw new CliError(`${errors} requests failed during a swap`);
-  return {
-    rows,
-    ingest_ms: Math.round(ingested.ms),
-    trainings: [first, second].map(({ result, ms }) => ({
-      version: result.version,
-      ms: Math.round(ms),
-      metrics: result.model.metrics,
-    })),
-    prediction: live.result.answer,
-    swap: { ...swap.result.load, verdict: swap.result.value.decision.verdict, ms: Math.round(swap.ms) },
-    rollback: { ...undo.result.load, ms: Math.round(undo.ms) },
-    total_ms: Math.round(totalMs),
-  };
+interface StartRequest {
+  dataDir: string;
+  project: string;
+  options: DemoOptions;
 }
 
-function showLoad(terminal: Terminal, load: LoadResult): void {
-  terminal.line(
-    `   meanwhile ${load.requests} predictions, ${load.requests_per_second} a second, p50 ${load.p50_ms} ms, p99 ${load.p99_ms} ms, ${load.errors} failed`,
-  );
-}
-
-/** Does the work while requests run, from half a second before it to half a second after it. */
-async function underLoad<T>(
-  serveUrl: string,
-  work: () => Promise<T>,
-): Promise<{ value: T; load: LoadResult }> {
-  const stop = new AbortController();
-  const load = measureLoad({
-    url: `${serveUrl}/predict`,
-    body: JSON.stringify({ features: FLIGHT }),
-    concurrency: 32,
-    durationMs: 120_000,
-    signal: stop.signal,
-  });
-  const settle = () => new Promise((done) => setTimeout(done, 500));
+/** Starts `up` as a process of its own, on the usual ports, or on free ones where they are taken and none was named. */
+async function startPlatform(terminal: Terminal, request: StartRequest): Promise<DemoPlatform> {
+  const { host, port, servePort } = request.options;
+  const listening = [
+    ...(host === undefined ? [] : ['--host', host]),
+    ...(port === undefined ? [] : ['--port', port]),
+    ...(servePort === undefined ? [] : ['--serve-port', servePort]),
+  ];
   try {
-    await settle();
-    const value = await work();
-    await settle();
-    stop.abort();
-    return { value, load: await load };
-  } finally {
-    stop.abort();
-  }
-}
-
-/** Asks until the given version answers; the first answer of it. */
-async function askUntil(serve: HttpClient, version: string): Promise<Record<string, unknown>> {
-  const deadline = performance.now() + 30_000;
-  for (;;) {
-    const { status, body } = await serve
-      .request<Record<string, unknown>>('POST', '/predict', { body: { features: FLIGHT } })
-      .then((answer) => ({ status: 200, body: answer }))
-      .catch((error: unknown) => ({
-        status: 0,
-        body: { message: String(error) } as Record<string, unknown>,
-      }));
-    if (status === 200 && body['model_version'] === version) return body;
-    if (performance.now() > deadline) {
-      throw new CliError(`the model server does not answer with version ${version}: ${JSON.stringify(body)}`);
-    }
-    await new Promise((again) => setTimeout(again, 20));
-  }
-}
-
-/** The table of the demo: the one named, or the one in the development dependency. */
-export function findFlights({ flights }: { flights?: string }, io: Io): string {
-  if (flights !== undefined) return resolve(io.cwd, flights);
-  let manifest: string | undefined;
-  try {
-    manifest = findPackageJSON('vega-datasets', import.meta.url);
-  } catch {
-    // Not installed: said below.
-  }
-  const file = manifest && join(dirname(manifest), 'data/flights-3m.parquet');
-  if (file !== undefined && existsSync(file)) return file;
-  throw new CliError(
-    'the flights are not here: they come with the npm package vega-datasets, a development dependency of the repository; run `npm ci && npx tidemill demo` in a clone, or `npm install vega-datasets@3.2.1`, or name a table by --flights',
-  );
-}
-
-/**
- * Starts `up` as a process of its own, so that the training of the demo does not hold the server up; on the usual
- * ports, or on free ones where they are taken.
- */
-async function startPlatform(terminal: Terminal, dataDir: string): Promise<DemoPlatform> {
-  try {
-    return await startUp(terminal, dataDir, []);
+    return await startUp(terminal, request, listening);
   } catch (error) {
-    if (!/in use/.test((error as Error).message)) throw error;
+    if (!/in use/.test((error as Error).message) || port !== undefined || servePort !== undefined)
+      throw error;
     terminal.note('port 7070 or 7071 is taken, so the demo takes free ones');
-    return startUp(terminal, dataDir, ['--port', '0', '--serve-port', '0']);
+    return startUp(terminal, request, [...listening, '--port', '0', '--serve-port', '0']);
   }
 }
 
-function startUp(terminal: Terminal, dataDir: string, ports: string[]): Promise<DemoPlatform> {
+function startUp(
+  terminal: Terminal,
+  { dataDir, project }: StartRequest,
+  listening: string[],
+): Promise<DemoPlatform> {
   const entry = new URL(`./main${import.meta.url.slice(-3)}`, import.meta.url);
-  const child: ChildProcess = fork(entry, ['up', '--json', '--data', dataDir, ...ports], {
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    env: { ...terminal.io.env, TIDEMILL_LOG_LEVEL: terminal.io.env['TIDEMILL_LOG_LEVEL'] ?? 'warn' },
-  });
+  const { env } = terminal.io;
+  const child: ChildProcess = fork(
+    entry,
+    ['up', '--json', '--clock', 'events', '--data', dataDir, ...listening],
+    {
+      cwd: project,
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: {
+        ...env,
+        TIDEMILL_LOG_LEVEL: env['TIDEMILL_LOG_LEVEL'] ?? 'warn',
+        // A day goes by in a fraction of a second.
+        TIDEMILL_REPORT_MS: env['TIDEMILL_REPORT_MS'] ?? '50',
+      },
+    },
+  );
   let stderr = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-4000);
