@@ -11,7 +11,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadTable, type Table } from '../src/datasets/index.ts';
-import { calendarPart, calendarParts } from '../src/training/calendar.ts';
+import { calendarPart, calendarParts } from '../src/features/index.ts';
 import { runTraining, type TrainingStage } from '../src/training/index.ts';
 
 const flights = join(

@@ -52,6 +52,7 @@ export class OnnxGraphBuilder {
   readonly #nodes: Encodable<typeof nodeMessage>[] = [];
   readonly #values = new Set<string>();
   #mlUsed = false;
+  #opset = 17;
 
   constructor(name = 'tidemill') {
     this.#name = name;
@@ -102,6 +103,11 @@ export class OnnxGraphBuilder {
     return made[0] ?? '';
   }
 
+  /** Says that a node needs an operator set newer than the default. */
+  requireOpset(version: number): void {
+    this.#opset = Math.max(this.#opset, version);
+  }
+
   /** A name that no value of the graph has yet. */
   freshName(prefix: string): string {
     let name = prefix;
@@ -115,9 +121,9 @@ export class OnnxGraphBuilder {
    */
   encode({
     metadata = {},
-    opset = 17,
+    opset = this.#opset,
     mlOpset = 3,
-    irVersion = 8,
+    irVersion = opset > 18 ? 9 : 8,
   }: {
     metadata?: Record<string, string>;
     opset?: number;

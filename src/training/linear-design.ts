@@ -1,5 +1,5 @@
 import type { Table, TableColumn } from '../datasets/index.ts';
-import { calendarPart, MS_PER_DAY } from './calendar.ts';
+import { calendarPart, MS_PER_DAY } from '../features/index.ts';
 import type { LinearParameters } from './parameters.ts';
 
 /** Levels of a category that get a coefficient each; rarer ones share one. */

@@ -1,4 +1,6 @@
 import type { Table } from '../datasets/index.ts';
+import type { CalendarPart } from '../features/index.ts';
+import { createCalendarWriter } from '../features/index.ts';
 import {
   addCategoryCodes,
   addCategorySets,
@@ -7,10 +9,8 @@ import {
   type OnnxGraphBuilder,
 } from '../models/index.ts';
 import type { BoostedTrees } from './boost-trees.ts';
-import type { CalendarPart } from './calendar.ts';
 import { DATETIME_INPUT, type GraphStart, NUMERIC_INPUT, TEXT_INPUT, writeAnswer } from './graph-inputs.ts';
 import type { Tree } from './grow-tree.ts';
-import { createCalendarWriter } from './write-calendar.ts';
 
 /**
  * Writes boosted trees as one TreeEnsembleRegressor over float32, which sums the leaves for each output, and turns the

@@ -1,8 +1,8 @@
 import type { Table } from '../datasets/index.ts';
+import { createCalendarWriter } from '../features/index.ts';
 import { addCategoryCodes, MISSING_TEXT, type OnnxGraphBuilder } from '../models/index.ts';
 import type { LinearModel } from './fit-linear.ts';
 import { DATETIME_INPUT, type GraphStart, NUMERIC_INPUT, TEXT_INPUT, writeAnswer } from './graph-inputs.ts';
-import { createCalendarWriter } from './write-calendar.ts';
 
 /**
  * Writes a linear model with all that stands before it: imputation, flags, scaling, and one-hot coding, whose product
