@@ -1,4 +1,5 @@
 import { datasetCommands, datasetMigrations } from './datasets/commands.ts';
+import { monitoringCommands, monitoringMigrations } from './monitoring/commands.ts';
 import { platformCommands, platformMigrations } from './platform/commands.ts';
 import { pipelineCommands, pipelineMigrations } from './pipelines/commands.ts';
 import type { Command, Migration } from './platform/index.ts';
@@ -14,6 +15,7 @@ export const commands: Command<any, any>[] = [
   ...datasetCommands,
   ...trackingCommands,
   ...registryCommands,
+  ...monitoringCommands,
   ...pipelineCommands,
 ];
 
@@ -23,5 +25,6 @@ export const migrations: Migration[] = [
   ...datasetMigrations,
   ...trackingMigrations,
   ...registryMigrations,
+  ...monitoringMigrations,
   ...pipelineMigrations,
 ];

@@ -7,3 +7,16 @@ export {
   type PerformanceMetric,
   policyTimes,
 } from './monitor-policy.ts';
+export {
+  type PreparedColumn,
+  type PreparedReference,
+  prepareReference,
+} from './prepare-reference.ts';
+export { type ColumnTest, testWindow } from './test-window.ts';
+export {
+  AVERAGE_RUN_LENGTH,
+  advanceWatch,
+  FRESH_WATCH,
+  QUIET_WINDOWS,
+  type WatchState,
+} from './watch-tests.ts';

@@ -1,0 +1,179 @@
+import type { Clock, Database, Logger } from '../platform/index.ts';
+import { createProfile, decodeProfile, type Profile, type ProfileSpec } from '../profiles/index.ts';
+import type { ModelVersion } from '../registry/index.ts';
+import { benjaminiHochberg } from '../statistics/index.ts';
+import type { Alarm } from './alarm.ts';
+import { closeWindow } from './drift-commands.ts';
+import { explainTest } from './explain-tests.ts';
+import { type FoundWindow, findNextWindow, LEAST_ROWS } from './find-due-window.ts';
+import { type MonitorPolicy, policyTimes } from './monitor-policy.ts';
+import { createProfileEntryStore } from './profile-entry-store.ts';
+import { type LoadedReference, notesFor } from './read-reference.ts';
+import type { WatchedTest } from './sequence-store.ts';
+import { type ColumnTest, testWindow } from './test-window.ts';
+import { createWindowStore, type MonitorWindow, type NewWindow, type ReportedTest } from './window-store.ts';
+
+const FALSE_DISCOVERY_RATE = 0.05;
+/** Tests with a larger p are kept without an explanation. */
+const EXPLAINED_P = 0.05;
+
+export interface CloseWindowDeps {
+  database: Database;
+  clock: Clock;
+  logger: Logger;
+  referenceOf: (version: ModelVersion) => Promise<LoadedReference | undefined>;
+  importanceOf: (version: ModelVersion) => Promise<Record<string, number> | undefined>;
+}
+
+export interface ClosedWindow {
+  window: MonitorWindow;
+  opened: Alarm[];
+  closed: Alarm[];
+}
+
+/**
+ * Closes a model's next window if it is due: tests it and keeps it, with what it does to the alarms, in one
+ * transaction.
+ *
+ * @returns the window, or from when on the next one can be due (undefined: not before another report)
+ */
+export async function closeNextWindow(
+  deps: CloseWindowDeps,
+  version: ModelVersion,
+  policy: MonitorPolicy,
+): Promise<{ done: ClosedWindow } | { dueAt: number | undefined }> {
+  const { database, clock } = deps;
+  const entries = createProfileEntryStore(database.reader);
+  const windows = createWindowStore(database.reader);
+  const model = version.name;
+  const name = String(version.version);
+  const after = await windows.closedUntil(model);
+  const { everyMs } = policyTimes(policy);
+  const found = findNextWindow(await entries.answeredByHour(model, name, after ?? 0), {
+    after,
+    everyMs,
+    rows: policy.window.rows,
+  });
+  if (found === undefined) return { dueAt: undefined };
+  const now = clock.now();
+  if (now < found.closesAt) return { dueAt: found.closesAt };
+  const tested = await testFoundWindow(deps, version, policy, found);
+  const window: NewWindow = {
+    model,
+    version: name,
+    from: found.from,
+    to: found.to,
+    rows: found.rows,
+    closedAt: now,
+    ...tested.report,
+  };
+  const outcome = await database.execute(closeWindow, {
+    window,
+    watched: { tests: tested.watched, testCount: tested.testCount, webhooks: policy.webhooks },
+  });
+  return {
+    done: { window: { ...window, lateRows: 0 }, opened: outcome.opened, closed: outcome.closed },
+  };
+}
+
+interface TestedWindow {
+  report: Pick<NewWindow, 'state' | 'note' | 'tests'>;
+  watched: WatchedTest[];
+  testCount: number;
+}
+
+async function testFoundWindow(
+  deps: CloseWindowDeps,
+  version: ModelVersion,
+  policy: MonitorPolicy,
+  found: FoundWindow,
+): Promise<TestedWindow> {
+  const untested = (state: NewWindow['state'], note?: string): TestedWindow => ({
+    report: { state, tests: [], ...(note === undefined ? {} : { note }) },
+    watched: [],
+    testCount: 0,
+  });
+  if (policy.drift === 'off') return untested('off');
+  if (found.rows < LEAST_ROWS) {
+    return untested('too small', `${found.rows} rows; a test needs ${LEAST_ROWS}`);
+  }
+  const reference = await deps.referenceOf(version);
+  if (reference === undefined) {
+    const note = `Version ${version.version} has no reference profile: it was not trained by Tidemill`;
+    return untested('no reference', note);
+  }
+  const { profile, problems } = await sumProfiles(deps, version, reference.spec, found);
+  if (profile.rows < LEAST_ROWS) {
+    return untested('too small', [`${profile.rows} rows have a profile`, ...problems].join('; '));
+  }
+  const { prepared } = reference;
+  const tests = testWindow(reference.spec, prepared, profile);
+  const importance = await deps.importanceOf(version);
+  const notes = [...problems, ...notesFor(reference, profile.rows)];
+  return {
+    report: {
+      state: 'tested',
+      tests: reportTests(tests),
+      ...(notes.length === 0 ? {} : { note: notes.join('; ') }),
+    },
+    watched: tests.map((test) => ({
+      column: test.column,
+      aspect: test.aspect,
+      p: test.p,
+      evidence:
+        test.p <= EXPLAINED_P
+          ? { ...evidenceOfTest(test), ...explainTest(prepared, profile, test, importance), notes }
+          : {},
+    })),
+    testCount: prepared.tests,
+  };
+}
+
+async function sumProfiles(
+  { database, logger }: CloseWindowDeps,
+  version: ModelVersion,
+  spec: ProfileSpec,
+  { from, to }: FoundWindow,
+): Promise<{ profile: Profile; problems: string[] }> {
+  const entries = createProfileEntryStore(database.reader);
+  const sum = createProfile(spec);
+  let unreadable = 0;
+  let without = 0;
+  for (const entry of await entries.list(version.name, String(version.version), from, to)) {
+    if (entry.profile === undefined) {
+      without += entry.answered;
+      continue;
+    }
+    try {
+      sum.merge(decodeProfile(spec, entry.profile));
+    } catch (error) {
+      unreadable += entry.answered;
+      logger.warn({ err: error, model: version.name, version: version.version }, 'a profile cannot be read');
+    }
+  }
+  const problems: string[] = [];
+  if (without > 0) problems.push(`${without} rows came without a profile`);
+  if (unreadable > 0) problems.push(`the profile of ${unreadable} rows does not fit the version's reference`);
+  return { profile: sum, problems };
+}
+
+/** Marks the tests of a window that differ, so that of those marked one in twenty is by chance. */
+export function reportTests(tests: ColumnTest[]): ReportedTest[] {
+  const drifted = benjaminiHochberg(
+    tests.map(({ p }) => p),
+    FALSE_DISCOVERY_RATE,
+  );
+  return tests.map((test, index) => ({ ...test, drifted: drifted[index] ?? false }));
+}
+
+function evidenceOfTest(test: ColumnTest): Record<string, unknown> {
+  const { p, psi, ks, rows, referenceRows, rate, referenceRate } = test;
+  return {
+    p,
+    psi,
+    ...(ks === undefined ? {} : { ks }),
+    rows,
+    reference_rows: referenceRows,
+    ...(rate === undefined ? {} : { rate, reference_rate: referenceRate }),
+  };
+}

@@ -1,0 +1,45 @@
+import { readFile } from 'node:fs/promises';
+import { decodeReference, type ProfileSpec } from '../profiles/index.ts';
+import type { ModelVersion } from '../registry/index.ts';
+import { type PreparedReference, prepareReference } from './prepare-reference.ts';
+
+export interface LoadedReference {
+  spec: ProfileSpec;
+  prepared: PreparedReference;
+  /** What a reader of the tests should know about the reference. */
+  notes: string[];
+}
+
+const FEW_WINDOWS = 20;
+const TIMES_LARGER = 10;
+
+/** Reads the references of versions, and keeps the last ones. */
+export function createReferenceReader(referencePath: (version: ModelVersion) => Promise<string | undefined>) {
+  const known = new Map<string, LoadedReference | undefined>();
+
+  return async (version: ModelVersion): Promise<LoadedReference | undefined> => {
+    const key = `${version.name}/${version.version}/${version.sha256}`;
+    if (known.has(key)) return known.get(key);
+    const path = await referencePath(version);
+    let loaded: LoadedReference | undefined;
+    if (path !== undefined) {
+      const reference = decodeReference(await readFile(path, 'utf8'));
+      const prepared = prepareReference(reference);
+      loaded = { spec: reference.spec, prepared, notes: [] };
+      if (prepared.windows < FEW_WINDOWS) {
+        loaded.notes.push(
+          `The reference has ${prepared.windows} windows of its own; with ${FEW_WINDOWS} or more it would tell how much its days differ`,
+        );
+      }
+    }
+    if (known.size >= 64) known.delete(known.keys().next().value as string);
+    known.set(key, loaded);
+    return loaded;
+  };
+}
+
+/** What is to be said of testing a window of so many rows against a reference. */
+export function notesFor({ prepared, notes }: LoadedReference, rows: number): string[] {
+  if (prepared.rows >= TIMES_LARGER * rows) return notes;
+  return [...notes, `The reference has ${prepared.rows} rows, less than ${TIMES_LARGER} times the window's`];
+}

@@ -1,0 +1,154 @@
+import type { Tx } from '../platform/index.ts';
+import type { Span } from './alarm.ts';
+import type { DriftDb, DriftTables } from './tables.ts';
+import type { ColumnTest } from './test-window.ts';
+
+/** What became of a window's drift test. */
+export type WindowState = 'tested' | 'too small' | 'no reference' | 'off';
+
+/** What became of a window's performance. */
+export type PerformanceState = 'tested' | 'reference' | 'too few labels' | 'not measurable';
+
+/** A test as the window's report shows it: `drifted` by Benjamini-Hochberg over all tests of the window. */
+export type ReportedTest = ColumnTest & { drifted: boolean };
+
+/** How a version did in a window, by the event time of its predictions. */
+export interface WindowPerformance {
+  metric: string;
+  value?: number;
+  rows: number;
+  labelled: number;
+  /** Of the t-test against the reference windows. */
+  p?: number;
+  referenceMean?: number;
+  referenceSd?: number;
+  referenceWindows?: number;
+  note?: string;
+}
+
+export interface MonitorWindow extends Span {
+  model: string;
+  version: string;
+  rows: number;
+  state: WindowState;
+  note?: string;
+  tests: ReportedTest[];
+  closedAt: number;
+  /** Rows that came after the window was closed; they are in no test. */
+  lateRows: number;
+  performanceState?: PerformanceState;
+  performance?: WindowPerformance;
+}
+
+export type NewWindow = Omit<MonitorWindow, 'lateRows' | 'performanceState' | 'performance'>;
+
+/** Closed windows of models with what was found in them. */
+export function createWindowStore(tx: Tx) {
+  const db = tx as DriftDb;
+  return {
+    /** False when the window is there already: it is evaluated once. */
+    async add(window: NewWindow): Promise<boolean> {
+      const row = await db
+        .insertInto('monitor_windows')
+        .values({
+          model: window.model,
+          from_ms: window.from,
+          to_ms: window.to,
+          version: window.version,
+          row_count: window.rows,
+          state: window.state,
+          note: window.note ?? null,
+          tests: JSON.stringify(window.tests),
+          closed_at: window.closedAt,
+          late_rows: 0,
+          performance_state: null,
+          performance: null,
+          performance_at: null,
+        })
+        .onConflict((conflict) => conflict.columns(['model', 'from_ms']).doNothing())
+        .returning('from_ms')
+        .executeTakeFirst();
+      return row !== undefined;
+    },
+
+    /** False when it is known already. */
+    async addPerformance(
+      model: string,
+      from: number,
+      found: { state: PerformanceState; performance: WindowPerformance; at: number },
+    ): Promise<boolean> {
+      const row = await db
+        .updateTable('monitor_windows')
+        .set({
+          performance_state: found.state,
+          performance: JSON.stringify(found.performance),
+          performance_at: found.at,
+        })
+        .where('model', '=', model)
+        .where('from_ms', '=', from)
+        .where('performance_state', 'is', null)
+        .returning('from_ms')
+        .executeTakeFirst();
+      return row !== undefined;
+    },
+
+    /** Newest first. */
+    async list(
+      model: string,
+      filter: { from?: number; to?: number; version?: string; limit?: number } = {},
+    ): Promise<MonitorWindow[]> {
+      let query = db
+        .selectFrom('monitor_windows')
+        .selectAll()
+        .where('model', '=', model)
+        .orderBy('from_ms', 'desc');
+      if (filter.from !== undefined) query = query.where('from_ms', '>=', filter.from);
+      if (filter.to !== undefined) query = query.where('to_ms', '<=', filter.to);
+      if (filter.version !== undefined) query = query.where('version', '=', filter.version);
+      return (await query.limit(filter.limit ?? 100).execute()).map(toWindow);
+    },
+
+    /** Windows of which no performance is known yet and whose labels have come by `until`, oldest first. */
+    async withoutPerformance(model: string, until: number, limit: number): Promise<MonitorWindow[]> {
+      const rows = await db
+        .selectFrom('monitor_windows')
+        .selectAll()
+        .where('model', '=', model)
+        .where('performance_state', 'is', null)
+        .where('to_ms', '<=', until)
+        .orderBy('from_ms')
+        .limit(limit)
+        .execute();
+      return rows.map(toWindow);
+    },
+
+    /** The end of the newest closed window. */
+    async closedUntil(model: string): Promise<number | undefined> {
+      const row = await db
+        .selectFrom('monitor_windows')
+        .select((eb) => eb.fn.max('to_ms').as('to'))
+        .where('model', '=', model)
+        .executeTakeFirst();
+      return row?.to ?? undefined;
+    },
+  };
+}
+
+function toWindow(row: DriftTables['monitor_windows']): MonitorWindow {
+  return {
+    model: row.model,
+    from: row.from_ms,
+    to: row.to_ms,
+    version: row.version,
+    rows: row.row_count,
+    state: row.state as WindowState,
+    ...(row.note === null ? {} : { note: row.note }),
+    tests: row.tests === null ? [] : (JSON.parse(row.tests) as ReportedTest[]),
+    closedAt: row.closed_at,
+    lateRows: row.late_rows,
+    ...(row.performance_state === null
+      ? {}
+      : { performanceState: row.performance_state as PerformanceState }),
+    ...(row.performance === null ? {} : { performance: JSON.parse(row.performance) as WindowPerformance }),
+  };
+}
