@@ -1,7 +1,7 @@
 export type { AttributeValue, Dimension, TensorValue } from './build-onnx-graph.ts';
 export { ML_DOMAIN, OnnxGraphBuilder } from './build-onnx-graph.ts';
 export { addCategoryCodes, addCategorySets } from './category-splits.ts';
-export type { TensorData } from './code-column.ts';
+export { parseMoment, type TensorData } from './code-column.ts';
 export type { CodedBatch, RawRow, RowCoder } from './code-rows.ts';
 export { createRowCoder } from './code-rows.ts';
 export type { RecordedExample, RecordedOutputs } from './compare-outputs.ts';
