@@ -1,7 +1,9 @@
 import { datasetCommands, datasetMigrations } from './datasets/commands.ts';
+import { deliveryCommands, deliveryMigrations } from './delivery/commands.ts';
+import { jobCommands, jobMigrations } from './jobs/commands.ts';
 import { monitoringCommands, monitoringMigrations } from './monitoring/commands.ts';
-import { platformCommands, platformMigrations } from './platform/commands.ts';
 import { pipelineCommands, pipelineMigrations } from './pipelines/commands.ts';
+import { platformCommands, platformMigrations } from './platform/commands.ts';
 import type { Command, Migration } from './platform/index.ts';
 import { registryCommands, registryMigrations } from './registry/commands.ts';
 import { trackingCommands, trackingMigrations } from './tracking/commands.ts';
@@ -12,19 +14,23 @@ import { trackingCommands, trackingMigrations } from './tracking/commands.ts';
  */
 export const commands: Command<any, any>[] = [
   ...platformCommands,
+  ...jobCommands,
   ...datasetCommands,
   ...trackingCommands,
   ...registryCommands,
   ...monitoringCommands,
   ...pipelineCommands,
+  ...deliveryCommands,
 ];
 
 /** Run in the order of their ids, `NNNN-<slice>-<what>`; a new one takes the next number after the highest of all. */
 export const migrations: Migration[] = [
   ...platformMigrations,
+  ...jobMigrations,
   ...datasetMigrations,
   ...trackingMigrations,
   ...registryMigrations,
   ...monitoringMigrations,
   ...pipelineMigrations,
+  ...deliveryMigrations,
 ];
