@@ -9,6 +9,16 @@ export {
   studentCdf,
   studentQuantile,
 } from './distributions.ts';
+export { delong } from './gate/delong.ts';
+export {
+  type JudgeOptions,
+  judgePaired,
+  lookAlpha,
+  type PairedVerdict,
+  type Verdict,
+} from './gate/judge-paired.ts';
+export { mcnemar } from './gate/mcnemar.ts';
+export type { PairedMetric, PairedScores } from './gate/paired-scores.ts';
 export { mae, r2, rmse } from './measure-errors.ts';
 export { macroAuc, rocAuc } from './rank-scores.ts';
 export type { ClassificationReport, Metric, RegressionReport } from './report-metrics.ts';
