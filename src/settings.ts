@@ -90,6 +90,10 @@ const servingShape = {
     5000,
     'milliseconds after which the log and the profiles of new predictions go to the control plane',
   ),
+  TIDEMILL_PREDICTION_LOG_LIMIT_BYTES: count(
+    4 * 1024 ** 3,
+    'the most bytes of the prediction log that may wait for the control plane; beyond them new entries are dropped and counted',
+  ),
   TIDEMILL_DRAIN_UNREADY_MS: setting(
     wholeNumber(0, Number.MAX_SAFE_INTEGER).default(0),
     'a whole number from 0',
@@ -203,6 +207,7 @@ export interface ServingConfig {
   bodyLimitBytes: number;
   unreadyMs: number;
   reportMs: number;
+  logLimitBytes: number;
 }
 
 /** @throws ConfigError naming the variable. */
@@ -221,6 +226,7 @@ export function loadServingConfig(
     bodyLimitBytes: config.TIDEMILL_PREDICT_BODY_LIMIT_BYTES,
     unreadyMs: config.TIDEMILL_DRAIN_UNREADY_MS,
     reportMs: config.TIDEMILL_REPORT_MS,
+    logLimitBytes: config.TIDEMILL_PREDICTION_LOG_LIMIT_BYTES,
   };
 }
 

@@ -1,5 +1,8 @@
-import { get as getHttp, type IncomingMessage } from 'node:http';
-import { get as getHttps } from 'node:https';
+import { createReadStream } from 'node:fs';
+import { request as askHttp, type IncomingMessage } from 'node:http';
+import { request as askHttps } from 'node:https';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import {
   type ClockKind,
   createEventClock,
@@ -11,7 +14,10 @@ import type { RunningModelServer } from './serving/index.ts';
 import {
   desiredStateSchema,
   type FetchModel,
+  RefusedError,
+  type ReportProfiles,
   type ResolveDesiredState,
+  type ShipSegment,
   startModelServer,
 } from './serving/index.ts';
 import { loadServingConfig } from './settings.ts';
@@ -35,6 +41,8 @@ export interface ModelServerFromOptions {
 const LONG_POLL_MS = 25_000;
 const ANSWER_LIMIT_MS = 35_000;
 const FETCH_STALL_MS = 30_000;
+/** A segment is kept for good before it is answered, which takes its time. */
+const PUT_STALL_MS = 60_000;
 const STATE_LIMIT_BYTES = 64 * 1024 * 1024;
 
 /** Composition root of `serve`: a model server that follows a control plane over HTTP. */
@@ -44,6 +52,7 @@ export async function startModelServerFromOptions(
   const { env, version, cacheDir, host, port, say } = options;
   const config = loadServingConfig(env, { defaultModel: options.defaultModel });
   const { maxRows, maxQueueRows, timeoutMs } = config;
+  const events = options.clockKind === 'events' ? createEventClock() : undefined;
   const controlPlane = createControlPlaneClient(options.controlPlaneUrl);
   return startModelServer({
     ...controlPlane,
@@ -53,7 +62,10 @@ export async function startModelServerFromOptions(
     version,
     allowInsecure: options.allowInsecure ?? false,
     logger: createLogger({ level: config.logLevel, name: 'serve' }),
-    clock: options.clockKind === 'events' ? createEventClock() : systemClock,
+    clock: events ?? systemClock,
+    onEventTime: events && ((timeMs) => events.advance(timeMs)),
+    reportMs: config.reportMs,
+    logLimitBytes: config.logLimitBytes,
     defaultModel: config.defaultModel,
     allowedHosts: config.allowedHosts,
     bodyLimitBytes: config.bodyLimitBytes,
@@ -74,6 +86,8 @@ export async function startModelServerFromOptions(
 export function createControlPlaneClient(url: string | Promise<string>): {
   resolveDesiredState: ResolveDesiredState;
   fetchModel: FetchModel;
+  shipSegment: ShipSegment;
+  reportProfiles: ReportProfiles;
 } {
   return {
     async resolveDesiredState(previousRevision, signal) {
@@ -81,7 +95,7 @@ export function createControlPlaneClient(url: string | Promise<string>): {
         previousRevision === undefined ? {} : { 'if-none-match': `"${previousRevision}"` };
       const wait = previousRevision === undefined ? '' : `?wait_ms=${LONG_POLL_MS}`;
       const path = `/api/v1/serving/desired-state${wait}`;
-      const answer = await request(await url, path, known, signal, ANSWER_LIMIT_MS);
+      const answer = await get(await url, path, known, signal, ANSWER_LIMIT_MS);
       if (answer.statusCode === 304) {
         answer.resume();
         return undefined;
@@ -92,32 +106,86 @@ export function createControlPlaneClient(url: string | Promise<string>): {
 
     async fetchModel({ name, version }, signal) {
       const path = `/api/v1/models/${encodeURIComponent(name)}/versions/${encodeURIComponent(version)}/model`;
-      return request(await url, path, {}, signal, FETCH_STALL_MS);
+      return get(await url, path, {}, signal, FETCH_STALL_MS);
+    },
+
+    async shipSegment({ kind, replica, incarnation, sequence }, { path, bytes, sha256 }, signal) {
+      await put(await url, `/api/v1/serving/segments/${kind}/${replica}/${incarnation}/${sequence}`, signal, {
+        headers: {
+          'content-type': 'application/x-ndjson',
+          'content-length': String(bytes),
+          'x-content-sha256': sha256,
+        },
+        body: createReadStream(path, { end: bytes - 1 }),
+      });
+    },
+
+    async reportProfiles({ replica, incarnation }, report, signal) {
+      const text = JSON.stringify(report);
+      await put(await url, `/api/v1/serving/profiles/${replica}/${incarnation}`, signal, {
+        headers: { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) },
+        body: text,
+      });
     },
   };
 }
 
-function request(
+function get(
   base: string,
   path: string,
   headers: Record<string, string>,
   signal: AbortSignal,
   stallMs: number,
 ): Promise<IncomingMessage> {
-  const target = `${base.replace(/\/$/, '')}${path}`;
+  const target = targetOf(base, path);
   return new Promise((resolve, reject) => {
-    const send = target.startsWith('https:') ? getHttps : getHttp;
+    const send = target.startsWith('https:') ? askHttps : askHttp;
     const sent = send(target, { headers, signal, timeout: stallMs }, (answer) => {
       const { statusCode = 0 } = answer;
       if (statusCode === 200 || statusCode === 304) return resolve(answer);
-      read(answer, 10_000).then(
-        (body) => reject(new Error(`GET ${target} answered ${statusCode}: ${body.toString().slice(0, 500)}`)),
-        reject,
-      );
+      readProblem(answer, `GET ${target}`).then(reject, reject);
     });
     sent.on('timeout', () => sent.destroy(new Error(`GET ${target} did not answer for ${stallMs} ms`)));
     sent.on('error', reject);
+    sent.end();
   });
+}
+
+/** What the control plane will not take at another time either: it conflicts, is not well-formed, or is too large. */
+const REFUSED = new Set([400, 409, 413, 422]);
+
+/** Resolves when the answer is 2xx. Throws RefusedError when trying again is of no use. */
+async function put(
+  base: string,
+  path: string,
+  signal: AbortSignal,
+  { headers, body }: { headers: Record<string, string>; body: string | Readable },
+): Promise<void> {
+  const target = targetOf(base, path);
+  const answered = Promise.withResolvers<IncomingMessage>();
+  const send = target.startsWith('https:') ? askHttps : askHttp;
+  const sent = send(target, { method: 'PUT', headers, signal, timeout: PUT_STALL_MS }, answered.resolve);
+  sent.on('timeout', () => sent.destroy(new Error(`PUT ${target} did not answer for ${PUT_STALL_MS} ms`)));
+  sent.on('error', answered.reject);
+  // A server that refuses early answers before it has read everything.
+  if (typeof body === 'string') sent.end(body);
+  else pipeline(body, sent).catch(answered.reject);
+  const answer = await answered.promise;
+  const { statusCode = 0 } = answer;
+  if (statusCode >= 200 && statusCode < 300) {
+    await read(answer, STATE_LIMIT_BYTES);
+    return;
+  }
+  const problem = await readProblem(answer, `PUT ${target}`);
+  if (typeof body !== 'string') sent.destroy();
+  throw REFUSED.has(statusCode) ? new RefusedError(problem.message) : problem;
+}
+
+const targetOf = (base: string, path: string): string => `${base.replace(/\/$/, '')}${path}`;
+
+async function readProblem(answer: IncomingMessage, asked: string): Promise<Error> {
+  const body = await read(answer, 10_000);
+  return new Error(`${asked} answered ${answer.statusCode}: ${body.toString().slice(0, 500)}`);
 }
 
 async function read(answer: IncomingMessage, limitBytes: number): Promise<Buffer> {

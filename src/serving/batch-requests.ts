@@ -13,7 +13,26 @@ export interface RowAnswers {
   inferenceMs: number;
 }
 
-export interface BatcherOptions {
+/** Rows of one request that ran in one batch. */
+export interface AnsweredPart {
+  /** The first of them among the request's rows. */
+  at: number;
+  rows: number;
+  result: TimedOutput;
+  /** The first of them among the batch's rows. */
+  offset: number;
+  batch: CodedBatch;
+}
+
+/** A request all of whose rows have been run. */
+export interface AnsweredRequest<Context> {
+  rows: InputRow[];
+  context: Context;
+  answers: RowAnswers;
+  parts: AnsweredPart[];
+}
+
+export interface BatcherOptions<Context = undefined> {
   encode: (rows: InputRow[]) => CodedBatch;
   run: (batch: CodedBatch) => Promise<TimedOutput>;
   /** Values per row of the output's probabilities. */
@@ -28,14 +47,19 @@ export interface BatcherOptions {
   timeoutMs: number;
   now?: () => number;
   observeRun?: (rows: number, inferenceMs: number) => void;
+  /** Given all requests that a run completes, before any of them is answered. */
+  onAnswered?: (requests: AnsweredRequest<Context>[]) => void;
 }
 
-interface Job {
+interface Job<Context> {
+  context: Context;
   rows: InputRow[];
   /** Rows handed to a run so far, and rows answered so far. */
   taken: number;
   answered: number;
-  parts: { at: number; rows: number; result: TimedOutput; offset: number }[];
+  parts: AnsweredPart[];
+  answers: RowAnswers | undefined;
+  limitMs: number;
   deadline: number;
   isGone: (() => boolean) | undefined;
   isDone: boolean;
@@ -43,8 +67,8 @@ interface Job {
   reject: (error: Error) => void;
 }
 
-interface Part {
-  job: Job;
+interface Part<Context> {
+  job: Job<Context>;
   from: number;
   count: number;
 }
@@ -53,32 +77,32 @@ interface Part {
  * Collects the requests that one turn of the event loop parsed, and runs them as one batch; no timer holds anything
  * back. A request is answered with its own rows or its own error, whoever shares its batch.
  */
-export function createBatcher(options: BatcherOptions) {
+export function createBatcher<Context = undefined>(options: BatcherOptions<Context>) {
   const { encode, run, maxBatchRows, maxQueueRows, maxRuns, timeoutMs } = options;
   const now = options.now ?? (() => performance.now());
-  let queue: Job[] = [];
+  let queue: Job<Context>[] = [];
   let waitingRows = 0;
   let runs = 0;
   let flushIsDue = false;
   let closedBecause: Error | undefined;
-  const running = new Set<Part[]>();
+  const running = new Set<Part<Context>[]>();
   let sweep: NodeJS.Timeout | undefined;
   let whenIdle: (() => void)[] = [];
 
-  function finish(job: Job, error: Error | undefined): void {
+  function finish(job: Job<Context>, error: Error | undefined): void {
     if (job.isDone) return;
     job.isDone = true;
     waitingRows -= job.rows.length - job.taken;
     job.taken = job.rows.length;
     if (error !== undefined) job.reject(error);
-    else job.resolve(joinParts(job, options.classes));
+    else job.resolve(job.answers as RowAnswers);
   }
 
   /** Drops what nobody waits for any more. */
-  function isStale(job: Job, time: number): boolean {
+  function isStale(job: Job<Context>, time: number): boolean {
     if (job.isDone) return true;
     if (job.isGone?.()) finish(job, new ApiError('BAD_REQUEST', 'The client went away before its answer'));
-    else if (time >= job.deadline) finish(job, timedOut(timeoutMs));
+    else if (time >= job.deadline) finish(job, timedOut(job.limitMs));
     return job.isDone;
   }
 
@@ -106,16 +130,16 @@ export function createBatcher(options: BatcherOptions) {
   }
 
   /** The next run's rows, in order of arrival; a request of many rows takes a quarter of a run while others wait. */
-  function takeBatch(): Part[] {
+  function takeBatch(): Part<Context>[] {
     const time = now();
     if (waitingRows <= maxBatchRows) {
-      const all: Part[] = [];
+      const all: Part<Context>[] = [];
       for (const job of queue) if (!isStale(job, time)) all.push(take(job, job.rows.length - job.taken));
       queue = [];
       return all;
     }
     queue = queue.filter((job) => !isStale(job, time));
-    const parts: Part[] = [];
+    const parts: Part<Context>[] = [];
     let room = maxBatchRows;
     const share = queue.length === 1 ? maxBatchRows : Math.max(1, maxBatchRows >> 2);
     for (const job of queue) {
@@ -128,27 +152,28 @@ export function createBatcher(options: BatcherOptions) {
     return parts;
   }
 
-  function take(job: Job, count: number): Part {
+  function take(job: Job<Context>, count: number): Part<Context> {
     const part = { job, from: job.taken, count };
     job.taken += count;
     waitingRows -= count;
     return part;
   }
 
-  async function runParts(parts: Part[]): Promise<void> {
+  async function runParts(parts: Part<Context>[]): Promise<void> {
     let batch: CodedBatch;
     try {
       batch = encode(rowsOf(parts));
     } catch (error) {
       // The offender is found by coding each request alone; its own error names its own row.
-      if (parts.length === 1) finish((parts[0] as Part).job, ownError(parts[0] as Part, error as Error));
+      if (parts.length === 1)
+        finish((parts[0] as Part<Context>).job, ownError(parts[0] as Part<Context>, error as Error));
       else await runOthers(parts);
       return;
     }
     try {
       const result = await run(batch);
       options.observeRun?.(batch.rows, result.inferenceMs);
-      deliver(parts, result);
+      deliver(parts, result, batch);
     } catch (error) {
       if (parts.length > 1 && !passesByItself(error)) await eachAlone(parts);
       else for (const { job } of parts) finish(job, runFailed(error as Error));
@@ -156,7 +181,7 @@ export function createBatcher(options: BatcherOptions) {
   }
 
   /** Refuses the requests that cannot be coded, and runs the others together. */
-  async function runOthers(parts: Part[]): Promise<void> {
+  async function runOthers(parts: Part<Context>[]): Promise<void> {
     const good = parts.filter((part) => {
       try {
         encode(rowsOf([part]));
@@ -170,11 +195,11 @@ export function createBatcher(options: BatcherOptions) {
     else if (good.length > 0) await runParts(good);
   }
 
-  async function eachAlone(parts: Part[]): Promise<void> {
+  async function eachAlone(parts: Part<Context>[]): Promise<void> {
     for (const part of parts) if (!part.job.isDone) await runParts([part]);
   }
 
-  function ownError(part: Part, error: Error): Error {
+  function ownError(part: Part<Context>, error: Error): Error {
     if (part.job.rows.length === part.count) return error;
     try {
       encode(part.job.rows); // Once more from the first row, so that the error counts rows as its caller does.
@@ -184,16 +209,23 @@ export function createBatcher(options: BatcherOptions) {
     return error;
   }
 
-  function deliver(parts: Part[], result: TimedOutput): void {
+  function deliver(parts: Part<Context>[], result: TimedOutput, batch: CodedBatch): void {
     let offset = 0;
+    const complete: (Job<Context> & AnsweredRequest<Context>)[] = [];
     for (const { job, from, count } of parts) {
       if (!job.isDone) {
-        job.parts.push({ at: from, rows: count, result, offset });
+        job.parts.push({ at: from, rows: count, result, offset, batch });
         job.answered += count;
-        if (job.answered === job.rows.length) finish(job, undefined);
+        if (job.answered === job.rows.length) {
+          job.answers = joinParts(job, options.classes);
+          complete.push(job as (typeof complete)[number]);
+        }
       }
       offset += count;
     }
+    if (complete.length === 0) return;
+    options.onAnswered?.(complete);
+    for (const job of complete) finish(job, undefined);
   }
 
   /** Answers the overdue also while a run hangs: the only timer, and it holds nothing back. */
@@ -232,7 +264,12 @@ export function createBatcher(options: BatcherOptions) {
      * @throws ApiError TOO_MANY_REQUESTS when too many rows wait, TEMPORARILY_UNAVAILABLE after the time limit, and
      * what the coder says of the rows.
      */
-    submit(rows: InputRow[], isGone?: () => boolean): Promise<RowAnswers> {
+    submit(
+      rows: InputRow[],
+      isGone?: () => boolean,
+      context?: Context,
+      limitMs = timeoutMs,
+    ): Promise<RowAnswers> {
       return new Promise((resolve, reject) => {
         if (closedBecause !== undefined) return reject(closedBecause);
         if (waitingRows > 0 && waitingRows + rows.length > maxQueueRows) {
@@ -248,8 +285,11 @@ export function createBatcher(options: BatcherOptions) {
           rows,
           taken: 0,
           answered: 0,
+          context: context as Context,
           parts: [],
-          deadline: now() + timeoutMs,
+          answers: undefined,
+          limitMs,
+          deadline: now() + limitMs,
           isGone,
           isDone: false,
           resolve,
@@ -280,9 +320,9 @@ export function createBatcher(options: BatcherOptions) {
   };
 }
 
-export type Batcher = ReturnType<typeof createBatcher>;
+export type Batcher<Context = undefined> = ReturnType<typeof createBatcher<Context>>;
 
-function rowsOf(parts: Part[]): InputRow[] {
+function rowsOf(parts: Part<unknown>[]): InputRow[] {
   const rows: InputRow[] = [];
   for (const { job, from, count } of parts) {
     if (count === job.rows.length) for (const row of job.rows) rows.push(row);
@@ -292,7 +332,7 @@ function rowsOf(parts: Part[]): InputRow[] {
 }
 
 /** One request's answers as one output, in the order of its rows. */
-function joinParts({ parts, rows }: Job, classes: number): RowAnswers {
+function joinParts({ parts, rows }: Job<unknown>, classes: number): RowAnswers {
   const [first] = parts;
   if (parts.length === 1 && first !== undefined) {
     const { result, offset } = first;

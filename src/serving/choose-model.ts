@@ -1,11 +1,14 @@
 import { ApiError, nearestName } from '../platform/index.ts';
+import type { Candidate } from './answer-request.ts';
+import type { Variant } from './contract.ts';
 import type { ModelRoster } from './model-roster.ts';
 import type { ServedVersion } from './served-version.ts';
-import type { Variant } from './write-prediction.ts';
 
 export interface Chosen {
   served: ServedVersion;
   variant: Variant;
+  /** The rollout whose share of the requests is to be drawn. */
+  candidate?: Candidate | undefined;
 }
 
 /** Finds the version that a path asks for, or says in words why there is none. */
@@ -27,7 +30,8 @@ export function createModelChooser(roster: ModelRoster, defaultModel: string | u
 
   function champion(name: string): Chosen {
     const found = roster.find(name);
-    if (found !== undefined) return { served: found.champion, variant: 'champion' };
+    if (found !== undefined)
+      return { served: found.champion, variant: 'champion', candidate: found.candidate };
     throw notServed(name);
   }
 
@@ -54,8 +58,11 @@ export function createModelChooser(roster: ModelRoster, defaultModel: string | u
     if (found === undefined) throw notServed(name);
     if (found.champion.desired.version === wanted) return { served: found.champion, variant: 'champion' };
     if (found.previous?.desired.version === wanted) return { served: found.previous, variant: 'previous' };
-    const warm = [found.champion, ...(found.previous ? [found.previous] : [])].map(
-      ({ desired }) => desired.version,
+    if (found.candidate?.served.desired.version === wanted) {
+      return { served: found.candidate.served, variant: 'canary' };
+    }
+    const warm = [found.champion, found.candidate?.served, found.previous].flatMap((one) =>
+      one === undefined ? [] : [one.desired.version],
     );
     throw new ApiError(
       'RESOURCE_DOES_NOT_EXIST',
@@ -64,7 +71,14 @@ export function createModelChooser(roster: ModelRoster, defaultModel: string | u
     );
   }
 
-  return { defaultName, champion, version };
+  /** Every version of a model that is warm, the champion first. */
+  function warm(name: string): ServedVersion[] {
+    const { served, candidate } = champion(name);
+    const previous = roster.find(name)?.previous;
+    return [served, ...(candidate ? [candidate.served] : []), ...(previous ? [previous] : [])];
+  }
+
+  return { defaultName, champion, version, warm };
 }
 
 export type ModelChooser = ReturnType<typeof createModelChooser>;

@@ -85,7 +85,7 @@ function describePrediction(operation: Json, served: ServedVersion): void {
       prediction,
       ...probabilities,
       model_version: { type: 'string' },
-      variant: { enum: ['champion', 'previous'] },
+      variant: { enum: ['champion', 'canary', 'previous'] },
       inference_time_ms: { type: 'number' },
     },
   };

@@ -9,6 +9,7 @@ import {
   FRAMEWORK_KEY,
   hasControlFlow,
   type ModelSession,
+  PROFILE_KEY,
   readOnnx,
   type SampleRow,
   type Signature,
@@ -33,6 +34,8 @@ export interface ModelFacts {
   signature: Signature;
   sample: SampleRow;
   framework?: string | undefined;
+  /** The text of the profile's spec, for the models that have one. */
+  profile?: string | undefined;
 }
 
 export interface LoadReport extends ModelFacts {
@@ -134,7 +137,8 @@ async function checkedBytes({ path, sha256 }: LoadRequest): Promise<Uint8Array> 
 
 async function checkModel(session: ModelSession): Promise<ModelFacts> {
   const sample = await tryModel(session);
-  return { signature: session.signature, sample, framework: session.metadata[FRAMEWORK_KEY] };
+  const { signature, metadata } = session;
+  return { signature, sample, framework: metadata[FRAMEWORK_KEY], profile: metadata[PROFILE_KEY] };
 }
 
 /** Median time of a run in microseconds, after some that only warm. */

@@ -1,5 +1,6 @@
 import type { Logger } from '../platform/index.ts';
-import type { DesiredState, DesiredVersion } from './contract.ts';
+import type { Candidate } from './answer-request.ts';
+import type { DesiredRollout, DesiredState, DesiredVersion } from './contract.ts';
 import type { PreparedModel } from './prepare-model.ts';
 import { LoadHangsError } from './run-in-worker.ts';
 import type { ServedVersion } from './served-version.ts';
@@ -13,6 +14,15 @@ export interface ModelStatus {
   previous: ServedVersion | undefined;
   desiredVersion: string;
   problem: string | undefined;
+  /** The rollout under way, and why its candidate takes no part in it. */
+  rollout: { desired: DesiredRollout; isWarm: boolean; problem: string | undefined } | undefined;
+}
+
+/** Who answers for one model. */
+export interface ServingModel {
+  champion: ServedVersion;
+  previous: ServedVersion | undefined;
+  candidate: Candidate | undefined;
 }
 
 export interface RosterOptions {
@@ -20,6 +30,7 @@ export interface RosterOptions {
     model: DesiredVersion & { name: string },
     onLost: (reason: string) => void,
     signal: AbortSignal,
+    staysInWorker: boolean,
   ) => Promise<PreparedModel>;
   serve: (
     name: string,
@@ -43,6 +54,8 @@ interface Wanted {
   key: string;
   name: string;
   desired: DesiredVersion;
+  /** A shadow runs in a thread of its own, so that it takes no time from answers. */
+  staysInWorker: boolean;
 }
 
 const FIRST_RETRY_MS = 1000;
@@ -56,7 +69,7 @@ const RETRY_HANGING_MS = 3_600_000;
 export function createModelRoster(options: RosterOptions) {
   const { prepare, serve, onChange, logger } = options;
   const warm = new Map<string, ServedVersion>();
-  const serving = new Map<string, { champion: ServedVersion; previous: ServedVersion | undefined }>();
+  const serving = new Map<string, ServingModel>();
   const failures = new Map<string, Failure>();
   const losses = new Map<string, number>();
   const retiring = new Set<Promise<void>>();
@@ -69,7 +82,7 @@ export function createModelRoster(options: RosterOptions) {
   /** Idempotent: looks at what is desired and what is warm, moves pointers, frees the rest, starts the next load. */
   function apply(): void {
     if (desired === undefined || isClosed) return;
-    const wanted = wantedVersions(desired);
+    const wanted = wantedVersions(desired, candidateKey);
     switchModels(desired);
     retireUnneeded(wanted);
     const isSettled = loadNext(wanted);
@@ -93,11 +106,26 @@ export function createModelRoster(options: RosterOptions) {
           'model version serves',
         );
       }
-      serving.set(model.name, { champion, previous: previous === champion ? undefined : previous });
+      const candidate = model.rollout && warm.get(candidateKey(model.name, model.rollout));
+      serving.set(model.name, {
+        champion,
+        previous: previous === champion ? undefined : previous,
+        candidate:
+          model.rollout && candidate && candidate !== champion
+            ? { served: candidate, rollout: model.rollout }
+            : undefined,
+      });
     }
     // A champion that cannot be served takes nothing from the version that serves.
     const named = new Set([...models, ...not_servable].map(({ name }) => name));
     for (const name of serving.keys()) if (!named.has(name)) serving.delete(name);
+  }
+
+  /** What a rollout's candidate is known by: one that would run in a worker anyway need not be loaded twice. */
+  function candidateKey(name: string, { candidate, mode }: DesiredRollout): string {
+    const key = keyOf(name, candidate);
+    if (mode !== 'shadow' || warm.get(key)?.place === 'worker-thread') return key;
+    return `${key}\nshadow`;
   }
 
   function retireUnneeded(wanted: Wanted[]): void {
@@ -127,7 +155,7 @@ export function createModelRoster(options: RosterOptions) {
       loading.cancel.abort(new Error('the version is not wanted any more'));
   }
 
-  /** Champions before predecessors. Gives whether nothing is left to do. */
+  /** Champions, then candidates, then predecessors. Gives whether nothing is left to do. */
   function loadNext(wanted: Wanted[]): boolean {
     // One load at a time, and none before the memory of what is retired is free again.
     if (loading || retiring.size > 0) return false;
@@ -144,25 +172,27 @@ export function createModelRoster(options: RosterOptions) {
     return due === undefined;
   }
 
-  function load({ key, name, desired: version }: Wanted): void {
+  function load({ key, name, desired: version, staysInWorker }: Wanted): void {
     const cancel = new AbortController();
     const started = performance.now();
     let served: ServedVersion | undefined;
+    let placed = key;
     const onLost = (reason: string) => {
       served?.lose(reason);
-      if (served === undefined || warm.get(key) !== served) return;
-      warm.delete(key);
+      if (served === undefined || warm.get(placed) !== served) return;
+      warm.delete(placed);
       const before = losses.get(key) ?? 0;
       losses.set(key, before + 1);
       noteFailure(key, name, version, reason, before === 0 ? 0 : doubled(before - 1));
       apply();
     };
 
-    const done = prepare({ ...version, name }, onLost, cancel.signal)
+    const done = prepare({ ...version, name }, onLost, cancel.signal, staysInWorker)
       .then((prepared) => {
         if (isClosed || cancel.signal.aborted) return prepared.runner.release();
         served = serve(name, version, prepared, (performance.now() - started) / 1000);
-        warm.set(key, served);
+        if (staysInWorker && !prepared.isFast) placed = keyOf(name, version);
+        warm.set(placed, served);
         failures.delete(key);
         return undefined;
       })
@@ -211,7 +241,7 @@ export function createModelRoster(options: RosterOptions) {
       if (now === undefined || now.champion.desired === model.champion) return model;
       if (keyOf(model.name, now.champion.desired) === keyOf(model.name, model.champion)) return model;
       isComplete = false;
-      return { name: model.name, champion: now.champion.desired, previous: now.previous?.desired };
+      return { ...model, champion: now.champion.desired, previous: now.previous?.desired };
     });
     for (const { name } of state.not_servable) {
       const now = serving.get(name);
@@ -227,12 +257,18 @@ export function createModelRoster(options: RosterOptions) {
     const now = serving.get(name);
     if (model === undefined && refused === undefined) return undefined;
     const failure = model && failures.get(keyOf(name, model.champion));
+    const rollout = model?.rollout;
     return {
       name,
       champion: now?.champion,
       previous: now?.previous,
       desiredVersion: model?.champion.version ?? refused?.version ?? '',
       problem: now?.champion.lostBecause ?? failure?.reason ?? refused?.reason,
+      rollout: rollout && {
+        desired: rollout,
+        isWarm: now?.candidate !== undefined,
+        problem: failures.get(candidateKey(name, rollout))?.reason,
+      },
     };
   }
 
@@ -258,6 +294,10 @@ export function createModelRoster(options: RosterOptions) {
 
     statusOf,
 
+    /** A warm version by its number, in whatever part; undefined when it is not warm. */
+    findWarm: (name: string, version: string): ServedVersion | undefined =>
+      [...warm.values()].find((one) => one.name === name && one.desired.version === version),
+
     /** Names of the desired models, also of those whose champion cannot be served. */
     names: (): readonly string[] => names,
 
@@ -271,7 +311,9 @@ export function createModelRoster(options: RosterOptions) {
     needs(sha256: string): boolean {
       const states = desired === undefined ? [] : [desired, effectiveState(desired)];
       return states.some(({ models }) =>
-        models.some(({ champion, previous }) => champion.sha256 === sha256 || previous?.sha256 === sha256),
+        models.some(({ champion, previous, rollout }) =>
+          [champion, previous, rollout?.candidate].some((one) => one?.sha256 === sha256),
+        ),
       );
     },
 
@@ -298,15 +340,25 @@ function keyOf(name: string, { version, sha256 }: DesiredVersion): string {
   return `${name}\n${version}\n${sha256}`;
 }
 
-function wantedVersions({ models }: DesiredState): Wanted[] {
+/** In the order in which they are loaded. */
+function wantedVersions(
+  { models }: DesiredState,
+  candidateKey: (name: string, rollout: DesiredRollout) => string,
+): Wanted[] {
   const champions = models.map(({ name, champion }) => ({
     key: keyOf(name, champion),
     name,
     desired: champion,
+    staysInWorker: false,
   }));
+  const candidates = models.flatMap(({ name, rollout }) => {
+    if (rollout === undefined) return [];
+    const key = candidateKey(name, rollout);
+    return [{ key, name, desired: rollout.candidate, staysInWorker: key !== keyOf(name, rollout.candidate) }];
+  });
   const predecessors = models.flatMap(({ name, previous }) =>
-    previous ? [{ key: keyOf(name, previous), name, desired: previous }] : [],
+    previous ? [{ key: keyOf(name, previous), name, desired: previous, staysInWorker: false }] : [],
   );
   const seen = new Set<string>();
-  return [...champions, ...predecessors].filter(({ key }) => !seen.has(key) && seen.add(key));
+  return [...champions, ...candidates, ...predecessors].filter(({ key }) => !seen.has(key) && seen.add(key));
 }

@@ -1,15 +1,18 @@
-import { type App, addHotRoute, type HotRequest } from '../platform/index.ts';
-import type { Chosen, ModelChooser } from './choose-model.ts';
+import { type App, addHotRoute } from '../platform/index.ts';
+import type { createRequestAnswerer } from './answer-request.ts';
+import type { ModelChooser } from './choose-model.ts';
 import { answerSchema, predictBodySchema } from './serving-schemas.ts';
 
 const SCHEMA = { tags: ['Predict'], body: predictBodySchema, response: { 200: answerSchema } };
 
 /** `POST /predict` and its forms for one model and one version. */
-export function predictRoutes({ chooser }: { chooser: ModelChooser }) {
-  function answer({ served, variant }: Chosen, body: unknown, request: HotRequest): Promise<string> {
-    return served.predict(body, variant, () => request.isGone);
-  }
-
+export function predictRoutes({
+  chooser,
+  answer,
+}: {
+  chooser: ModelChooser;
+  answer: ReturnType<typeof createRequestAnswerer>;
+}) {
   return (app: App): void => {
     addHotRoute(app, {
       url: '/predict',
@@ -23,7 +26,11 @@ export function predictRoutes({ chooser }: { chooser: ModelChooser }) {
     });
     addHotRoute(app, {
       url: '/models/:name/versions/:version/predict',
-      schema: { ...SCHEMA, summary: 'Predict with a version that is warm: the champion or its predecessor' },
+      schema: {
+        ...SCHEMA,
+        summary:
+          'Predict with a version that is warm: the champion, its predecessor, or the candidate of a rollout',
+      },
       handler: (body, request) => {
         const { name, version } = request.params as { name: string; version: string };
         return answer(chooser.version(name, version), body, request);

@@ -22,6 +22,8 @@ export interface PreparedModel {
   runner: ModelRunner;
   facts: ModelFacts;
   measure: Measure;
+  /** Whether it may run on the main thread. */
+  isFast: boolean;
 }
 
 export interface PrepareOptions {
@@ -46,12 +48,15 @@ export const loadLimitMs = (sizeBytes: number): number =>
  * Makes a version ready to answer: from the cached copy when it is whole, else fetched; created, warmed, timed and
  * compared with its recorded example in a worker; and created once more on the main thread when it is fast enough.
  * One that was found fast by an earlier process goes there directly, so that a restart is instant.
+ *
+ * @param staysInWorker keeps it off the main thread however fast it is: a shadow takes no time from answers.
  */
 export async function prepareModel(
   options: PrepareOptions,
   model: DesiredVersion & { name: string },
   onLost: (reason: string) => void,
   signal: AbortSignal,
+  staysInWorker = false,
 ): Promise<PreparedModel> {
   const { cache, inlineLimits, logger } = options;
   const { name, version, sha256, size_bytes: sizeBytes } = model;
@@ -62,10 +67,10 @@ export async function prepareModel(
     measure.rowMicros < inlineLimits.rowMicros;
 
   const known = await cache.readMeasure(sha256);
-  if (known !== undefined && known.runtime === RUNTIME_VERSION && isFast(known)) {
+  if (known !== undefined && known.runtime === RUNTIME_VERSION && isFast(known) && !staysInWorker) {
     try {
       const { session, facts } = await loadModel(request);
-      return { runner: createInlineRunner(session), facts, measure: known };
+      return { runner: createInlineRunner(session), facts, measure: known, isFast: true };
     } catch (error) {
       if (!(error instanceof StaleCopyError)) throw error;
     }
@@ -78,10 +83,10 @@ export async function prepareModel(
   } catch (error) {
     logger.warn({ err: error, model: name, version }, 'the measure of a model could not be kept');
   }
-  if (!isFast(measure)) return { runner, facts, measure };
+  if (staysInWorker || !isFast(measure)) return { runner, facts, measure, isFast: isFast(measure) };
   try {
     const { session } = await loadModel(request);
-    return { runner: createInlineRunner(session), facts, measure };
+    return { runner: createInlineRunner(session), facts, measure, isFast: true };
   } finally {
     await runner.release();
   }

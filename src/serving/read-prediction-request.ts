@@ -1,4 +1,4 @@
-import type { Signature } from '../models/index.ts';
+import { parseMoment, type Signature } from '../models/index.ts';
 import { ApiError } from '../platform/index.ts';
 import type { InputRow } from './batch-requests.ts';
 
@@ -6,6 +6,8 @@ export interface PredictionRequest {
   rows: InputRow[];
   /** Whether the answer is a list. */
   isList: boolean;
+  /** Event time in ms, when the caller told it. */
+  timeMs: number | undefined;
 }
 
 /** Reads the bodies that `/predict` takes for one model, without looking into the rows: the coder does that. */
@@ -28,7 +30,8 @@ export function createRequestReader(signature: Signature, maxRows: number) {
     }
     const fields = body as Record<string, unknown>;
     const { features, instances, timestamp } = fields;
-    if (timestamp !== undefined && !columns.has('timestamp')) checkTimestamp(timestamp);
+    let timeMs: number | undefined;
+    if (timestamp !== undefined && !columns.has('timestamp')) timeMs = readTimestamp(timestamp);
 
     if (features !== undefined && (!columns.has('features') || typeof features === 'object')) {
       if (instances !== undefined && !columns.has('instances')) {
@@ -38,7 +41,7 @@ export function createRequestReader(signature: Signature, maxRows: number) {
       if (Array.isArray(row) && typeof row[0] === 'object' && row[0] !== null) {
         throw wrongForm("'features' is a list of rows, but takes one row; send many rows as 'instances'");
       }
-      return { rows: [row], isList: false };
+      return { rows: [row], isList: false, timeMs };
     }
     if (instances !== undefined && (!columns.has('instances') || Array.isArray(instances))) {
       if (!Array.isArray(instances))
@@ -50,10 +53,11 @@ export function createRequestReader(signature: Signature, maxRows: number) {
           `'instances' has ${instances.length} rows, and one request may have ${maxRows}; send several requests`,
         );
       }
-      return { rows: instances.map((row, i) => readRow(row, `instances[${i}]`)), isList: true };
+      const rows = instances.map((row, i) => readRow(row, `instances[${i}]`));
+      return { rows, isList: true, timeMs };
     }
     for (const name of columns) {
-      if (Object.hasOwn(fields, name)) return { rows: [fields], isList: false };
+      if (Object.hasOwn(fields, name)) return { rows: [fields], isList: false, timeMs };
     }
     throw wrongForm(
       `The body has neither 'features' nor 'instances' nor the model's columns; send ${forms(names)}`,
@@ -61,7 +65,7 @@ export function createRequestReader(signature: Signature, maxRows: number) {
   };
 }
 
-function wrongForm(message: string): ApiError {
+export function wrongForm(message: string): ApiError {
   return new ApiError('UNPROCESSABLE_ENTITY', message);
 }
 
@@ -71,22 +75,29 @@ function forms(names: string[]): string {
   return `{"features": ${row}} or {"instances": [${row}, …]}`;
 }
 
-/** ISO 8601, or milliseconds since the epoch. */
-function checkTimestamp(timestamp: unknown): void {
-  const isTime =
-    typeof timestamp === 'number'
-      ? Number.isFinite(timestamp) && Math.abs(timestamp) <= 8.64e15
-      : typeof timestamp === 'string' &&
-        /^\d{4}-\d\d-\d\d/.test(timestamp) &&
-        !Number.isNaN(Date.parse(timestamp));
-  if (isTime) return;
+/**
+ * Event time in whole ms: ISO 8601, UTC where it names no offset, or milliseconds since the epoch.
+ *
+ * @throws ApiError UNPROCESSABLE_ENTITY that names what came.
+ */
+export function readTimestamp(timestamp: unknown, place = "'timestamp'"): number {
+  let time = Number.NaN;
+  if (typeof timestamp === 'number') time = Math.floor(timestamp);
+  else if (typeof timestamp === 'string' && /^\d{4}-\d\d-\d\d/.test(timestamp)) {
+    const moment = parseMoment(timestamp);
+    time = Number.isNaN(moment) ? Date.parse(timestamp) : moment;
+  }
+  if (Math.abs(time) <= LATEST_MS) return time;
   throw wrongForm(
-    `'timestamp' is ${shown(timestamp)}, but must be ISO 8601 text such as "2026-01-31T12:00:00Z", or milliseconds since 1970`,
+    `${place} is ${shown(timestamp)}, but must be ISO 8601 text such as "2026-01-31T12:00:00Z", or milliseconds since 1970`,
   );
 }
 
+/** The last moment that a date can hold. */
+const LATEST_MS = 8.64e15;
+
 /** A value for a message, cut short; nested values are only named, because they may be deep. */
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object' && value !== null) return 'an object';
   if (value === undefined) return 'missing';

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import type { CodedBatch } from '../models/index.ts';
 import { ApiError } from '../platform/index.ts';
-import { type FromWorker, movable, type ToWorker } from './answer-worker-messages.ts';
+import type { FromWorker, ToWorker } from './answer-worker-messages.ts';
 import type { LoadReport } from './load-model.ts';
 import { type LoadRequest, StaleCopyError, type TimedOutput } from './load-model.ts';
 import type { ModelRunner } from './run-model.ts';
@@ -103,8 +103,8 @@ export async function loadInWorker(
         const limit = setTimeout(() => end(`a run took longer than ${runLimitMs} ms`), runLimitMs);
         limit.unref();
         pending.set(lastId, { resolve, reject, limit });
-        const transfer = Object.values(batch.tensors).flatMap(movable);
-        worker.postMessage({ type: 'run', id: lastId, batch }, transfer);
+        // Copied and not moved: the profile counts the batch once it is answered.
+        worker.postMessage({ type: 'run', id: lastId, batch }, []);
       });
     }
 

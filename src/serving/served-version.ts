@@ -1,15 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRowCoder } from '../models/index.ts';
 import { ApiError, type Logger } from '../platform/index.ts';
+import { decodeSpec, type ProfileSpec } from '../profiles/index.ts';
+import { createRowAnswerer, type RequestContext } from './answer-rows.ts';
 import { type Batcher, createBatcher, type InputRow } from './batch-requests.ts';
-import type { DesiredVersion } from './contract.ts';
+import type { DesiredVersion, Variant } from './contract.ts';
 import type { ModelFacts } from './load-model.ts';
+import type { ProfileBook } from './log/profile-book.ts';
+import type { AnsweredBatch } from './log/profile-columns.ts';
+import type { ServingLog } from './log/serving-log.ts';
 import type { Measure } from './model-cache.ts';
 import type { PreparedModel } from './prepare-model.ts';
-import { createRequestReader } from './read-prediction-request.ts';
+import { createRequestReader, type PredictionRequest } from './read-prediction-request.ts';
 import type { ModelRunner } from './run-model.ts';
 import type { ServingMetrics } from './serving-metrics.ts';
-import { createPredictionWriter, type Variant } from './write-prediction.ts';
 
 /** A run should not hold the thread for longer than this: inline it delays every other request. */
 const INLINE_RUN_MS = 4;
@@ -38,8 +42,23 @@ export interface ServedVersion {
   readonly depth: number;
   /** Why it does not answer any more, although nothing has taken its place yet. */
   readonly lostBecause: string | undefined;
-  /** Answers a body of `/predict` with JSON text. */
-  predict(body: unknown, variant: Variant, isGone?: () => boolean): Promise<string>;
+  /** The columns in the order in which a list has them. */
+  readonly columnNames: readonly string[];
+  /** What its profile counts; undefined when the model came without a reference. */
+  readonly spec: ProfileSpec | undefined;
+  /** Reads a body of `/predict`. */
+  read(body: unknown): PredictionRequest;
+  /** Answers rows; when it resolves, they are logged and counted, and `context.texts` has a prediction for each. */
+  submit(
+    rows: InputRow[],
+    context: RequestContext,
+    isGone?: () => boolean,
+    limitMs?: number,
+  ): Promise<unknown>;
+  /** Counts a request that it should have answered and that another version had to. */
+  countFailure(variant: Variant, timeMs: number | undefined): void;
+  /** Rows coded and run as requests are, but answering nobody: to count a dead incarnation's rows once more. */
+  rerun(rows: InputRow[]): Promise<AnsweredBatch>;
   /** Its worker is gone: what waits is answered with 503. */
   lose(reason: string): void;
   /** Finishes what it has, then frees the model. */
@@ -55,6 +74,9 @@ export function createServedVersion(deps: {
   limits: ServingLimits;
   metrics: ServingMetrics;
   nextId: () => string;
+  log: ServingLog | undefined;
+  book: ProfileBook | undefined;
+  now: () => number;
   logger: Logger;
 }): ServedVersion {
   const { name, desired, prepared, limits, metrics, logger } = deps;
@@ -67,16 +89,29 @@ export function createServedVersion(deps: {
   const runMs = isInline ? INLINE_RUN_MS : WORKER_RUN_MS;
   const inferenceSeconds: Record<Variant, { observe(seconds: number): void }> = {
     champion: metrics.inferenceSeconds.labels(name, version, 'champion'),
+    canary: metrics.inferenceSeconds.labels(name, version, 'canary'),
+    shadow: metrics.inferenceSeconds.labels(name, version, 'shadow'),
     previous: metrics.inferenceSeconds.labels(name, version, 'previous'),
   };
   const batchRows = metrics.batchRows.labels(name, version);
   const classes = signature.output.task === 'regression' ? [''] : signature.output.classes.map(String);
   const predictions = classes.map((label) => metrics.predictions.labels(name, version, label));
   let lostBecause: string | undefined;
-  // All callers of one moment see the version in the same part.
-  let lastVariant: Variant = 'champion';
+  const spec = readSpec();
+  const answerer = createRowAnswerer({
+    model: name,
+    version,
+    signature,
+    spec,
+    log: deps.log,
+    book: deps.book,
+    nextId: deps.nextId,
+    now: deps.now,
+    wallNow: Date.now,
+    count: (classPlace) => predictions[classPlace]?.inc(),
+  });
 
-  const batcher: Batcher = createBatcher({
+  const batcher: Batcher<RequestContext> = createBatcher<RequestContext>({
     encode: (rows) => {
       const batch = coder.encode(rows);
       for (const column in batch.unseen) {
@@ -93,24 +128,26 @@ export function createServedVersion(deps: {
     maxQueueRows: limits.maxQueueRows,
     maxRuns: isInline ? 1 : 2,
     timeoutMs: limits.timeoutMs,
-    observeRun(rows, inferenceMs) {
-      inferenceSeconds[lastVariant].observe(inferenceMs / 1000);
-      batchRows.observe(rows);
+    observeRun: (rows) => batchRows.observe(rows),
+    onAnswered(requests) {
+      const [first] = requests;
+      if (first === undefined) return;
+      inferenceSeconds[first.context.variant].observe(first.answers.inferenceMs / 1000);
+      answerer.answer(requests);
     },
   });
 
-  const writer = createPredictionWriter({
-    output: signature.output,
-    version,
-    nextId: deps.nextId,
-    count: (classIndex) => predictions[classIndex]?.inc(),
-  });
-
-  async function predictMany(rows: InputRow[], variant: Variant, isGone?: () => boolean): Promise<string> {
-    const answers = await batcher.submit(rows, isGone);
-    const parts: string[] = [];
-    for (let row = 0; row < answers.rows; row++) parts.push(writer.write(answers, row, variant));
-    return `{"predictions":[${parts.join(',')}]}`;
+  function readSpec(): ProfileSpec | undefined {
+    if (facts.profile === undefined) return undefined;
+    try {
+      return decodeSpec(facts.profile);
+    } catch (error) {
+      logger.warn(
+        { err: error, model: name, version },
+        "the model's profile spec cannot be read; it is not profiled",
+      );
+      return undefined;
+    }
   }
 
   return {
@@ -127,11 +164,15 @@ export function createServedVersion(deps: {
     get lostBecause() {
       return lostBecause;
     },
-    predict(body, variant, isGone) {
-      const { rows, isList } = readRequest(body);
-      lastVariant = variant;
-      if (isList) return predictMany(rows, variant, isGone);
-      return batcher.submit(rows, isGone).then((answers) => writer.write(answers, 0, variant));
+    columnNames: signature.columns.map((column) => column.name),
+    spec,
+    read: readRequest,
+    submit: (rows, context, isGone, limitMs) => batcher.submit(rows, isGone, context, limitMs),
+    countFailure: answerer.countFailure,
+    async rerun(rows) {
+      const batch = coder.encode(rows);
+      const { output } = await runner.run(batch);
+      return { batch, output, classCodes: answerer.placesOf(output) };
     },
     lose(reason) {
       lostBecause = reason;

@@ -9,14 +9,18 @@ const INFERENCE_BUCKETS = [
 export interface WarmVersion {
   name: string;
   version: string;
-  role: 'champion' | 'previous';
+  role: 'champion' | 'candidate' | 'previous';
   depth: number;
   loadSeconds: number;
   memoryBytes: number;
 }
 
 /** The model server's own metrics; HTTP's come with the app. `warmVersions` is asked at the scrape. */
-export function createServingMetrics(metrics: Metrics, warmVersions: () => WarmVersion[]) {
+export function createServingMetrics(
+  metrics: Metrics,
+  warmVersions: () => WarmVersion[],
+  unshippedBytes: () => number,
+) {
   const byModel = ['model', 'version'] as const;
 
   function perVersion(name: string, help: string, value: (of: WarmVersion) => number): void {
@@ -43,6 +47,11 @@ export function createServingMetrics(metrics: Metrics, warmVersions: () => WarmV
     'Growth of resident memory while the version was measured.',
     (of) => of.memoryBytes,
   );
+  metrics.gauge({
+    name: 'prediction_log_unshipped_bytes',
+    help: 'Bytes of the log that the control plane has not got yet.',
+    collect: (gauge) => gauge.set(unshippedBytes()),
+  });
   metrics.gauge({
     name: 'model_loaded',
     help: '1 for each version that is warm; the role says whether it answers by default.',
@@ -75,6 +84,25 @@ export function createServingMetrics(metrics: Metrics, warmVersions: () => WarmV
       name: 'model_unseen_categories_total',
       help: 'Text values that the model was not trained on.',
       labelNames: ['model', 'version', 'column'],
+    }),
+    canaryFallbacks: metrics.counter({
+      name: 'canary_fallbacks_total',
+      help: 'Requests that a canary failed at and the champion answered.',
+      labelNames: byModel,
+    }),
+    shadowDropped: metrics.counter({
+      name: 'shadow_dropped_total',
+      help: 'Rows that a shadow did not see, because it was busy.',
+      labelNames: byModel,
+    }),
+    logDropped: metrics.counter({
+      name: 'prediction_log_dropped_total',
+      help: 'Predictions that were answered but not logged: the disk was full or could not follow.',
+    }),
+    feedback: metrics.counter({
+      name: 'feedback_total',
+      help: 'Labels that were taken.',
+      labelNames: ['model'],
     }),
     loadFailures: metrics.counter({
       name: 'model_load_failures_total',

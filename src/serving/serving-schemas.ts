@@ -12,7 +12,7 @@ export const predictionSchema = z
       .optional()
       .describe('Probability of every class'),
     model_version: z.string(),
-    variant: z.enum(['champion', 'previous']),
+    variant: z.enum(['champion', 'canary', 'previous']),
     inference_time_ms: z.number().describe('Time of the run that this row was part of'),
   })
   .meta({ id: 'Prediction' });
@@ -44,6 +44,18 @@ const modelStatusSchema = z.object({
   previous: z.string().optional().describe('The version that an undo would bring back, when it is warm'),
   desired_version: z.string(),
   problem: z.string().optional().describe('Why the desired version does not answer'),
+  rollout: z
+    .object({
+      version: z.string(),
+      mode: z.enum(['shadow', 'canary']),
+      weight: z.number(),
+      is_warm: z
+        .boolean()
+        .describe('Whether the candidate takes part; until then the champion answers everybody'),
+      problem: z.string().optional().describe('Why it does not'),
+    })
+    .optional()
+    .describe('The rollout under way'),
 });
 
 export const readySchema = z.object({
@@ -92,4 +104,21 @@ export const welcomeSchema = z.object({
   version: z.string(),
   models: z.array(z.string()),
   endpoints: z.record(z.string(), z.string()),
+});
+
+const feedbackSchema = z
+  .object({
+    prediction_id: z.string().min(1).max(200).describe('Of the answer that this is the truth of'),
+    label: label.describe('The true class, or the true value of a regression'),
+    timestamp: z
+      .union([z.string(), z.number()])
+      .optional()
+      .describe('When the truth was known: ISO 8601, or milliseconds since 1970; left out: now'),
+  })
+  .meta({ id: 'Feedback' });
+
+export const feedbackBodySchema = z.union([feedbackSchema, z.array(feedbackSchema).min(1)]);
+
+export const feedbackAnswerSchema = z.object({
+  accepted: z.int().describe('Labels that were kept; a repeat replaces the label of its prediction'),
 });

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import {
   type App,
   type Clock,
@@ -7,10 +8,13 @@ import {
   listen,
   stopGracefully,
 } from '../platform/index.ts';
+import { createRequestAnswerer } from './answer-request.ts';
 import { createModelChooser } from './choose-model.ts';
 import type { DesiredState } from './contract.ts';
 import { describeModels } from './describe-models.ts';
+import { feedbackRoutes } from './feedback-routes.ts';
 import { type Contact, followDesiredState, type ResolveDesiredState } from './follow-desired-state.ts';
+import { openServingRecord, type RecordOptions } from './log/serving-record.ts';
 import { createModelCache } from './model-cache.ts';
 import { createModelRoster, type ModelRoster } from './model-roster.ts';
 import { predictRoutes } from './predict-routes.ts';
@@ -22,7 +26,7 @@ import { createServedVersion, type ServedVersion, type ServingLimits } from './s
 import { createServingMetrics, type WarmVersion } from './serving-metrics.ts';
 import { statusRoutes } from './status-routes.ts';
 
-export interface ModelServerOptions {
+export interface ModelServerOptions extends RecordOptions {
   resolveDesiredState: ResolveDesiredState;
   fetchModel: FetchModel;
   /** Keeps models and the desired state, so that a start needs nobody. */
@@ -31,6 +35,8 @@ export interface ModelServerOptions {
   /** Told instead of the log when the control plane goes and when it is back. */
   onContact?: ((contact: Contact) => void) | undefined;
   clock: Clock;
+  /** Told the event times of requests and labels: moves the clock where that follows events. */
+  onEventTime?: ((timeMs: number) => void) | undefined;
   host: string;
   /** 0 takes any free one. */
   port: number;
@@ -54,6 +60,8 @@ export interface ModelServerOptions {
   verifyResponses?: boolean;
   spawnWorker?: (name: string) => WorkerThread;
   random?: () => number;
+  /** Draws who meets a candidate, from 0 to 1; by default `Math.random`. */
+  draw?: () => number;
 }
 
 export interface RunningModelServer {
@@ -74,7 +82,11 @@ export async function startModelServer(options: ModelServerOptions): Promise<Run
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const cache = createModelCache(options.cacheDir);
   const metrics = createMetrics();
-  const servingMetrics = createServingMetrics(metrics, () => warmVersions(roster));
+  const servingMetrics = createServingMetrics(
+    metrics,
+    () => warmVersions(roster),
+    () => record.log?.unshippedBytes ?? 0,
+  );
   const nextId = createPredictionIds(() => clock.now());
   const stopping = new AbortController();
   const firstReady = Promise.withResolvers<void>();
@@ -82,9 +94,17 @@ export async function startModelServer(options: ModelServerOptions): Promise<Run
   const cached = await cache.readDesiredState();
   const keepState = createStateKeeper(cache.writeDesiredState, cached, logger);
 
+  const record = await openServingRecord({
+    ...options,
+    logDir: options.logDir ?? join(options.cacheDir, 'log'),
+    incarnation: createPredictionIds(Date.now)(),
+    onDrop: (rows) => servingMetrics.logDropped.inc(rows),
+    findVersion: (name, version) => roster.findWarm(name, version),
+  });
+
   const roster: ModelRoster = createModelRoster({
     logger,
-    prepare: (model, onLost, signal) =>
+    prepare: (model, onLost, signal, staysInWorker) =>
       prepareModel(
         {
           cache,
@@ -97,6 +117,7 @@ export async function startModelServer(options: ModelServerOptions): Promise<Run
         model,
         onLost,
         signal,
+        staysInWorker,
       ),
     serve: (name, desired, prepared, loadSeconds): ServedVersion =>
       createServedVersion({
@@ -108,12 +129,17 @@ export async function startModelServer(options: ModelServerOptions): Promise<Run
         limits,
         metrics: servingMetrics,
         nextId,
+        log: record.log,
+        book: record.book,
+        now: () => clock.now(),
         logger,
       }),
     onChange(effective, isSettled) {
       keepState(effective);
       if (readiness().isReady) firstReady.resolve();
-      if (isSettled) void dropUnneeded();
+      if (!isSettled) return;
+      void dropUnneeded();
+      record.onSettled();
     },
     countFailure: (name, version) => servingMetrics.loadFailures.labels(name, version).inc(),
   });
@@ -143,10 +169,11 @@ export async function startModelServer(options: ModelServerOptions): Promise<Run
     allowInsecure: options.allowInsecure ?? false,
     portFlag: '--serve-port',
   }).catch(async (error: unknown) => {
-    await Promise.all([roster.close(), app.close()]);
+    await Promise.all([roster.close(), app.close(), record.close()]);
     throw error;
   });
   logger.info({ url }, 'model server listens');
+  record.start();
 
   const following = followDesiredState({
     resolve: options.resolveDesiredState,
@@ -163,6 +190,7 @@ export async function startModelServer(options: ModelServerOptions): Promise<Run
     stopping.abort(new Error('the model server stops'));
     await stopGracefully(app, { graceMs: options.graceMs ?? 30_000, unreadyMs: options.unreadyMs ?? 0 });
     await following;
+    await record.close();
     await roster.close();
     await keepState.done();
   }
@@ -189,7 +217,24 @@ export async function startModelServer(options: ModelServerOptions): Promise<Run
       completeDocument: (document) => describeModels(document, roster, onlyName()),
       ...(options.bodyLimitBytes === undefined ? {} : { bodyLimitBytes: options.bodyLimitBytes }),
     });
-    predictRoutes({ chooser })(made);
+    const { onEventTime } = options;
+    const answer = createRequestAnswerer({
+      timeoutMs: limits.timeoutMs,
+      random: options.draw ?? Math.random,
+      metrics: servingMetrics,
+      onEventTime,
+    });
+    predictRoutes({ chooser, answer })(made);
+    if (record.log !== undefined) {
+      feedbackRoutes({
+        chooser,
+        log: record.log,
+        maxLabels: limits.maxRows,
+        now: () => clock.now(),
+        onEventTime,
+        metrics: servingMetrics,
+      })(made);
+    }
     statusRoutes({ version: options.version, roster, chooser, readiness })(made);
     return made;
   }
@@ -202,9 +247,11 @@ export async function startModelServer(options: ModelServerOptions): Promise<Run
 
 function warmVersions(roster: ModelRoster): WarmVersion[] {
   return roster.statuses().flatMap(({ name, champion, previous }) => {
+    const candidate = roster.find(name)?.candidate?.served;
     const told: WarmVersion[] = [];
     for (const [role, of] of [
       ['champion', champion],
+      ['candidate', candidate],
       ['previous', previous],
     ] as const) {
       if (of === undefined || of.lostBecause !== undefined) continue;

@@ -36,6 +36,7 @@ export function statusRoutes(deps: {
           'POST /predict': 'predict with the only model, or the default one',
           'POST /models/{name}/predict': 'predict with a model',
           'POST /models/{name}/versions/{version}/predict': 'predict with a version that is warm',
+          'POST /models/{name}/feedback': 'the truth about predictions, when it is known',
           'GET /models': 'what serves',
           'GET /models/{name}': 'one model: version, features, classes, an example',
           'GET /model/info': 'the same of the only model, or the default one',
@@ -119,13 +120,20 @@ function isWarm(version: ServedVersion | undefined): boolean {
   return version !== undefined && version.lostBecause === undefined;
 }
 
-function describeStatus({ name, champion, previous, desiredVersion, problem }: ModelStatus) {
+function describeStatus({ name, champion, previous, desiredVersion, problem, rollout }: ModelStatus) {
   return {
     name,
     version: isWarm(champion) ? champion?.desired.version : undefined,
     previous: previous?.desired.version,
     desired_version: desiredVersion,
     problem,
+    rollout: rollout && {
+      version: rollout.desired.candidate.version,
+      mode: rollout.desired.mode,
+      weight: rollout.desired.weight,
+      is_warm: rollout.isWarm,
+      problem: rollout.problem,
+    },
   };
 }
 

@@ -4,15 +4,11 @@ import type { BatchOutput, Signature } from '../models/index.ts';
 import { createPredictionWriter, floatText, probabilityText } from './write-prediction.ts';
 
 function write(output: Signature['output'], answer: BatchOutput): any {
-  const counted: number[] = [];
-  const writer = createPredictionWriter({
-    output,
-    version: '7"',
-    nextId: () => 'id',
-    count: (classIndex) => counted.push(classIndex),
-  });
-  const text = writer.write({ output: answer, offset: 0, rows: 1, inferenceMs: 0.123456 }, 0, 'previous');
-  return { ...JSON.parse(text), counted };
+  const writer = createPredictionWriter({ output, version: '7"' });
+  const place = writer.places(answer)[0] as number;
+  const answers = { output: answer, offset: 0, rows: 1, inferenceMs: 0.123456 };
+  const written = writer.write(answers, 0, place, 'id', 'previous');
+  return { ...JSON.parse(written.answer), place, logged: JSON.parse(`{${written.logged}}`) };
 }
 
 const classifier = (classes: (string | number | boolean)[]): Signature['output'] => ({
@@ -35,7 +31,8 @@ describe('a written prediction', () => {
       confidence: 0.6,
     });
     expect(answer.inference_time_ms).toBe(0.123);
-    expect(answer.counted).toEqual([2]);
+    expect(answer.place).toBe(2);
+    expect(answer.logged).toEqual({ p: '__proto__', pr: [0.1, 0.2, 0.6, 0.1] });
   });
 
   it('keeps the type of the classes, and takes the label that the model says', () => {
@@ -48,7 +45,8 @@ describe('a written prediction', () => {
       model_version: '7"',
       variant: 'previous',
       inference_time_ms: 0.123,
-      counted: [1],
+      place: 1,
+      logged: { p: 'b' },
     });
   });
 
@@ -56,8 +54,10 @@ describe('a written prediction', () => {
     const regression: Signature['output'] = { task: 'regression', target: 'y', value: 'v' };
     expect(write(regression, { values: Float32Array.of(Number.NaN) }).prediction).toBeNull();
     expect(write(regression, { values: Float32Array.of(Number.NEGATIVE_INFINITY) }).prediction).toBeNull();
-    const broken = write(classifier(['a', 'b']), { probabilities: Float32Array.of(Number.NaN, 1) });
+    const labels = ['b'];
+    const broken = write(classifier(['a', 'b']), { labels, probabilities: Float32Array.of(Number.NaN, 1) });
     expect(broken.probabilities).toEqual({ a: null, b: 1 });
+    expect(broken.logged).toEqual({ p: 'b' });
   });
 });
 

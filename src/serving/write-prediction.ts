@@ -1,28 +1,36 @@
-import type { Signature } from '../models/index.ts';
+import type { BatchOutput, Signature } from '../models/index.ts';
 import type { RowAnswers } from './batch-requests.ts';
+import type { Variant } from './contract.ts';
 
-export type Variant = 'champion' | 'previous';
+/** One row's prediction, for the caller and for the log. */
+export interface WrittenPrediction {
+  /** The JSON of the answer. */
+  answer: string;
+  /** `"p":…,"pr":[…]`: the same prediction as a part of a log line. */
+  logged: string;
+}
 
 export interface PredictionWriter {
-  /** The JSON of one row's prediction. */
-  write(answers: RowAnswers, row: number, variant: Variant): string;
+  /** The places of the predicted classes among the signature's; zeros for a regression. */
+  places(output: BatchOutput): Int32Array;
+  /** @param place of the row's class, by `places`. */
+  write(answers: RowAnswers, row: number, place: number, id: string, variant: Variant): WrittenPrediction;
 }
 
 export interface WriterOptions {
   output: Signature['output'];
   version: string;
-  nextId: () => string;
-  /** Called for each prediction with the place of the predicted class; 0 for a number. */
-  count: (classIndex: number) => void;
 }
 
 /**
  * Writes predictions as JSON text by joining parts that are made once for a model: a general serialiser would cost as
  * much as the model itself.
  */
-export function createPredictionWriter({ output, version, nextId, count }: WriterOptions): PredictionWriter {
+export function createPredictionWriter({ output, version }: WriterOptions): PredictionWriter {
   const ends: Record<Variant, string> = {
     champion: ending('champion'),
+    canary: ending('canary'),
+    shadow: ending('shadow'),
     previous: ending('previous'),
   };
 
@@ -36,10 +44,11 @@ export function createPredictionWriter({ output, version, nextId, count }: Write
 
   if (output.task === 'regression') {
     return {
-      write(answers, row, variant) {
-        count(0);
-        const value = answers.output.values?.[answers.offset + row] as number;
-        return finished(`{"prediction_id":"${nextId()}","prediction":${floatText(value)}`, answers, variant);
+      places: ({ values }) => new Int32Array(values?.length ?? 0),
+      write(answers, row, _place, id, variant) {
+        const text = floatText(answers.output.values?.[answers.offset + row] as number);
+        const answer = finished(`{"prediction_id":"${id}","prediction":${text}`, answers, variant);
+        return { answer, logged: `"p":${text}` };
       },
     };
   }
@@ -50,19 +59,39 @@ export function createPredictionWriter({ output, version, nextId, count }: Write
   const width = labels.length;
 
   return {
-    write(answers, row, variant) {
-      const { labels: predicted, probabilities } = answers.output;
+    places({ labels: predicted, probabilities }) {
+      const rows = predicted?.length ?? (probabilities?.length ?? 0) / width;
+      const found = new Int32Array(rows);
+      for (let row = 0; row < rows; row++) {
+        found[row] =
+          (predicted && places.get(predicted[row] as string)) ?? largest(probabilities, row * width, width);
+      }
+      return found;
+    },
+
+    write(answers, row, place, id, variant) {
+      const { probabilities } = answers.output;
+      const label = labels[place] as string;
+      const start = `{"prediction_id":"${id}","prediction":${label}`;
+      if (probabilities === undefined) {
+        return { answer: finished(start, answers, variant), logged: `"p":${label}` };
+      }
       const at = (answers.offset + row) * width;
-      const best =
-        (predicted && places.get(predicted[answers.offset + row] as string)) ??
-        largest(probabilities, at, width);
-      count(best);
-      const start = `{"prediction_id":"${nextId()}","prediction":${labels[best]}`;
-      if (probabilities === undefined) return finished(start, answers, variant);
-      let text = `${start},"confidence":${probabilityText(probabilities[at + best] as number)},"probabilities":{`;
-      for (let i = 0; i < width; i++)
-        text += (keys[i] as string) + probabilityText(probabilities[at + i] as number);
-      return finished(`${text}}`, answers, variant);
+      const first = probabilityText(probabilities[at] as number);
+      let confidence = first;
+      let named = `${keys[0]}${first}`;
+      let listed = first;
+      for (let i = 1; i < width; i++) {
+        const text = probabilityText(probabilities[at + i] as number);
+        named += (keys[i] as string) + text;
+        listed += `,${text}`;
+        if (i === place) confidence = text;
+      }
+      return {
+        answer: finished(`${start},"confidence":${confidence},"probabilities":{${named}}`, answers, variant),
+        // A list with a gap in it could not be read by place.
+        logged: listed.includes('n') ? `"p":${label}` : `"p":${label},"pr":[${listed}]`,
+      };
     },
   };
 }

@@ -22,6 +22,8 @@ export interface HotRequest {
   readonly params: Readonly<Record<string, string>>;
   /** Whether the client has gone, so that nobody waits for the answer. */
   readonly isGone: boolean;
+  /** The body as it came, where it was read as one piece of JSON text. */
+  readonly text?: string | undefined;
 }
 
 export interface HotRoute {
@@ -89,6 +91,7 @@ class LaneRequest implements HotRequest {
   readonly headers: IncomingHttpHeaders;
   readonly params: Readonly<Record<string, string>>;
   readonly #response: ServerResponse;
+  text: string | undefined;
   constructor(
     id: string,
     headers: IncomingHttpHeaders,
@@ -183,7 +186,8 @@ export function createHotLane(deps: {
       let answer: unknown;
       try {
         const bytes = rest === undefined ? body : Buffer.concat(rest);
-        answer = route.handler(parseJsonText(bytes === undefined ? '' : bytes.toString()), request);
+        request.text = bytes === undefined ? '' : bytes.toString();
+        answer = route.handler(parseJsonText(request.text), request);
         if (answer instanceof Promise) {
           answer.then(succeed, fail);
           return;

@@ -1,0 +1,147 @@
+import { createProfile, encodeProfile, type Profile, type ProfileSpec } from '../../profiles/index.ts';
+import { LATENCY_EDGES_MS, type ProfileEntry, type Variant } from '../contract.ts';
+
+export const HOUR_MS = 3_600_000;
+
+/** What is counted together: one version in one variant, for one hour of event time. */
+export interface BookKey {
+  model: string;
+  version: string;
+  variant: Variant;
+  hour: number;
+}
+
+/** A page of the book. Whoever adds to it sets `isChanged`. */
+export interface BookPage {
+  readonly key: BookKey;
+  readonly part: number;
+  readonly profile: Profile | undefined;
+  answered: number;
+  failed: number;
+  readonly latency: number[];
+  isChanged: boolean;
+  /** It is with the control plane for good: count on a new page. */
+  isPutAway: boolean;
+}
+
+/** What was counted up to one moment. */
+export interface BookCapture {
+  /** Every page that is not put away: what a restart begins from. */
+  all: ProfileEntry[];
+  /** Those that have changed since they were last acknowledged. */
+  changed: ProfileEntry[];
+  pages: BookPage[];
+  /** The part of pages that begin now. */
+  part: number;
+}
+
+/** Hours before the newest one that stay open, because events come a little late. */
+const OPEN_HOURS = 1;
+
+/**
+ * The profiles of what this process answered. Counts only grow; a report carries them whole, so that repeating it does
+ * no harm. An old hour that the control plane has is put away, and when a late event comes for it, goes on under the
+ * next `part`.
+ */
+export function createProfileBook() {
+  const pages = new Map<string, BookPage>();
+  const encoded = new WeakMap<BookPage, string | undefined>();
+  let part = 0;
+  let newestHour = Number.NEGATIVE_INFINITY;
+
+  function entryOf(page: BookPage): ProfileEntry {
+    const { key, answered, failed, latency, profile } = page;
+    if (profile !== undefined && (page.isChanged || !encoded.has(page)))
+      encoded.set(page, encodeProfile(profile));
+    const text = encoded.get(page);
+    return {
+      ...key,
+      segment: '',
+      part: page.part,
+      answered,
+      failed,
+      latency: [...latency],
+      ...(text !== undefined && { profile: text }),
+    };
+  }
+
+  return {
+    /** The page of a key, made when there is none. `spec` says what its profile counts; without one it has none. */
+    open(key: BookKey, spec: ProfileSpec | undefined): BookPage {
+      const name = `${key.hour} ${key.variant} ${key.version} ${key.model}`;
+      let page = pages.get(name);
+      if (page === undefined) {
+        const { hour } = key;
+        page = {
+          key: { ...key },
+          part,
+          profile: spec && createProfile(spec),
+          answered: 0,
+          failed: 0,
+          latency: noLatencies(),
+          isChanged: false,
+          isPutAway: false,
+        };
+        pages.set(name, page);
+        if (hour > newestHour) newestHour = hour;
+      }
+      return page;
+    },
+
+    get isChanged(): boolean {
+      for (const page of pages.values()) if (page.isChanged) return true;
+      return false;
+    },
+
+    /** What was counted until now. Each capture's changes are reported until one is acknowledged. */
+    capture(): BookCapture {
+      const all: ProfileEntry[] = [];
+      const changed: ProfileEntry[] = [];
+      const changedPages: BookPage[] = [];
+      for (const page of pages.values()) {
+        const entry = entryOf(page);
+        all.push(entry);
+        if (!page.isChanged) continue;
+        changed.push(entry);
+        changedPages.push(page);
+        page.isChanged = false;
+      }
+      return { all, changed, pages: changedPages, part };
+    },
+
+    /** The control plane has all captures until now. */
+    acknowledge(): void {
+      let isAnyPutAway = false;
+      const oldest = newestHour - OPEN_HOURS * HOUR_MS;
+      for (const [name, page] of pages) {
+        if (page.isChanged || page.key.hour >= oldest) continue;
+        page.isPutAway = true;
+        pages.delete(name);
+        isAnyPutAway = true;
+      }
+      if (isAnyPutAway) part += 1;
+    },
+
+    /** The control plane has not got this capture: its changes are told again. */
+    takeBack(capture: BookCapture): void {
+      for (const page of capture.pages) page.isChanged = true;
+    },
+
+    get size(): number {
+      return pages.size;
+    },
+  };
+}
+
+export type ProfileBook = ReturnType<typeof createProfileBook>;
+
+export function noLatencies(): number[] {
+  return Array.from({ length: LATENCY_EDGES_MS.length + 1 }, () => 0);
+}
+
+/** The place of a run's time among LATENCY_EDGES_MS, each edge belonging to what is below it. */
+export function latencyPlace(ms: number): number {
+  let place = 0;
+  while (place < LATENCY_EDGES_MS.length && ms > (LATENCY_EDGES_MS[place] as number)) place += 1;
+  return place;
+}

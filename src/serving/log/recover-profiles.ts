@@ -1,0 +1,255 @@
+import { createReadStream } from 'node:fs';
+import { copyFile, link, mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleepFor } from 'node:timers/promises';
+import { z } from 'zod';
+import type { Logger } from '../../platform/index.ts';
+import { createProfile, decodeProfile, encodeProfile, type Profile } from '../../profiles/index.ts';
+import type { InputRow } from '../batch-requests.ts';
+import {
+  type PredictionLine,
+  type ProfileEntry,
+  predictionLineSchema,
+  profileEntrySchema,
+} from '../contract.ts';
+import type { ServedVersion } from '../served-version.ts';
+import type { LeftOver } from './log-folder.ts';
+import { HOUR_MS, latencyPlace, noLatencies } from './profile-book.ts';
+import { type AnsweredBatch, createColumnViews } from './profile-columns.ts';
+import { segmentFile } from './segment-writer.ts';
+import { REPLAY_FOLDER, type ReportProfiles, SNAPSHOT_FILE, type Snapshot } from './ship-log.ts';
+
+const snapshotSchema: z.ZodType<Snapshot> = z.object({
+  position: z.object({ sequence: z.int(), bytes: z.int() }),
+  part: z.int(),
+  dropped: z.int(),
+  entries: z.array(profileEntrySchema),
+});
+
+const NO_SNAPSHOT: Snapshot = { position: { sequence: 0, bytes: 0 }, part: 0, dropped: 0, entries: [] };
+const BATCH_ROWS = 256;
+const RETRY_MS = 2000;
+
+interface Dead {
+  leftOver: LeftOver;
+  snapshot: Snapshot;
+  /** Segments that the snapshot does not count whole, kept until they are counted. */
+  files: { sequence: number; path: string }[];
+}
+
+/** An entry that grows again. */
+interface Regrown {
+  entry: ProfileEntry;
+  profile: Profile | undefined;
+  lastMs: number;
+}
+
+/**
+ * Completes the profiles of dead incarnations: what their last snapshot does not count is counted from the log, by the
+ * models as soon as these are warm, and reported under the dead one's own name. The files that this needs are linked
+ * aside at once, so that shipping waits for nothing.
+ */
+export async function recoverProfiles(deps: {
+  leftOvers: readonly LeftOver[];
+  reportProfiles: ReportProfiles;
+  findVersion: (name: string, version: string) => ServedVersion | undefined;
+  logger: Logger;
+  retryMs?: number;
+}) {
+  const { reportProfiles, findVersion, logger, retryMs = RETRY_MS } = deps;
+  const stopping = new AbortController();
+  const dead = await Promise.all(deps.leftOvers.map(takeUp));
+  let running: Promise<void> | undefined;
+
+  async function recoverAll(): Promise<void> {
+    while (dead.length > 0 && !stopping.signal.aborted) {
+      const [one] = dead as [Dead];
+      try {
+        await recoverOne(one);
+        dead.shift();
+      } catch (error) {
+        if (stopping.signal.aborted) return;
+        logger.debug(
+          { err: error, retry_ms: retryMs },
+          'the profiles of an earlier process wait to be reported',
+        );
+        await pause();
+      }
+    }
+  }
+
+  const pause = () => sleepFor(retryMs, undefined, { signal: stopping.signal, ref: false }).catch(() => {});
+
+  async function recoverOne({ leftOver, snapshot, files }: Dead): Promise<void> {
+    const { signal } = stopping;
+    const { reporter, folder, segments } = leftOver;
+    if (snapshot.entries.length > 0 || files.length > 0 || snapshot.dropped > 0) {
+      const entries = await countAgain(snapshot, files, findVersion, logger, signal);
+      // A report comes after the segments of what it counts.
+      while (segments.length > 0) {
+        await pause();
+        signal.throwIfAborted();
+      }
+      await reportProfiles(reporter, { watermark: null, dropped: snapshot.dropped, entries }, signal);
+      logger.info(
+        { incarnation: reporter.incarnation, entries: entries.length },
+        'the profiles of an earlier process are complete',
+      );
+    } else if (segments.length > 0) {
+      throw new Error('its segments are not shipped yet');
+    }
+    for (const name of [SNAPSHOT_FILE, `${SNAPSHOT_FILE}.tmp`, REPLAY_FOLDER, 'owner.json']) {
+      await rm(join(folder, name), { recursive: true, force: true });
+    }
+    // Refused segments stay.
+    await rmdir(folder).catch(() => {});
+  }
+
+  return {
+    /** Models are warm, or will not be for now. */
+    onSettled(): void {
+      if (dead.length === 0) return;
+      running ??= recoverAll().finally(() => {
+        running = undefined;
+      });
+    },
+
+    /** What is not complete yet is taken up by the next start. */
+    async stop(): Promise<void> {
+      stopping.abort(new Error('the model server stops'));
+      await running;
+    },
+  };
+}
+
+async function takeUp(leftOver: LeftOver): Promise<Dead> {
+  const { folder } = leftOver;
+  const snapshot = await readFile(join(folder, SNAPSHOT_FILE), 'utf8').then(
+    (text) => snapshotSchema.parse(JSON.parse(text)),
+    () => NO_SNAPSHOT,
+  );
+  const { position } = snapshot;
+  const kept = join(folder, REPLAY_FOLDER);
+  for (const { kind, sequence, bytes, path } of leftOver.segments) {
+    if (kind !== 'predictions' || sequence < position.sequence) continue;
+    if (sequence === position.sequence && bytes <= position.bytes) continue;
+    await mkdir(kept, { recursive: true });
+    const target = join(kept, segmentFile(kind, sequence));
+    await link(path, target).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') await copyFile(path, target);
+    });
+  }
+  const names = await readdir(kept).catch(() => []);
+  const files = names
+    .sort()
+    .map((name) => ({ sequence: Number(/\d+/.exec(name)?.[0]), path: join(kept, name) }));
+  return { leftOver, snapshot, files };
+}
+
+async function countAgain(
+  { position, part, entries }: Snapshot,
+  files: Dead['files'],
+  findVersion: (name: string, version: string) => ServedVersion | undefined,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<ProfileEntry[]> {
+  const regrown = new Map<string, Regrown>();
+  const uncounted = new Map<string, number>();
+  for (const entry of entries) {
+    regrown.set(nameOf(entry), {
+      entry: { ...entry, latency: [...entry.latency] },
+      profile: undefined,
+      lastMs: Number.NaN,
+    });
+  }
+
+  async function countLines(lines: PredictionLine[]): Promise<void> {
+    const [first] = lines;
+    if (first === undefined) return;
+    const { m: model, v: version } = first;
+    const served = findVersion(model, version);
+    const spec = served?.spec;
+    const answered = spec && (await rerun(served, lines));
+    const views = spec && answered && createColumnViews(spec, served.facts.signature)(answered);
+    if (views === undefined && (served === undefined || spec !== undefined)) {
+      const name = `${model}/${version}`;
+      uncounted.set(name, (uncounted.get(name) ?? 0) + lines.length);
+    }
+    for (const [row, { t, var: variant, ms }] of lines.entries()) {
+      const hour = Math.floor(t / HOUR_MS) * HOUR_MS;
+      const key = { model, version, variant, hour, segment: '' };
+      const name = nameOf(key);
+      let grown = regrown.get(name);
+      if (grown === undefined) {
+        grown = {
+          entry: { ...key, part, answered: 0, failed: 0, latency: noLatencies() },
+          profile: undefined,
+          lastMs: Number.NaN,
+        };
+        regrown.set(name, grown);
+      }
+      const { entry } = grown;
+      entry.answered += 1;
+      if (ms !== grown.lastMs) {
+        const place = latencyPlace(ms);
+        entry.latency[place] = (entry.latency[place] ?? 0) + 1;
+        grown.lastMs = ms;
+      }
+      if (views === undefined || spec === undefined) continue;
+      grown.profile ??=
+        entry.profile === undefined ? createProfile(spec) : decodeProfile(spec, entry.profile);
+      grown.profile.add(
+        1,
+        views.map((view) => view && { ...view, offset: view.offset + row * view.stride }),
+      );
+    }
+  }
+
+  for (const { sequence, path } of files) {
+    const start = sequence === position.sequence ? position.bytes : 0;
+    let lines: PredictionLine[] = [];
+    for await (const text of createInterface({ input: createReadStream(path, { start, signal }) })) {
+      const line = parseLine(text);
+      if (line === undefined) continue;
+      const [first] = lines;
+      if (lines.length >= BATCH_ROWS || (first && (first.m !== line.m || first.v !== line.v))) {
+        await countLines(lines);
+        lines = [];
+      }
+      lines.push(line);
+    }
+    await countLines(lines);
+  }
+  for (const [version, rows] of uncounted) {
+    logger.warn(
+      { version, rows },
+      'rows of an earlier process are missing in its profile: the model is not loaded any more',
+    );
+  }
+  return [...regrown.values()].map(({ entry, profile }) =>
+    profile === undefined ? entry : { ...entry, profile: encodeProfile(profile) },
+  );
+}
+
+/** The rows as they were fed then; undefined when the model does not take them any more. */
+async function rerun(served: ServedVersion, lines: PredictionLine[]): Promise<AnsweredBatch | undefined> {
+  try {
+    return await served.rerun(lines.map(({ f }) => f as InputRow));
+  } catch {
+    return undefined;
+  }
+}
+
+function parseLine(text: string): PredictionLine | undefined {
+  try {
+    return predictionLineSchema.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+type EntryKey = Pick<ProfileEntry, 'model' | 'version' | 'variant' | 'hour' | 'segment'>;
+
+const nameOf = ({ model, version, variant, hour }: EntryKey): string =>
+  `${hour} ${variant} ${version} ${model}`;

@@ -1,0 +1,262 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { setTimeout as sleepFor } from 'node:timers/promises';
+import type { Logger } from '../../platform/index.ts';
+import type { ProfileReport, Reporter, SegmentName } from '../contract.ts';
+import type { LeftOver } from './log-folder.ts';
+import type { BookCapture, ProfileBook } from './profile-book.ts';
+import type { ClosedSegment } from './segment-writer.ts';
+import type { ServingLog } from './serving-log.ts';
+
+/** Sends a segment's file (its first `bytes`) to the control plane; resolves when it is kept there for good. */
+export type ShipSegment = (
+  name: SegmentName,
+  file: { path: string; bytes: number; sha256: string },
+  signal: AbortSignal,
+) => Promise<void>;
+
+/** Sends a profile report; resolves when it is kept. */
+export type ReportProfiles = (
+  reporter: Reporter,
+  report: ProfileReport,
+  signal: AbortSignal,
+) => Promise<void>;
+
+/** The control plane will never take this: sending it again would only fail again. */
+export class RefusedError extends Error {
+  override name = 'RefusedError';
+}
+
+/** What a later process begins from when this one dies. */
+export interface Snapshot {
+  /** The entries count every prediction before this place. */
+  position: { sequence: number; bytes: number };
+  /** The part under which new pages begin. */
+  part: number;
+  dropped: number;
+  entries: BookCapture['all'];
+}
+
+export const SNAPSHOT_FILE = 'snapshot.json';
+export const REPLAY_FOLDER = 'replay';
+
+const LONGEST_DELAY_MS = 30_000;
+/** What is shipped in the last moment of an orderly stop. */
+const LAST_SHIP_MS = 5_000;
+
+export interface ShipperOptions {
+  reporter: Reporter;
+  folder: string;
+  leftOvers: LeftOver[];
+  log: ServingLog;
+  book: ProfileBook;
+  shipSegment: ShipSegment;
+  reportProfiles: ReportProfiles;
+  reportMs: number;
+  logger: Logger;
+  random?: () => number;
+}
+
+/**
+ * Brings the log to the control plane: every `reportMs`, when something is new, ends the open segments, sends them in
+ * their order, deletes each once it is taken, then reports the profiles of exactly what was sent. While the control
+ * plane is away, what waits stays in one growing segment.
+ */
+export function createLogShipper(options: ShipperOptions) {
+  const {
+    reporter,
+    folder,
+    log,
+    book,
+    shipSegment,
+    reportProfiles,
+    reportMs,
+    logger,
+    random = Math.random,
+  } = options;
+  const stopping = new AbortController();
+  const leftOvers = [...options.leftOvers];
+  let waiting: ClosedSegment[] = [];
+  let watermark = null as number | null;
+  let reported = { watermark, dropped: 0 };
+  let failures = 0;
+  let loop: Promise<void> | undefined;
+
+  async function ship(
+    owner: Reporter,
+    ownFolder: string,
+    segment: ClosedSegment,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { kind, sequence, path, bytes } = segment;
+    const { sha256, newest } = await inspectSegment(path, bytes, segment.newest);
+    try {
+      await shipSegment({ ...owner, kind, sequence }, { path, bytes, sha256 }, signal);
+      await rm(path, { force: true });
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error;
+      const aside = join(ownFolder, 'refused');
+      await mkdir(aside, { recursive: true });
+      await rename(path, join(aside, basename(path)));
+      logger.error({ err: error, segment: path, aside }, 'a segment of the log was refused and is set aside');
+    }
+    log.noteShipped(bytes);
+    if (newest !== null && (watermark === null || newest > watermark)) watermark = newest;
+  }
+
+  async function shipLeftOvers(signal: AbortSignal): Promise<void> {
+    for (const { reporter: owner, folder: ownFolder, segments } of leftOvers) {
+      while (segments.length > 0) {
+        await ship(owner, ownFolder, segments[0] as ClosedSegment, signal);
+        segments.shift();
+      }
+    }
+    leftOvers.length = 0;
+  }
+
+  async function shipWaiting(signal: AbortSignal): Promise<void> {
+    while (waiting.length > 0) {
+      await ship(reporter, folder, waiting[0] as ClosedSegment, signal);
+      waiting.shift();
+    }
+  }
+
+  /** Kept beside the log, so that after a crash only what came later has to be counted again. */
+  async function keepSnapshot(
+    capture: BookCapture,
+    position: Snapshot['position'],
+    dropped: number,
+  ): Promise<void> {
+    const snapshot: Snapshot = { position, part: capture.part, dropped, entries: capture.all };
+    const path = join(folder, SNAPSHOT_FILE);
+    // Not synced: it outlives this process, and a power cut costs a recount.
+    await writeFile(`${path}.tmp`, JSON.stringify(snapshot));
+    await rename(`${path}.tmp`, path);
+  }
+
+  const isNews = () =>
+    leftOvers.length > 0 ||
+    waiting.length > 0 ||
+    log.hasNew ||
+    book.isChanged ||
+    log.dropped !== reported.dropped ||
+    watermark !== reported.watermark;
+
+  /** One round; rejects when the control plane does not take what it is given. */
+  async function round(signal: AbortSignal): Promise<void> {
+    try {
+      await shipLeftOvers(signal);
+      await shipWaiting(signal);
+    } catch (error) {
+      await snapshotOnly();
+      throw error;
+    }
+    // In one turn: the capture counts exactly the lines before the new segments' first.
+    waiting = log.takeClosed();
+    const capture = book.capture();
+    const { position, dropped } = log;
+    try {
+      await keepSnapshot(capture, position, dropped);
+      await shipWaiting(signal);
+      await reportProfiles(reporter, { watermark, dropped, entries: capture.changed }, signal);
+    } catch (error) {
+      book.takeBack(capture);
+      if (error instanceof RefusedError) logger.error({ err: error }, 'a profile report was refused');
+      throw error;
+    }
+    book.acknowledge();
+    reported = { watermark, dropped };
+  }
+
+  async function snapshotOnly(): Promise<void> {
+    const capture = book.capture();
+    const { position, dropped } = log;
+    book.takeBack(capture);
+    await keepSnapshot(capture, position, dropped).catch((error: unknown) =>
+      logger.warn({ err: error }, 'the snapshot of the profiles could not be kept'),
+    );
+  }
+
+  async function run(): Promise<void> {
+    const { signal } = stopping;
+    while (!signal.aborted) {
+      const delay =
+        failures === 0 ? reportMs : Math.min(LONGEST_DELAY_MS, Math.max(reportMs, 250) * 2 ** (failures - 1));
+      const jittered = failures === 0 ? delay : delay / 2 + (delay / 2) * random();
+      await sleepFor(jittered, undefined, { signal, ref: false }).catch(() => {});
+      if (signal.aborted) return;
+      await attempt(signal);
+    }
+  }
+
+  async function attempt(signal: AbortSignal): Promise<boolean> {
+    if (!isNews()) return true;
+    try {
+      await round(signal);
+      if (failures > 0) logger.info({ failures }, 'the log is shipped again');
+      failures = 0;
+      return true;
+    } catch (error) {
+      if (signal.aborted) return false;
+      failures += 1;
+      const level = failures === 1 ? 'warn' : 'debug';
+      logger[level](
+        { err: error, unshipped_bytes: log.unshippedBytes },
+        'the log could not be shipped; it waits here',
+      );
+      return false;
+    }
+  }
+
+  return {
+    start(): void {
+      loop ??= run();
+    },
+
+    /** Bytes of the log wait for the control plane. */
+    get isBehind(): boolean {
+      return failures > 0;
+    },
+
+    /** Ends the loop, tries once more to ship everything, and removes the folder when nothing is left in it. */
+    async stop(): Promise<void> {
+      stopping.abort(new Error('the model server stops'));
+      await loop;
+      const isShipped = failures === 0 && (await attempt(AbortSignal.timeout(LAST_SHIP_MS)));
+      await log.close();
+      if (isShipped && !isNews()) await rm(folder, { recursive: true, force: true }).catch(() => {});
+      else await snapshotOnly();
+    },
+  };
+}
+
+export type LogShipper = ReturnType<typeof createLogShipper>;
+
+const EVENT_TIME = /"t":(-?\d+)/;
+
+/** The digest of a segment, and its newest event time where that is not known yet. */
+async function inspectSegment(
+  path: string,
+  bytes: number,
+  known: number | null,
+): Promise<{ sha256: string; newest: number | null }> {
+  const hash = createHash('sha256');
+  let newest = known;
+  let rest = '';
+  for await (const chunk of createReadStream(path, {
+    end: bytes - 1,
+    highWaterMark: 1 << 18,
+  }) as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+    if (known !== null) continue;
+    const lines = (rest + chunk.toString('latin1')).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      const time = Number(EVENT_TIME.exec(line)?.[1] ?? Number.NaN);
+      if (newest === null || time > newest) newest = Number.isNaN(time) ? newest : time;
+    }
+  }
+  return { sha256: hash.digest('hex'), newest };
+}
