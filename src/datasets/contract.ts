@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Dataset, DatasetVersion } from './dataset-tables.ts';
+import type { Dataset, DatasetSource, DatasetVersion } from './dataset-tables.ts';
 
 const columnType = z.enum(['double', 'long', 'boolean', 'string', 'datetime']);
 
@@ -35,6 +35,15 @@ export const statisticsSchema = z.object({
 const sourceSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('file'), name: z.string(), sha256: z.string(), size_bytes: z.number().int() }),
   z.object({ kind: z.literal('rows'), base_version: z.number().int(), added_rows: z.number().int() }),
+  z.object({
+    kind: z.literal('window'),
+    base_name: z.string(),
+    base_version: z.number().int(),
+    logged_rows: z.number().int().describe('labelled rows of the prediction log among them'),
+    from: z.number().int().optional().describe('start of the window, ms since the epoch'),
+    to: z.number().int().optional().describe('its end, not in it'),
+    run: z.string().describe('the job that put it together'),
+  }),
 ]);
 
 const summarySchema = z.object({
@@ -115,14 +124,30 @@ export function toWireSummary(version: DatasetVersion): z.input<typeof summarySc
     rows: version.rows,
     size_bytes: version.sizeBytes,
     schema: version.schema,
-    source:
-      source.kind === 'file'
-        ? { kind: 'file', name: source.name, sha256: source.sha256, size_bytes: source.sizeBytes }
-        : { kind: 'rows', base_version: source.baseVersion, added_rows: source.addedRows },
+    source: toWireSource(source),
     notes: version.notes,
     created_at: version.createdAt,
     created_by: version.createdBy,
   };
+}
+
+function toWireSource(source: DatasetSource): z.input<typeof sourceSchema> {
+  switch (source.kind) {
+    case 'file':
+      return { kind: 'file', name: source.name, sha256: source.sha256, size_bytes: source.sizeBytes };
+    case 'rows':
+      return { kind: 'rows', base_version: source.baseVersion, added_rows: source.addedRows };
+    case 'window':
+      return {
+        kind: 'window',
+        base_name: source.base.name,
+        base_version: source.base.version,
+        logged_rows: source.loggedRows,
+        ...(source.from !== undefined && { from: source.from }),
+        ...(source.to !== undefined && { to: source.to }),
+        run: source.run,
+      };
+  }
 }
 
 export function toWireStatistics({ statistics }: DatasetVersion): z.input<typeof statisticsSchema> {

@@ -26,7 +26,17 @@ export type DatasetDb = Kysely<DatasetTables>;
 /** Where a version's rows came from. */
 export type DatasetSource =
   | { kind: 'file'; name: string; sha256: string; sizeBytes: number }
-  | { kind: 'rows'; baseVersion: number; addedRows: number };
+  | { kind: 'rows'; baseVersion: number; addedRows: number }
+  /** Rows of another dataset and of the prediction log, of a window of event time (half-open, ms). */
+  | {
+      kind: 'window';
+      base: { name: string; version: number };
+      loggedRows: number;
+      from?: number;
+      to?: number;
+      /** The job that put it together. */
+      run: string;
+    };
 
 export interface DatasetVersion {
   name: string;

@@ -59,4 +59,16 @@ export const recordDecision = command(
   (tx, decision: NewDecision): Promise<Decision> => createPipelineStore(tx).decide(decision),
 );
 
-export const pipelineCommands: Command<any, any>[] = [applyModel, recordSource, passSchedule, recordDecision];
+/** Keeps which run a decision has started. */
+export const attachRun = command(
+  'pipelines.attachRun',
+  (tx, { key, runId }: { key: string; runId: string }) => createPipelineStore(tx).attachRun(key, runId),
+);
+
+export const pipelineCommands: Command<any, any>[] = [
+  applyModel,
+  recordSource,
+  passSchedule,
+  recordDecision,
+  attachRun,
+];

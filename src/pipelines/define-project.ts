@@ -61,6 +61,11 @@ export function jsonLines(path: string, options: DataOptions): ModelInput['data'
   return { format: 'jsonl', path, ...options };
 }
 
+/** A dataset of the platform: its newest version. */
+export function dataset(name: string, options: Omit<DataOptions, 'text'>): ModelInput['data'] {
+  return { dataset: name, ...options };
+}
+
 export function gradientBoosting(options: GradientBoostingOptions = {}): ModelInput['train'] {
   return { algorithm: 'gradient-boosting', ...options };
 }

@@ -2,6 +2,7 @@ export { checkProject } from './check-project.ts';
 export {
   csv,
   type DataOptions,
+  dataset,
   defineProject,
   type GradientBoostingOptions,
   gradientBoosting,

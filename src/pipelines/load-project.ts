@@ -99,7 +99,7 @@ async function importProject(path: string, door: URL): Promise<unknown> {
     throw new ConfigError(
       missing === undefined
         ? `${path} cannot be loaded: ${(error as Error).message}`
-        : `${path} imports '${missing}', which is not built yet or misspelt: tidemill has defineProject, csv, parquet, jsonLines, gradientBoosting and linear`,
+        : `${path} imports '${missing}', which is not built yet or misspelt: tidemill has defineProject, csv, parquet, jsonLines, dataset, gradientBoosting and linear`,
     );
   }
   if (loaded.default === undefined) {

@@ -100,6 +100,14 @@ export function createPipelineStore(tx: Tx) {
       return row && toDecision(row);
     },
 
+    async attachRun(key: string, runId: string): Promise<void> {
+      await db
+        .updateTable('pipeline_decisions')
+        .set({ run_id: runId })
+        .where('decision_key', '=', key)
+        .execute();
+    },
+
     /** Records a decision; one that was skipped may start later, and one that started stays as it is. */
     async decide(decision: NewDecision): Promise<Decision> {
       const { sequence } = await db

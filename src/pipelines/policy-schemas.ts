@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import { monitorPolicySchema } from '../monitoring/index.ts';
 import { DURATION_RIGHT, parseDuration } from '../platform/index.ts';
 
 export const gatePolicySchema = z.looseObject({ evaluate: z.string().default('7d') });
 export const rolloutPolicySchema = z.looseObject({});
-export const monitorPolicySchema = z.looseObject({});
+export { monitorPolicySchema };
 
 /** A duration as it is written: `'10m'`, `'12h'`, `'7d'`. */
 export const durationText = z

@@ -16,7 +16,12 @@ export const dataSchema = z
       .enum(['csv', 'parquet', 'jsonl'])
       .optional()
       .describe("'csv', 'parquet' or 'jsonl'; told from the file's name when left out"),
-    path: z.string().min(1).describe('the path of a file, relative to the project file'),
+    path: z.string().min(1).optional().describe('the path of a file, relative to the project file'),
+    dataset: z
+      .string()
+      .regex(/^[\p{L}\p{N}][\p{L}\p{N}._-]{0,127}$/u)
+      .optional()
+      .describe('the name of a dataset of the platform, instead of a file'),
     target: z
       .string()
       .min(1)
@@ -25,6 +30,16 @@ export const dataSchema = z
     time: columnName.optional(),
     ignore: columnNames.optional(),
     text: columnNames.optional(),
+  })
+  .superRefine(({ path, dataset, format, text }, context) => {
+    const issue = (key: string, message: string) =>
+      context.addIssue({ code: 'custom', path: key === '' ? [] : [key], message });
+    if ((path === undefined) === (dataset === undefined)) {
+      issue('', 'it must name either a file (path) or a dataset of the platform (dataset)');
+    }
+    if (dataset === undefined) return;
+    if (format !== undefined) issue('format', 'a dataset has been read already: leave it out');
+    if (text !== undefined) issue('text', 'a dataset has its types already: leave it out');
   })
   .describe("where the rows come from, such as csv('data/churn.csv', { target: 'churned' })");
 

@@ -29,6 +29,7 @@ export function createSourceKeeper(deps: DatasetDeps) {
       folder: string,
       { actor, signal }: { actor: string; signal?: AbortSignal },
     ): Promise<{ changed: boolean }> {
+      if (data.path === undefined) return { changed: false }; // A dataset of the platform.
       const path = resolve(folder, data.path);
       const found = await stat(path).catch(() => undefined);
       const datasets = createDatasetStore(database.reader);

@@ -4,6 +4,7 @@ export { type ExpectedChampion, moveChampion, recordRefusal, rollBackChampion } 
 export { createModelFiles, type ModelFiles, notServable } from './model-files.ts';
 export { createModelVersionStore } from './model-version-store.ts';
 export { createRegisteredModelStore } from './registered-model-store.ts';
+export { createRegisteredModel } from './commands.ts';
 export { createVersionRegistrar, type RegisterRequest } from './register-version.ts';
 export { type RegistryDeps, registryRoutes } from './registry-routes.ts';
 export { createServingSignal, type ServingSignal } from './serving-signal.ts';

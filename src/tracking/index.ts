@@ -1,5 +1,12 @@
 export { keyOfLocation, trackingKey } from './artifact-location.ts';
 export { checkKey, MAX_KEY_LENGTH } from './check-logged-values.ts';
+export {
+  createExperiment,
+  createRun,
+  logBatch,
+  logDatasetInputs,
+  updateRun,
+} from './commands.ts';
 export { createExperimentStore } from './experiment-store.ts';
 export { compareNumber, compareText, refused } from './filter-sql.ts';
 export {

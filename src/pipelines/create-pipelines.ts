@@ -1,0 +1,175 @@
+import { createDatasetStore } from '../datasets/index.ts';
+import type { Flow } from '../jobs/index.ts';
+import { checkCron, nextCronTime } from '../jobs/index.ts';
+import { ApiError, ConfigError } from '../platform/index.ts';
+import { applyModel } from './commands.ts';
+import type { LoadedProject } from './load-project.ts';
+import type { PipelineDeps } from './pipeline-deps.ts';
+import { createPipelineStore } from './pipeline-store.ts';
+import { monitorPolicySchema } from './policy-schemas.ts';
+import { type ModelInput, type ModelProject, modelProjectSchema } from './project-schema.ts';
+import { createRetrainFlow } from './retrain-flow.ts';
+import { datasetOf, RETRAIN_FLOW } from './retrain-input.ts';
+import { createRetrainSteps } from './retrain-steps.ts';
+import { createSourceKeeper } from './source-file.ts';
+import { createTriggers, noPipeline } from './start-retraining.ts';
+import type { StepRunner } from './step-tasks.ts';
+
+export type Pipelines = ReturnType<typeof createPipelines>;
+
+/** Source files are looked at this often while the platform runs, in real time. */
+const SOURCES_EVERY_MS = 60_000;
+
+/** Projects, when they retrain, and how. */
+export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
+  const { database, artifacts, clock, logger } = deps;
+  const store = createPipelineStore(database.reader);
+  const sources = createSourceKeeper({ database, artifacts, clock, tempFolder: deps.workFolder });
+  const triggers = createTriggers({ ...deps, nextCronTime });
+  const flows: Record<string, Flow> = {
+    [RETRAIN_FLOW]: createRetrainFlow(createRetrainSteps(deps, deps.runner)),
+  };
+  let sourcesReadAt = Number.NEGATIVE_INFINITY;
+  let sourceProblem: string | undefined;
+
+  async function configOf(name: string): Promise<ModelProject | undefined> {
+    const model = await store.find(name);
+    return model?.active ? modelProjectSchema.parse(model.config) : undefined;
+  }
+
+  /** Looks for source files that have changed. One that cannot be read is told once and looked at again. */
+  async function readSources(): Promise<boolean> {
+    if (performance.now() - sourcesReadAt < SOURCES_EVERY_MS) return false;
+    sourcesReadAt = performance.now();
+    let changed = false;
+    for (const { name, folder, config } of await store.listActive()) {
+      const { data, retrain } = modelProjectSchema.parse(config);
+      if (data.path === undefined || !retrain?.on.includes('newData')) continue;
+      try {
+        if ((await sources.keep(name, data, folder, { actor: 'tidemill' })).changed) changed = true;
+        sourceProblem = undefined;
+      } catch (error) {
+        const message = (error as Error).message;
+        if (sourceProblem !== message)
+          logger.error({ err: error, model: name }, 'the source file cannot be read');
+        sourceProblem = message;
+      }
+    }
+    return changed;
+  }
+
+  /** Checks what only the rows can tell: the dataset is there, and the derived columns fit it. */
+  async function checkAgainstRows(name: string, config: ModelProject): Promise<void> {
+    const { parseFeatures } = await import('../features/index.ts');
+    const { schema } = await createDatasetStore(database.reader).getVersion(
+      datasetOf(name, config),
+      'latest',
+    );
+    parseFeatures(config.features ?? {}, schema);
+    const names = schema.map((column) => column.name);
+    for (const key of ['id', 'time'] as const) {
+      const column = config.data[key];
+      if (column !== undefined && !names.includes(column)) {
+        throw new ApiError(
+          'INVALID_PARAMETER_VALUE',
+          `data.${key} is ${JSON.stringify(column)}: the columns are ${names.map((each) => JSON.stringify(each)).join(', ')}`,
+        );
+      }
+    }
+  }
+
+  function checkSchedule(name: string, { retrain }: ModelProject): void {
+    if (retrain?.schedule === undefined) return;
+    try {
+      checkCron(retrain.schedule, retrain.timeZone);
+    } catch (error) {
+      throw new ConfigError(
+        `models.${name}.retrain.schedule is ${JSON.stringify(retrain.schedule)}: ${(error as Error).message}`,
+      );
+    }
+  }
+
+  return {
+    flows,
+
+    /**
+     * Makes a project what the platform goes by: keeps its source files, then what it says of each model. Models that
+     * an earlier state of the same folder named and this one does not are not retrained any more.
+     *
+     * @throws ConfigError naming the file, the path in it and what is wrong.
+     */
+    async applyProject(
+      { written, project, folder, path }: Pick<LoadedProject, 'written' | 'project' | 'folder' | 'path'>,
+      { actor = 'project', signal }: { actor?: string; signal?: AbortSignal } = {},
+    ): Promise<{ models: { name: string; changed: boolean }[] }> {
+      for (const [name, config] of Object.entries(project.models)) {
+        try {
+          checkSchedule(name, config);
+          await sources.keep(name, config.data, folder, { actor, ...(signal && { signal }) });
+          await checkAgainstRows(name, config);
+        } catch (error) {
+          if (!(error instanceof ApiError) && !(error instanceof ConfigError)) throw error;
+          const where = error instanceof ConfigError ? '' : `models.${name}: `;
+          throw new ConfigError(`${path}: ${where}${error.message}`);
+        }
+      }
+      const models: { name: string; changed: boolean }[] = [];
+      const now = clock.now();
+      for (const [name, config] of Object.entries(written.models)) {
+        models.push({ name, ...(await database.execute(applyModel, { name, config, folder, actor, now })) });
+      }
+      for (const { name, folder: from } of await store.listActive()) {
+        if (from !== folder || name in written.models) continue;
+        models.push({
+          name,
+          ...(await database.execute(applyModel, { name, config: undefined, folder, actor, now })),
+        });
+      }
+      return { models };
+    },
+
+    /** The same for one model whose rows are a dataset of the platform: a server reads no paths that a request names. */
+    async putModel(
+      name: string,
+      written: ModelInput,
+      config: ModelProject,
+      actor: string,
+    ): Promise<{ changed: boolean }> {
+      checkSchedule(name, config);
+      await checkAgainstRows(name, config);
+      return database.execute(applyModel, { name, config: written, folder: '', actor, now: clock.now() });
+    },
+
+    /** Ends the retraining of a model; its versions stay. */
+    async removeModel(name: string, actor: string): Promise<{ changed: boolean }> {
+      if (!(await store.find(name))?.active) throw noPipeline(name);
+      return database.execute(applyModel, { name, config: undefined, folder: '', actor, now: clock.now() });
+    },
+
+    /** What the project says of how a model is judged and rolled out; undefined for a model that none names. */
+    async policyOf(name: string): Promise<{ gate?: unknown; rollout?: unknown } | undefined> {
+      const config = await configOf(name);
+      return config && { gate: config.gate, rollout: config.rollout };
+    },
+
+    /** How a model is watched; the defaults for one that no project names. */
+    async monitorPolicyOf(name: string) {
+      return monitorPolicySchema.parse((await configOf(name))?.monitor ?? {});
+    },
+
+    configOf,
+    nextSchedule: triggers.nextSchedule,
+    ask: triggers.ask,
+    decisionsOf: (name: string, limit: number) => store.listDecisions(name, limit),
+    listModels: () => store.listActive(),
+    findModel: (name: string) => store.find(name),
+    runsOf: (name: string, limit: number) => deps.jobs().list({ flow: RETRAIN_FLOW, subject: name, limit }),
+
+    /** Starts what is due by the clock. */
+    async advance(): Promise<{ didSomething: boolean }> {
+      const changed = await readSources();
+      const { didSomething } = await triggers.advance();
+      return { didSomething: didSomething || changed };
+    },
+  };
+}

@@ -1,0 +1,95 @@
+import type { ArtifactStore } from '../artifacts/index.ts';
+import type { Clock, Database, Logger } from '../platform/index.ts';
+import type { ModelFiles } from '../registry/index.ts';
+
+/** What retraining needs of the durable runs. */
+export interface JobsPort {
+  start(request: {
+    flow: string;
+    subject: string;
+    input: unknown;
+    key: string;
+    trigger: { kind: string; detail?: unknown };
+    actor: string;
+  }): Promise<{ runId: string; isNew: boolean }>;
+  /** The newest first. */
+  list(filter: { flow?: string; subject?: string; limit?: number }): Promise<JobSummary[]>;
+}
+
+export interface JobSummary {
+  runId: string;
+  status: string;
+  key: string;
+  createdAt: number;
+  startedAt?: number | undefined;
+  finishedAt?: number | undefined;
+  output?: unknown;
+  error?: unknown;
+}
+
+/** An alarm of monitoring, as far as retraining looks at it. */
+export interface AlarmPort {
+  id: string | number;
+  kind: 'drift' | 'performance';
+  version: string;
+  column?: string | undefined;
+  openedAt: number;
+}
+
+/** What came of asking delivery to let a version serve. */
+export interface PromotionPort {
+  outcome: 'promoted' | 'rollout' | 'refused' | 'unchanged';
+  from?: number | string | undefined;
+  rollout?: string | undefined;
+  decision: { verdict: string; summary: string };
+}
+
+export interface LabelledExport {
+  rows: number;
+  digest: string;
+  from?: number | undefined;
+  to?: number | undefined;
+}
+
+/** What retraining needs of the prediction log. */
+export interface LogPort {
+  exportLabelled(request: {
+    model: string;
+    from?: number;
+    to?: number;
+    schema: { name: string; type: string }[];
+    targetName: string;
+    outPath: string;
+    signal?: AbortSignal;
+  }): Promise<LabelledExport>;
+  /** Labelled rows that the log holds of a model. */
+  countLabelled?(model: string): Promise<number>;
+}
+
+export interface PipelineDeps {
+  database: Database;
+  artifacts: ArtifactStore;
+  clock: Clock;
+  logger: Logger;
+  files: ModelFiles;
+  /** Asked when it is needed: jobs are made of the flows that this slice gives. */
+  jobs: () => JobsPort;
+  delivery: {
+    promote(request: {
+      name: string;
+      version: number;
+      actor: string;
+      reason: string;
+      key: string;
+      signal?: AbortSignal;
+    }): Promise<PromotionPort>;
+    activeRollouts(): Promise<readonly { model: string }[]> | readonly { model: string }[];
+  };
+  /** Open alarms of a model, the oldest first. */
+  openAlarms: (model: string) => Promise<readonly AlarmPort[]>;
+  log: LogPort;
+  /** Where tables and models lie while a step works on them. */
+  workFolder: string;
+  /** The version of Tidemill, kept with what it trains. */
+  codeVersion: string;
+}

@@ -1,0 +1,245 @@
+import { createDatasetStore } from '../datasets/index.ts';
+import { ApiError, createKeyedQueue } from '../platform/index.ts';
+import { createModelVersionStore } from '../registry/index.ts';
+import { attachRun, passSchedule, recordDecision } from './commands.ts';
+import { describeCause } from './describe-cause.ts';
+import { type Cause, cooldownUntil, findCauses } from './find-causes.ts';
+import type { PipelineDeps } from './pipeline-deps.ts';
+import { createPipelineStore } from './pipeline-store.ts';
+import { durationMs } from './policy-schemas.ts';
+import { type ModelProject, modelProjectSchema } from './project-schema.ts';
+import { datasetOf, RETRAIN_FLOW, type RetrainInput } from './retrain-input.ts';
+import type { Decision, PipelineModel } from './tables.ts';
+
+export interface AskedRetraining {
+  model: string;
+  kind: 'hand' | 'webhook';
+  reason: string | undefined;
+  actor: string;
+  /** The same key again is the same retraining. */
+  key: string;
+}
+
+const FINISHED = new Set(['succeeded', 'failed', 'cancelled']);
+const SYSTEM = 'tidemill';
+
+/** Decides when a model is retrained: looks at what would start it, and at what forbids it, and records both. */
+export function createTriggers(
+  deps: PipelineDeps & { nextCronTime: (expression: string, timeZone: string, afterMs: number) => number },
+) {
+  const { database, clock, logger } = deps;
+  const store = createPipelineStore(database.reader);
+  const versions = createModelVersionStore(database.reader);
+  const datasets = createDatasetStore(database.reader);
+  const oneByOne = createKeyedQueue({ what: 'decisions about this model' });
+
+  /** Why no retraining can start, but for its cooldown; undefined when it can. */
+  async function findObstacle(model: string): Promise<string | undefined> {
+    const runs = await deps.jobs().list({ flow: RETRAIN_FLOW, subject: model, limit: 5 });
+    const active = runs.find(({ status }) => !FINISHED.has(status));
+    if (active) return `retraining ${active.runId} is under way`;
+    const rollouts = await deps.delivery.activeRollouts();
+    return rollouts.some((rollout) => rollout.model === model) ? 'a rollout of it is under way' : undefined;
+  }
+
+  async function readFacts(name: string, config: ModelProject) {
+    const dataset = datasetOf(name, config);
+    const found = (await datasets.list()).find((each) => each.name === dataset)?.latestVersion;
+    return {
+      dataset: found && { version: found.version, digest: found.digest },
+      labelledRows: await deps.log.countLabelled?.(name),
+    };
+  }
+
+  async function start(
+    { name }: PipelineModel,
+    config: ModelProject,
+    cause: Cause,
+    actor: string,
+  ): Promise<Decision> {
+    const { dataset, labelledRows } = await readFacts(name, config);
+    const decided = await database.execute(recordDecision, {
+      ...cause,
+      model: name,
+      at: clock.now(),
+      actor,
+      outcome: 'started',
+      reason: undefined,
+      runId: undefined,
+      datasetVersion: dataset?.version,
+      labelledRows,
+    });
+    return begin(decided, config);
+  }
+
+  /** Starts the run of a decision; again after a crash between the two, since its key starts one run ever. */
+  async function begin(decision: Decision, config: ModelProject): Promise<Decision> {
+    const { key, model, kind, detail, actor, at } = decision;
+    const reason = describeCause(decision);
+    const input: RetrainInput = { model, asOf: at, config, cause: { kind, detail }, actor, reason };
+    const { runId } = await deps.jobs().start({
+      flow: RETRAIN_FLOW,
+      subject: model,
+      input,
+      key,
+      trigger: { kind, detail: { ...detail, why: reason } },
+      actor,
+    });
+    await database.execute(attachRun, { key, runId });
+    logger.info({ model, cause: kind, run: runId }, `retraining ${model}: ${reason}`);
+    return { ...decision, runId };
+  }
+
+  async function skip(model: string, cause: Cause, reason: string): Promise<boolean> {
+    const before = await store.findDecision(cause.key);
+    if (before !== undefined) return false;
+    await database.execute(recordDecision, {
+      ...cause,
+      model,
+      at: clock.now(),
+      actor: SYSTEM,
+      outcome: 'skipped',
+      reason,
+      runId: undefined,
+      datasetVersion: undefined,
+      labelledRows: undefined,
+    });
+    logger.info({ model, cause: cause.kind }, `not retraining ${model} (${describeCause(cause)}): ${reason}`);
+    return true;
+  }
+
+  /** A schedule counts from when it was said; a clock that follows events may begin before that. */
+  async function nextSchedule(model: PipelineModel, config: ModelProject): Promise<number | undefined> {
+    const { schedule, timeZone = 'UTC' } = config.retrain ?? {};
+    if (schedule === undefined) return undefined;
+    const now = clock.now();
+    if (model.scheduleAfter > now) await database.execute(passSchedule, { name: model.name, at: now });
+    return deps.nextCronTime(schedule, timeZone, Math.min(model.scheduleAfter, now));
+  }
+
+  async function advanceModel(model: PipelineModel): Promise<boolean> {
+    const { name } = model;
+    const config = modelProjectSchema.parse(model.config);
+    const policy = config.retrain;
+    const now = clock.now();
+    const lastStarted = await store.lastStarted(name);
+    if (lastStarted !== undefined && lastStarted.runId === undefined) {
+      await begin(lastStarted, config);
+      return true;
+    }
+    const known = await versions.list(name);
+    const scheduledAt = await nextSchedule(model, config);
+    const serving = known.find(
+      ({ aliases, stage }) => aliases.includes('champion') || stage === 'Production',
+    );
+    const alarms = policy?.on.some((kind) => kind !== 'newData') ? await deps.openAlarms(name) : [];
+    const facts = await readFacts(name, config);
+    const causes = findCauses({
+      model: name,
+      now,
+      policy,
+      scheduledAt,
+      lastStarted,
+      hasVersions: known.length > 0,
+      // What another version did wrong says nothing about the one that serves.
+      openAlarms: alarms
+        .filter(({ version }) => serving === undefined || version === String(serving.version))
+        .map(({ id, kind, column, openedAt }) => ({
+          id: String(id),
+          kind,
+          openedAt,
+          ...(column !== undefined && { column }),
+        })),
+      ...facts,
+    });
+    const due: Cause[] = [];
+    for (const cause of causes) {
+      if ((await store.findDecision(cause.key))?.outcome !== 'started') due.push(cause);
+    }
+    if (due.length === 0) return false;
+    const until = cooldownUntil(lastStarted, durationMs(policy?.cooldown ?? '0s'), now);
+    const obstacle =
+      (await findObstacle(name)) ??
+      (until === undefined
+        ? undefined
+        : `it was retrained at ${isoOf(lastStarted?.at)}; cooldown until ${isoOf(until)}`);
+    const [first, ...others] = due as [Cause, ...Cause[]];
+    let didSomething = false;
+    if (obstacle === undefined) {
+      await start(model, config, first, SYSTEM);
+      didSomething = true;
+    } else if (await skip(name, first, obstacle)) didSomething = true;
+    for (const cause of others) {
+      if (await skip(name, cause, obstacle ?? `${describeCause(first)} started one at the same time`))
+        didSomething = true;
+    }
+    // The time of a schedule comes once; an alarm that stays open is looked at again.
+    if (scheduledAt !== undefined && due.some(({ kind }) => kind === 'schedule')) {
+      await database.execute(passSchedule, { name, at: now });
+      didSomething = true;
+    }
+    return didSomething;
+  }
+
+  return {
+    nextSchedule,
+
+    /** Looks at every model once. */
+    async advance(): Promise<{ didSomething: boolean }> {
+      let didSomething = false;
+      const problems: unknown[] = [];
+      for (const { name } of await store.listActive()) {
+        try {
+          const advanced = await oneByOne(name, async () => {
+            const model = await store.find(name);
+            return model?.active ? advanceModel(model) : false;
+          });
+          didSomething ||= advanced;
+        } catch (error) {
+          problems.push(error);
+        }
+      }
+      if (problems.length > 0) throw problems[0];
+      return { didSomething };
+    },
+
+    /** Somebody asks for a retraining. By hand it needs no cooldown; nobody gets one while another is under way. */
+    ask(request: AskedRetraining): Promise<Decision> {
+      const { model: name, kind, reason, actor } = request;
+      return oneByOne(name, async () => {
+        const model = await store.find(name);
+        if (!model?.active) throw noPipeline(name);
+        const config = modelProjectSchema.parse(model.config);
+        const cause: Cause = {
+          key: `${name}/${kind}/${request.key}`,
+          kind,
+          detail: { ...(reason !== undefined && { reason }) },
+        };
+        const before = await store.findDecision(cause.key);
+        if (before?.outcome === 'started') return before.runId === undefined ? begin(before, config) : before;
+        const obstacle = await findObstacle(name);
+        if (obstacle !== undefined) {
+          await skip(name, cause, obstacle);
+          throw new ApiError('RESOURCE_CONFLICT', `${name} is not retrained now: ${obstacle}`);
+        }
+        const last = await store.lastStarted(name);
+        const until = cooldownUntil(last, durationMs(config.retrain?.cooldown ?? '0s'), clock.now());
+        if (kind === 'webhook' && until !== undefined) {
+          const why = `it was retrained at ${isoOf(last?.at)}; cooldown until ${isoOf(until)}`;
+          await skip(name, cause, why);
+          throw new ApiError('RESOURCE_CONFLICT', `${name} is not retrained now: ${why}`);
+        }
+        return start(model, config, cause, actor);
+      });
+    },
+  };
+}
+
+export const noPipeline = (name: string): ApiError =>
+  new ApiError(
+    'RESOURCE_DOES_NOT_EXIST',
+    `${name} has no pipeline: no project names it. Name it in a tidemill.config.ts, or PUT /api/v1/models/${encodeURIComponent(name)}/pipeline`,
+  );
+
+const isoOf = (ms: number | undefined): string =>
+  ms === undefined ? '?' : `${new Date(ms).toISOString().slice(0, 16)}Z`;
