@@ -1,5 +1,5 @@
 import { ApiError, nearestName } from '../platform/index.ts';
-import type { Expression } from './expression.ts';
+import type { Expression, Operation } from './expression.ts';
 import {
   buildCall,
   call,
@@ -250,7 +250,7 @@ class Parser {
     refuseBareMissing([left, right], fail);
     const wrong = [left, right].find(({ type }) => type !== 'number');
     if (wrong) fail(`${sign.text} stands between numbers, not beside ${nameType(wrong)}${hintFor(wrong)}`);
-    return call('number', operation, left, right);
+    return foldNumbers(operation, left, right) ?? call('number', operation, left, right);
   }
 
   #signed(): Expression {
@@ -361,6 +361,22 @@ function equal(a: Expression, b: Expression): Expression {
   if (text.kind !== 'text' || value.kind === 'text') return call('boolean', 'equal', a, b);
   const among = call('boolean', 'among', value) as Extract<Expression, { kind: 'call' }>;
   return { ...among, texts: [text.value] };
+}
+
+/** What stands between two constants is computed now; undefined for what is none or not finite. */
+function foldNumbers(operation: Operation, a: Expression, b: Expression): Expression | undefined {
+  if (a.kind !== 'number' || b.kind !== 'number') return undefined;
+  const value =
+    operation === 'add'
+      ? a.value + b.value
+      : operation === 'subtract'
+        ? a.value - b.value
+        : operation === 'multiply'
+          ? a.value * b.value
+          : operation === 'divide'
+            ? a.value / b.value
+            : Number.NaN;
+  return Number.isFinite(value) ? { kind: 'number', type: 'number', value } : undefined;
 }
 
 const describe = (token: Token): string =>

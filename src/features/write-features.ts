@@ -147,17 +147,21 @@ export function createFeatureWriter(graph: OnnxGraphBuilder, inputs: readonly Gr
     const of = (index: number) => valueFor(operands[index]!);
     const finite = (value: string) =>
       largestOf(expression, largest) <= Number.MAX_VALUE ? value : node.finite(value, Number.MAX_VALUE);
+    const both = () => {
+      const [a, b] = operands as [Expression, Expression];
+      return [isTakenForNoop(a) ? unfoldable(a, b) : of(0), isTakenForNoop(b) ? unfoldable(b, a) : of(1)];
+    };
     const positiveLog = (x: string) =>
       node.toSingle(apply('Log', [apply('Where', [apply('Greater', [x, number(0)]), x, nan()])]));
     switch (operation) {
       case 'add':
-        return finite(apply('Add', [of(0), of(1)]));
+        return finite(apply('Add', both()));
       case 'subtract':
-        return finite(apply('Sub', [of(0), of(1)]));
+        return finite(apply('Sub', both()));
       case 'multiply':
-        return finite(apply('Mul', [of(0), of(1)]));
+        return finite(apply('Mul', both()));
       case 'divide':
-        return finite(apply('Div', [of(0), of(1)]));
+        return finite(apply('Div', both()));
       case 'modulo': {
         const divisor = of(1);
         // Of the sign of the dividend; NaN where the divisor is 0.
@@ -213,6 +217,10 @@ export function createFeatureWriter(graph: OnnxGraphBuilder, inputs: readonly Gr
       }
     }
   }
+
+  /** A constant that is only known at run time; missing where the other operand is, and so is the result. */
+  const unfoldable = (constant: Expression, other: Expression): string =>
+    apply('Where', [isMissing(other), nan(), valueFor(constant)]);
 
   function truthFor(expression: Expression): Truth {
     return once(truths, expression, () => {
@@ -317,4 +325,11 @@ export function createFeatureWriter(graph: OnnxGraphBuilder, inputs: readonly Gr
       return graph.node('Cast', [rounded], output, { to: { int: 1 } });
     },
   };
+}
+
+/** ONNX Runtime drops `+ c` and `* c` from a graph where c, as float32, is 0 or 1, also when c itself is not. */
+function isTakenForNoop(expression: Expression): boolean {
+  if (expression.kind !== 'number') return false;
+  const rounded = Math.fround(expression.value);
+  return (rounded === 0 || rounded === 1) && rounded !== expression.value;
 }
