@@ -110,20 +110,20 @@ async function testFoundWindow(
   const tests = testWindow(reference.spec, prepared, profile);
   const importance = await deps.importanceOf(version);
   const notes = [...problems, ...notesFor(reference, profile.rows)];
+  const explained = tests.map((test) =>
+    test.p <= EXPLAINED_P ? explainTest(prepared, profile, test, importance) : undefined,
+  );
   return {
     report: {
       state: 'tested',
-      tests: reportTests(tests),
+      tests: reportTests(tests).map((test, index) => ({ ...test, ...explained[index] })),
       ...(notes.length === 0 ? {} : { note: notes.join('; ') }),
     },
-    watched: tests.map((test) => ({
+    watched: tests.map((test, index) => ({
       column: test.column,
       aspect: test.aspect,
       p: test.p,
-      evidence:
-        test.p <= EXPLAINED_P
-          ? { ...evidenceOfTest(test), ...explainTest(prepared, profile, test, importance), notes }
-          : {},
+      evidence: { ...evidenceOfTest(test), ...explained[index], ...(notes.length === 0 ? {} : { notes }) },
     })),
     testCount: prepared.tests,
   };

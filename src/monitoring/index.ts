@@ -1,4 +1,5 @@
 export type { Alarm, Span, TestAspect } from './alarm.ts';
+export { createMonitoring, type Monitoring, type MonitoringDeps } from './create-monitoring.ts';
 export {
   DEFAULT_MONITOR_POLICY,
   type MonitorPolicy,
@@ -7,11 +8,13 @@ export {
   type PerformanceMetric,
   policyTimes,
 } from './monitor-policy.ts';
+export { monitoringRoutes } from './monitoring-routes.ts';
 export {
   type PreparedColumn,
   type PreparedReference,
   prepareReference,
 } from './prepare-reference.ts';
+export { readNewestWatermark } from './profile-entry-store.ts';
 export { type ColumnTest, testWindow } from './test-window.ts';
 export {
   AVERAGE_RUN_LENGTH,

@@ -232,3 +232,8 @@ function uniqueEntries(entries: readonly ProfileEntry[]): ProfileEntry[] {
   }
   return [...byKey.values()];
 }
+
+/** The newest event time that was ever reported: where a clock that follows events goes on after a restart. */
+export function readNewestWatermark(reader: Tx): Promise<number | undefined> {
+  return createProfileEntryStore(reader).newestWatermark();
+}

@@ -1,5 +1,6 @@
 import type { Tx } from '../platform/index.ts';
 import type { Span } from './alarm.ts';
+import type { Explanation } from './explain-tests.ts';
 import type { DriftDb, DriftTables } from './tables.ts';
 import type { ColumnTest } from './test-window.ts';
 
@@ -10,12 +11,14 @@ export type WindowState = 'tested' | 'too small' | 'no reference' | 'off';
 export type PerformanceState = 'tested' | 'reference' | 'too few labels' | 'not measurable';
 
 /** A test as the window's report shows it: `drifted` by Benjamini-Hochberg over all tests of the window. */
-export type ReportedTest = ColumnTest & { drifted: boolean };
+export type ReportedTest = ColumnTest & { drifted: boolean } & Partial<Explanation>;
 
 /** How a version did in a window, by the event time of its predictions. */
 export interface WindowPerformance {
   metric: string;
   value?: number;
+  /** What is tested: the value where larger is better, else the share of a guesser's loss that is avoided. */
+  skill?: number;
   rows: number;
   labelled: number;
   /** Of the t-test against the reference windows. */
@@ -108,16 +111,29 @@ export function createWindowStore(tx: Tx) {
       return (await query.limit(filter.limit ?? 100).execute()).map(toWindow);
     },
 
-    /** Windows of which no performance is known yet and whose labels have come by `until`, oldest first. */
-    async withoutPerformance(model: string, until: number, limit: number): Promise<MonitorWindow[]> {
+    /** Windows of which no performance is known yet, oldest first. */
+    async withoutPerformance(model: string, limit: number): Promise<MonitorWindow[]> {
       const rows = await db
         .selectFrom('monitor_windows')
         .selectAll()
         .where('model', '=', model)
         .where('performance_state', 'is', null)
-        .where('to_ms', '<=', until)
         .orderBy('from_ms')
         .limit(limit)
+        .execute();
+      return rows.map(toWindow);
+    },
+
+    /** The windows of a version that later ones are compared with. */
+    async references(model: string, version: string): Promise<MonitorWindow[]> {
+      const rows = await db
+        .selectFrom('monitor_windows')
+        .selectAll()
+        .where('model', '=', model)
+        .where('version', '=', version)
+        .where('performance_state', '=', 'reference')
+        .orderBy('from_ms')
+        .limit(100)
         .execute();
       return rows.map(toWindow);
     },

@@ -1,0 +1,372 @@
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { describeDatabases, fixedClock, silentLogger } from '../../tests/support/index.ts';
+import {
+  DAY_MS,
+  entryOf,
+  HOUR_MS,
+  registerWatched,
+  serveWatched,
+  writeReference,
+} from '../../tests/support/watched-model.ts';
+import { createAuditStore, createMetrics, type Database, type Metrics } from '../platform/index.ts';
+import type { ProfileSpec } from '../profiles/index.ts';
+import type { ProfileEntry } from '../serving/contract.ts';
+import type { Alarm } from './alarm.ts';
+import { createMonitoring, type Monitoring, type MonitoringDeps } from './create-monitoring.ts';
+import type { MeasuredWindow } from './measure-performance.ts';
+import { type MonitorPolicy, monitorPolicySchema } from './monitor-policy.ts';
+import { readNewestWatermark } from './profile-entry-store.ts';
+
+const REPORTER = { replica: 'replica', incarnation: 'a' };
+const FIRST_DAY = 20_000;
+
+let spec: ProfileSpec;
+let referencePath: string;
+
+beforeAll(() => {
+  ({ spec, path: referencePath } = writeReference());
+});
+
+describeDatabases('monitoring', (openDatabase) => {
+  let database: Database;
+  let clock: ReturnType<typeof fixedClock>;
+  let metrics: Metrics;
+  let monitoring: Monitoring;
+  let policy: MonitorPolicy;
+  let told: Alarm[];
+  let watermarks: number[];
+  let measure: (window: { from: number; to: number }) => Omit<MeasuredWindow, 'from' | 'to'>;
+
+  function start(change: Partial<MonitoringDeps> = {}): Monitoring {
+    metrics = createMetrics();
+    return createMonitoring({
+      database,
+      clock,
+      logger: silentLogger,
+      metrics,
+      files: { referencePath: async () => referencePath },
+      log: { measureWindows: async ({ windows }) => windows.map((each) => ({ ...each, ...measure(each) })) },
+      policyOf: async () => policy,
+      onAlarm: (alarm) => told.push(alarm),
+      onWatermark: (ms) => watermarks.push(ms),
+      ...change,
+    });
+  }
+
+  beforeEach(async () => {
+    database = await openDatabase();
+    clock = fixedClock(FIRST_DAY * DAY_MS);
+    policy = monitorPolicySchema.parse({});
+    told = [];
+    watermarks = [];
+    measure = () => ({ rows: 600, labelled: 0, value: undefined, loss: undefined, baseline: undefined });
+    await registerWatched(database, 'flights', 2);
+    monitoring = start();
+    return () => monitoring.stop();
+  });
+
+  const report = (...entries: ProfileEntry[]) =>
+    monitoring.takeReport(REPORTER, {
+      watermark: Math.max(...entries.map(({ hour }) => hour)),
+      dropped: 0,
+      entries,
+    });
+
+  const day = (index: number, change: { shift?: number; missing?: number; rows?: number } = {}) =>
+    entryOf(spec, { day: FIRST_DAY + index, seed: 500 + index, rows: 600, ...change });
+
+  async function liveThrough(
+    from: number,
+    to: number,
+    change: { shift?: number; missing?: number; rows?: number } = {},
+  ): Promise<void> {
+    for (let index = from; index < to; index++) {
+      await report(day(index, change));
+      clock.advance((FIRST_DAY + index + 1) * DAY_MS + HOUR_MS - clock.now());
+      await monitoring.advance();
+    }
+  }
+
+  describe('profile reports', () => {
+    it('are kept once, however often and in whatever order they come', async () => {
+      const full = day(0);
+      const early = { ...full, answered: 100 };
+      await report(early);
+      await report(full);
+      await report(full);
+      await report(early);
+      const traffic = await monitoring.traffic('flights', 0, (FIRST_DAY + 1) * DAY_MS);
+      expect(traffic).toMatchObject([{ version: '1', variant: 'champion', answered: 600, failed: 0 }]);
+      // Another incarnation's and another part's counts add up.
+      await monitoring.takeReport(
+        { ...REPORTER, incarnation: 'b' },
+        { watermark: null, dropped: 3, entries: [full] },
+      );
+      await report({ ...full, part: 1 });
+      expect(await monitoring.traffic('flights', 0, (FIRST_DAY + 1) * DAY_MS)).toMatchObject([
+        { answered: 1800 },
+      ]);
+      expect(await monitoring.dropped()).toBe(3);
+    });
+
+    it('tell the newest event time, which is known after a restart', async () => {
+      expect(await readNewestWatermark(database.reader)).toBeUndefined();
+      await report(day(3));
+      await report(day(1));
+      await monitoring.takeReport(REPORTER, { watermark: null, dropped: 0, entries: [] });
+      expect(watermarks).toEqual([(FIRST_DAY + 3) * DAY_MS, (FIRST_DAY + 1) * DAY_MS]);
+      expect(await readNewestWatermark(database.reader)).toBe((FIRST_DAY + 3) * DAY_MS);
+    });
+  });
+
+  describe('windows', () => {
+    it('close by event time, an hour after the day, and are tested once', async () => {
+      await report(day(0));
+      clock.advance(DAY_MS + HOUR_MS - 1);
+      expect(await monitoring.advance()).toEqual({ didSomething: false });
+      clock.advance(1);
+      expect(await monitoring.advance()).toEqual({ didSomething: true });
+      expect(await monitoring.advance()).toEqual({ didSomething: false });
+      const [window, ...others] = await monitoring.windows('flights');
+      expect(others).toEqual([]);
+      expect(window).toMatchObject({
+        from: FIRST_DAY * DAY_MS,
+        to: (FIRST_DAY + 1) * DAY_MS,
+        version: '1',
+        rows: 600,
+        state: 'tested',
+        lateRows: 0,
+      });
+      expect(window!.tests.map(({ column, aspect }) => `${column} ${aspect}`)).toEqual([
+        'amount values',
+        'amount missing',
+        'amount unseen',
+        'city values',
+        'city missing',
+        'city unseen',
+        '@score values',
+      ]);
+      expect(window!.tests.filter(({ drifted }) => drifted)).toEqual([]);
+    });
+
+    it('count what came late, and say so', async () => {
+      await liveThrough(0, 1);
+      await report({ ...day(0), answered: 650 });
+      await report({ ...day(0), answered: 650 });
+      expect((await monitoring.windows('flights'))[0]).toMatchObject({ rows: 600, lateRows: 50 });
+    });
+
+    it('are too small under 200 rows, which is said, and raise nothing', async () => {
+      await report(day(0, { rows: 150, missing: 0.9 }));
+      clock.advance(7 * DAY_MS);
+      expect(await monitoring.advance()).toEqual({ didSomething: false });
+      clock.advance(HOUR_MS);
+      await monitoring.advance();
+      expect(await monitoring.windows('flights')).toMatchObject([
+        { state: 'too small', rows: 150, tests: [], note: '150 rows; a test needs 200' },
+      ]);
+      expect(told).toEqual([]);
+    });
+
+    it('say when a version has no reference, and when drift is not watched', async () => {
+      await monitoring.stop();
+      monitoring = start({ files: { referencePath: async () => undefined } });
+      await liveThrough(0, 1);
+      policy = monitorPolicySchema.parse({ drift: 'off' });
+      await liveThrough(1, 2);
+      const states = (await monitoring.windows('flights')).map(({ state }) => state);
+      expect(states).toEqual(['off', 'no reference']);
+    });
+
+    it('leave out shadows, and rows of other versions', async () => {
+      await report(day(0), { ...day(0), variant: 'shadow' }, { ...day(0), version: '2', variant: 'canary' });
+      clock.advance(2 * DAY_MS);
+      await monitoring.advance();
+      expect(await monitoring.windows('flights')).toMatchObject([{ rows: 600 }]);
+    });
+  });
+
+  describe('alarms', () => {
+    it('open with evidence when values are missing, once, and close after five quiet windows', async () => {
+      await liveThrough(0, 3);
+      expect(told).toEqual([]);
+      await liveThrough(3, 5, { missing: 0.9 });
+      expect(told).toHaveLength(1);
+      expect(told[0]).toMatchObject({
+        model: 'flights',
+        version: '1',
+        kind: 'drift',
+        column: 'amount',
+        aspect: 'missing',
+        state: 'open',
+        openedAt: (FIRST_DAY + 4) * DAY_MS,
+        window: { from: (FIRST_DAY + 3) * DAY_MS },
+        evidence: { p: 1e-12, sequence: { tests: 7, average_run_length: 1000 } },
+      });
+      expect(String(told[0]!.evidence['words'])).toMatch(/^missing 0 % -> (89|9\d) %$/);
+      expect(metrics.render()).toContain('tidemill_open_alarms{model="flights",kind="drift"} 1');
+      await liveThrough(5, 9);
+      expect(await monitoring.alarms({ state: 'open' })).toHaveLength(1);
+      await liveThrough(9, 11);
+      const [alarm] = await monitoring.alarms({ model: 'flights' });
+      expect(alarm).toMatchObject({ state: 'closed', closedBy: 'tidemill' });
+      expect(alarm!.evidence['last_confirmed']).toBeDefined();
+      const audit = await createAuditStore(database.reader).list({ subject: 'models/flights' });
+      expect(audit.map(({ action }) => action)).toEqual(['alarm.close', 'alarm.open']);
+      expect(metrics.render()).toContain('tidemill_open_alarms{model="flights",kind="drift"} 0');
+    });
+
+    it('name the column that moved and say how', async () => {
+      await liveThrough(0, 1);
+      await liveThrough(1, 3, { shift: 0.7 });
+      expect(told).toMatchObject([{ column: 'amount', aspect: 'values' }]);
+      const [window] = await monitoring.windows('flights');
+      const drifted = window!.tests.filter(({ drifted: isDrifted }) => isDrifted);
+      expect(drifted.map(({ column }) => column)).toEqual(['amount']);
+      expect(drifted[0]!.words).toMatch(/^from 1\.3\d+ 9\.4 % -> 3\d %; below -1/);
+    });
+
+    it('survive a crash between keeping and telling: they are told after it, and windows are not tested again', async () => {
+      await monitoring.stop();
+      monitoring = start({
+        onAlarm: () => {
+          throw new Error('crash');
+        },
+      });
+      await report(day(0, { missing: 0.9 }));
+      clock.advance(2 * DAY_MS);
+      await expect(monitoring.advance()).rejects.toThrow('crash');
+      expect(told).toEqual([]);
+      await monitoring.stop();
+      monitoring = start();
+      expect(await monitoring.advance()).toEqual({ didSomething: false });
+      expect(told).toHaveLength(1);
+      await monitoring.stop();
+      monitoring = start();
+      await monitoring.advance();
+      expect(told).toHaveLength(1);
+      expect(await monitoring.alarms()).toHaveLength(1);
+    });
+
+    it('are acknowledged and closed by hand, by somebody for a reason', async () => {
+      await liveThrough(0, 1, { missing: 0.9 });
+      const { id } = told[0]!;
+      expect(await monitoring.acknowledge(id, { actor: 'ada', reason: 'on it' })).toMatchObject({
+        state: 'open',
+        acknowledgedBy: 'ada',
+      });
+      const closed = await monitoring.close(id, { actor: 'ada', reason: 'the feed is mended' });
+      expect(closed).toMatchObject({ state: 'closed', closedBy: 'ada', closeReason: 'the feed is mended' });
+      // The feed is not mended: that is another alarm.
+      await liveThrough(1, 2, { missing: 0.9 });
+      expect(told).toHaveLength(2);
+      await expect(monitoring.close(99, { actor: 'ada', reason: 'x' })).rejects.toMatchObject({
+        code: 'RESOURCE_DOES_NOT_EXIST',
+      });
+    });
+
+    it('end with the version that they are of, and another begins afresh', async () => {
+      await liveThrough(0, 2, { missing: 0.9 });
+      await serveWatched(database, 'flights', 2);
+      expect(await monitoring.advance()).toEqual({ didSomething: true });
+      expect(await monitoring.alarms()).toMatchObject([
+        { state: 'closed', closeReason: 'version 2 serves now' },
+      ]);
+      expect(await monitoring.sequences('flights')).toEqual([]);
+      await report({ ...day(2), version: '2' });
+      clock.advance(DAY_MS);
+      await monitoring.advance();
+      expect(await monitoring.windows('flights')).toMatchObject([
+        { version: '2', state: 'tested', from: (FIRST_DAY + 2) * DAY_MS },
+        { version: '1' },
+        { version: '1' },
+      ]);
+    });
+  });
+
+  describe('performance', () => {
+    const measured = (value: number, labelled = 600) => ({
+      rows: 600,
+      labelled,
+      value,
+      loss: undefined,
+      baseline: undefined,
+    });
+
+    it('is learned from ten windows, then tested when the labels have come', async () => {
+      measure = ({ from }) =>
+        measured(from < (FIRST_DAY + 14) * DAY_MS ? 0.8 + ((from / DAY_MS) % 3) / 100 : 0.6);
+      await liveThrough(0, 14);
+      const states = (await monitoring.windows('flights')).map(({ performanceState }) => performanceState);
+      expect(states).toEqual([undefined, ...new Array(3).fill('tested'), ...new Array(10).fill('reference')]);
+      expect(told).toEqual([]);
+      await liveThrough(14, 18);
+      expect(told).toMatchObject([
+        {
+          kind: 'performance',
+          version: '1',
+          window: { from: (FIRST_DAY + 14) * DAY_MS },
+          evidence: { metric: 'roc_auc', value: 0.6, reference: { windows: 10 } },
+        },
+      ]);
+      expect(told[0]!.column).toBeUndefined();
+      expect(metrics.render()).toMatch(
+        /tidemill_performance\{model="flights",version="1",metric="roc_auc"\} 0\.6/,
+      );
+      expect(metrics.render()).toContain('tidemill_label_coverage{model="flights",version="1"} 1');
+    });
+
+    it('takes the days of the evaluation set for reference, where there are ten', async () => {
+      await monitoring.stop();
+      monitoring = start({
+        baselineOf: async () => Array.from({ length: 12 }, (_, index) => 0.8 + (index % 3) / 100),
+      });
+      measure = () => measured(0.6);
+      await liveThrough(0, 2);
+      expect(told).toMatchObject([
+        { kind: 'performance', evidence: { reference: { of_evaluation_set: 12 } } },
+      ]);
+    });
+
+    it('turns a loss into skill, so that a hard day is no alarm', async () => {
+      policy = monitorPolicySchema.parse({ performance: { metric: 'log_loss' } });
+      measure = ({ from }) => {
+        const hardness = 1 + ((from / DAY_MS) % 5);
+        return {
+          rows: 600,
+          labelled: 600,
+          value: 0.3 * hardness,
+          loss: 0.3 * hardness,
+          baseline: 0.5 * hardness,
+        };
+      };
+      await liveThrough(0, 16);
+      expect(told).toEqual([]);
+      expect((await monitoring.windows('flights'))[1]!.performance).toMatchObject({
+        skill: 0.4,
+        metric: 'log_loss',
+      });
+    });
+
+    it('is missing where labels are, and shown as missing', async () => {
+      measure = () => measured(0.8, 20);
+      await liveThrough(0, 2);
+      const [, window] = await monitoring.windows('flights');
+      expect(window).toMatchObject({
+        performanceState: 'too few labels',
+        performance: { labelled: 20, note: '20 of 600 rows have a label; 50 are needed' },
+      });
+      measure = () => ({ rows: 600, labelled: 0, value: undefined, loss: undefined, baseline: undefined });
+      await liveThrough(2, 4);
+      expect(metrics.render()).not.toMatch(/^tidemill_performance\{/m);
+    });
+  });
+
+  it('costs next to nothing when nothing is due', async () => {
+    await liveThrough(0, 2);
+    const began = performance.now();
+    for (let count = 0; count < 50; count++) await monitoring.advance();
+    // A pass without work asks the database for the revision of what serves, and for nothing else.
+    expect((performance.now() - began) / 50).toBeLessThan(25);
+  });
+});

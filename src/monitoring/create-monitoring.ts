@@ -1,0 +1,227 @@
+import type { Clock, Database, Logger, Metrics } from '../platform/index.ts';
+import {
+  createChampionStore,
+  createModelVersionStore,
+  createRegisteredModelStore,
+  type ModelVersion,
+} from '../registry/index.ts';
+import type { ProfileReport, Reporter } from '../serving/contract.ts';
+import type { Alarm } from './alarm.ts';
+import { createAlarmStore } from './alarm-store.ts';
+import { type CloseWindowDeps, closeNextWindow } from './close-windows.ts';
+import { createMessenger } from './deliver-messages.ts';
+import {
+  acknowledgeAlarm,
+  beginWatch,
+  closeAlarm,
+  markAlarmTold,
+  takeProfileReport,
+} from './drift-commands.ts';
+import { createDriftGauges } from './drift-gauges.ts';
+import { type MeasureWindows, measureDueWindows, type PerformanceDeps } from './measure-performance.ts';
+import { DEFAULT_MONITOR_POLICY, type MonitorPolicy } from './monitor-policy.ts';
+import { createProfileEntryStore } from './profile-entry-store.ts';
+import { createReferenceReader } from './read-reference.ts';
+import { createSequenceStore } from './sequence-store.ts';
+import { createWindowStore } from './window-store.ts';
+
+export interface MonitoringDeps {
+  database: Database;
+  clock: Clock;
+  logger: Logger;
+  metrics: Metrics;
+  files: { referencePath(version: ModelVersion): Promise<string | undefined> };
+  log: { measureWindows: MeasureWindows };
+  /** How a model is watched; the defaults where no project speaks of it. */
+  policyOf?: (model: string) => Promise<MonitorPolicy | undefined>;
+  /** How much a version relies on each column, as shares of 1. */
+  importanceOf?: (version: ModelVersion) => Promise<Record<string, number> | undefined>;
+  baselineOf?: PerformanceDeps['baselineOf'];
+  /** Hears the newest event time of each report, after it is kept. */
+  onWatermark?: (eventMs: number) => void;
+  /** Hears each opened alarm, at least once, also after a crash; throwing means to be told again. */
+  onAlarm?: (alarm: Alarm) => unknown;
+}
+
+export type Monitoring = ReturnType<typeof createMonitoring>;
+
+/** Windows that one pass closes of one model at most, so that others have their turn. */
+const WINDOWS_AT_ONCE = 100;
+
+interface Watched {
+  champion: ModelVersion;
+  /** The clock's time before which nothing of the model is due; undefined: it must be looked at. */
+  quietUntil: number | undefined;
+}
+
+/** Watches what serves: takes profiles, closes windows, tests them, raises and closes alarms. */
+export function createMonitoring(deps: MonitoringDeps) {
+  const { database, clock, logger } = deps;
+  const reader = database.reader;
+  const entries = createProfileEntryStore(reader);
+  const alarms = createAlarmStore(reader);
+  const windows = createWindowStore(reader);
+  const sequences = createSequenceStore(reader);
+  const champions = createChampionStore(reader);
+  const models = createRegisteredModelStore(reader);
+  const versions = createModelVersionStore(reader);
+  const gauges = createDriftGauges(deps.metrics);
+  const messenger = createMessenger({ database, logger });
+  const policyOf = async (model: string) => (await deps.policyOf?.(model)) ?? DEFAULT_MONITOR_POLICY;
+  const closing: CloseWindowDeps = {
+    database,
+    clock,
+    logger,
+    referenceOf: createReferenceReader((version) => deps.files.referencePath(version)),
+    importanceOf: async (version) => deps.importanceOf?.(version),
+  };
+  const measuring: PerformanceDeps = {
+    database,
+    clock,
+    measureWindows: (request) => deps.log.measureWindows(request),
+    baselineOf: deps.baselineOf ?? (async () => []),
+  };
+  let watched = new Map<string, Watched>();
+  let knownRevision: number | undefined;
+  let hasUntold = true;
+  /** Another replica's reports are not heard here, so that its models are looked at in each pass. */
+  const isAlone = database.dialect === 'sqlite';
+
+  /** Looks at what serves when it may have moved; a version that came to serve is watched anew. */
+  async function followChampions(): Promise<boolean> {
+    const revision = await champions.revision();
+    if (revision === knownRevision) return false;
+    const next = new Map<string, Watched>();
+    let didSomething = false;
+    for (const { name } of await models.list()) {
+      const champion = await champions.find(name);
+      const version = champion && (await versions.find(name, champion.version));
+      if (!version) continue;
+      const before = watched.get(name)?.champion.version;
+      next.set(name, { champion: version, quietUntil: undefined });
+      if (before === version.version) continue;
+      const { webhooks } = await policyOf(name);
+      const closed = await database.execute(beginWatch, {
+        model: name,
+        version: String(version.version),
+        webhooks,
+        now: clock.now(),
+      });
+      didSomething ||= closed.length > 0;
+      await showAll(name);
+    }
+    watched = next;
+    knownRevision = revision;
+    return didSomething;
+  }
+
+  async function showAll(model: string): Promise<void> {
+    gauges.showAlarms(model, await alarms.list({ model, state: 'open', limit: 1000 }));
+    const recent = await windows.list(model, { limit: 30 });
+    if (recent[0]) gauges.showWindow(recent[0], await sequences.list(model));
+    const measured = recent.find(({ performance }) => performance !== undefined);
+    if (measured?.performance) gauges.showPerformance(model, measured.version, measured.performance);
+  }
+
+  async function advanceModel(model: string, state: Watched): Promise<boolean> {
+    if (state.quietUntil !== undefined && clock.now() < state.quietUntil) return false;
+    const policy = await policyOf(model);
+    // Forgotten by a report that comes meanwhile.
+    state.quietUntil = Number.POSITIVE_INFINITY;
+    let closedOne = false;
+    let windowDueAt: number | undefined = clock.now();
+    for (let count = 0; count < WINDOWS_AT_ONCE; count++) {
+      const outcome = await closeNextWindow(closing, state.champion, policy);
+      if ('dueAt' in outcome) {
+        windowDueAt = outcome.dueAt;
+        break;
+      }
+      closedOne = true;
+      const { window, opened } = outcome.done;
+      tell(opened);
+      logger.info(
+        { model, from: window.from, rows: window.rows, state: window.state, alarms: opened.length },
+        'a window is closed',
+      );
+    }
+    const measured = await measureDueWindows(measuring, state.champion, policy);
+    for (const { opened } of measured.done) tell(opened);
+    const didSomething = closedOne || measured.done.length > 0;
+    if (didSomething) await showAll(model);
+    const dueAt = Math.min(
+      windowDueAt ?? Number.POSITIVE_INFINITY,
+      measured.dueAt ?? Number.POSITIVE_INFINITY,
+    );
+    if (state.quietUntil !== undefined) state.quietUntil = isAlone ? dueAt : undefined;
+    return didSomething;
+  }
+
+  function tell(opened: readonly Alarm[]): void {
+    if (opened.length > 0) hasUntold = true;
+  }
+
+  /** Alarms are told after they are kept; one that was not told for a crash is told after it. */
+  async function tellUntold(): Promise<void> {
+    if (!hasUntold && isAlone) return;
+    for (const alarm of await alarms.untold()) {
+      await deps.onAlarm?.(alarm);
+      await database.execute(markAlarmTold, alarm.id);
+    }
+    hasUntold = false;
+  }
+
+  return {
+    /** Takes a model server's cumulative profiles; repeats and reports out of order do no harm. */
+    async takeReport(reporter: Reporter, report: ProfileReport): Promise<void> {
+      await database.execute(takeProfileReport, { reporter, report, now: clock.now() });
+      for (const { model } of report.entries) {
+        const state = watched.get(model);
+        if (state) state.quietUntil = undefined;
+      }
+      if (report.watermark !== null) deps.onWatermark?.(report.watermark);
+    },
+
+    /** Does what is due by the clock. What was done is done once, whenever the process ends. */
+    async advance(): Promise<{ didSomething: boolean }> {
+      let didSomething = await followChampions();
+      for (const [model, state] of watched) {
+        if (await advanceModel(model, state)) didSomething = true;
+      }
+      await tellUntold();
+      messenger.poke();
+      return { didSomething };
+    },
+
+    /** @throws ApiError RESOURCE_DOES_NOT_EXIST when no model has this name. */
+    async checkModel(name: string): Promise<void> {
+      await models.get(name);
+    },
+
+    alarms: alarms.list,
+    alarm: alarms.get,
+    windows: windows.list,
+    sequences: sequences.list,
+    /** What each version answered, and how, in a span of event time. */
+    traffic: entries.traffic,
+    dropped: entries.dropped,
+    policyOf,
+
+    async acknowledge(id: number, who: { actor: string; reason?: string }): Promise<Alarm> {
+      return database.execute(acknowledgeAlarm, { id, ...who, reason: who.reason, now: clock.now() });
+    },
+
+    /** Closes an alarm by hand; its test goes on and may open another. */
+    async close(id: number, who: { actor: string; reason: string }): Promise<Alarm> {
+      const { model } = await alarms.get(id);
+      const { webhooks } = await policyOf(model);
+      const alarm = await database.execute(closeAlarm, { id, ...who, webhooks, now: clock.now() });
+      gauges.showAlarms(model, await alarms.list({ model, state: 'open', limit: 1000 }));
+      messenger.poke();
+      return alarm;
+    },
+
+    /** Waits for webhooks that are being sent. */
+    idle: messenger.idle,
+    stop: messenger.stop,
+  };
+}

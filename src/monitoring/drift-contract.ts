@@ -1,0 +1,120 @@
+import { z } from 'zod';
+
+export const modelParams = z.object({ name: z.string() });
+export const alarmParams = z.object({ id: z.coerce.number().int().min(1) });
+
+const time = z.int().describe('ms since the epoch, event time');
+const spanSchema = z.strictObject({ from: time, to: time.describe('ms since the epoch; half-open') });
+
+export const alarmSchema = z
+  .strictObject({
+    id: z.int(),
+    model: z.string(),
+    version: z.string(),
+    kind: z.enum(['drift', 'performance']),
+    column: z.string().optional(),
+    aspect: z.enum(['values', 'missing', 'unseen']).optional(),
+    state: z.enum(['open', 'closed']),
+    opened_at: time,
+    window: spanSchema,
+    text: z.string().describe('The alarm in a sentence'),
+    evidence: z.record(z.string(), z.unknown()),
+    closed_at: time.optional(),
+    closed_by: z.string().optional(),
+    close_reason: z.string().optional(),
+    acknowledged_at: time.optional(),
+    acknowledged_by: z.string().optional(),
+    acknowledge_reason: z.string().optional(),
+  })
+  .meta({ id: 'Alarm' });
+
+const testSchema = z.strictObject({
+  column: z.string(),
+  aspect: z.enum(['values', 'missing', 'unseen']),
+  rows: z.number(),
+  reference_rows: z.number(),
+  p: z.number().describe('With day effects; 1e-12 at least'),
+  statistic: z.number(),
+  df: z.number(),
+  psi: z.number(),
+  ks: z.number().optional(),
+  rate: z.number().optional(),
+  reference_rate: z.number().optional(),
+  drifted: z.boolean().describe('By Benjamini-Hochberg over the tests of the window, q = 0.05'),
+  effect: z.number().optional(),
+  importance: z.number().optional().describe("Share of the model's reliance on the column"),
+  weight: z.number().optional().describe('Effect times importance: the order of the list'),
+  moved: z.array(z.strictObject({ label: z.string(), reference: z.number(), window: z.number() })).optional(),
+  words: z.string().optional(),
+});
+
+const performanceSchema = z.strictObject({
+  state: z.enum(['tested', 'reference', 'too few labels', 'not measurable']),
+  metric: z.string(),
+  value: z.number().optional(),
+  skill: z.number().optional(),
+  rows: z.int(),
+  labelled: z.int(),
+  coverage: z.number().optional(),
+  p: z.number().optional(),
+  reference: z.strictObject({ mean: z.number(), sd: z.number(), windows: z.int() }).optional(),
+  note: z.string().optional(),
+});
+
+export const windowSchema = z
+  .strictObject({
+    from: time,
+    to: time,
+    version: z.string(),
+    rows: z.int(),
+    late_rows: z.int().describe('Came after the window was closed, and are in no test'),
+    state: z.enum(['tested', 'too small', 'no reference', 'off']),
+    note: z.string().optional(),
+    closed_at: time,
+    tests: z.array(testSchema).optional(),
+    performance: performanceSchema.optional(),
+  })
+  .meta({ id: 'MonitorWindow' });
+
+export const windowListSchema = z
+  .strictObject({
+    model: z.string(),
+    windows: z.array(windowSchema).describe('Newest first'),
+    sequences: z
+      .array(
+        z.strictObject({
+          kind: z.string(),
+          version: z.string(),
+          column: z.string(),
+          aspect: z.string(),
+          log_m: z.number().optional(),
+          runs: z.int(),
+        }),
+      )
+      .describe('Where the evidence stands from which alarms are raised'),
+  })
+  .meta({ id: 'MonitorWindowList' });
+
+export const windowQuery = z.object({
+  from: z.coerce.number().int().optional(),
+  to: z.coerce.number().int().optional(),
+  version: z.string().optional(),
+  limit: z.coerce.number().int().min(1).max(1000).default(30),
+  tests: z
+    .enum(['all', 'drifted', 'none'])
+    .default('drifted')
+    .describe('Which tests of a window are answered'),
+});
+
+export const alarmQuery = z.object({
+  state: z.enum(['open', 'closed']).optional(),
+  kind: z.enum(['drift', 'performance']).optional(),
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+});
+
+export const alarmListSchema = z.strictObject({ alarms: z.array(alarmSchema).describe('Newest first') });
+
+export const acknowledgeRequest = z.object({ reason: z.string().optional() }).nullish();
+export const closeRequest = z.object({ reason: z.string().trim().min(1).describe('Why it is over') });
+
+export const takenSchema = z.strictObject({ taken: z.int().describe('Entries of the report') });

@@ -1,0 +1,48 @@
+import type { MonitorWindow, ReportedTest, WindowPerformance } from './window-store.ts';
+
+/** A window as it goes over the wire; its tests by weight, the heaviest first. */
+export function toWireWindow(window: MonitorWindow, tests: 'all' | 'drifted' | 'none') {
+  const shown = window.tests
+    .filter(({ drifted }) => tests === 'all' || drifted)
+    .toSorted((a, b) => (b.weight ?? b.psi) - (a.weight ?? a.psi));
+  return {
+    from: window.from,
+    to: window.to,
+    version: window.version,
+    rows: window.rows,
+    late_rows: window.lateRows,
+    state: window.state,
+    ...(window.note === undefined ? {} : { note: window.note }),
+    closed_at: window.closedAt,
+    ...(tests === 'none' ? {} : { tests: shown.map(toWireTest) }),
+    ...(window.performance === undefined || window.performanceState === undefined
+      ? {}
+      : { performance: { state: window.performanceState, ...toWirePerformance(window.performance) } }),
+  };
+}
+
+function toWireTest({ referenceRows, referenceRate, ...test }: ReportedTest) {
+  return {
+    ...test,
+    reference_rows: referenceRows,
+    ...(referenceRate === undefined ? {} : { reference_rate: referenceRate }),
+  };
+}
+
+function toWirePerformance(performance: WindowPerformance) {
+  const { metric, value, skill, rows, labelled, p, note } = performance;
+  const { referenceMean: mean, referenceSd: sd, referenceWindows: windows } = performance;
+  return {
+    metric,
+    ...(value === undefined ? {} : { value }),
+    ...(skill === undefined ? {} : { skill }),
+    rows,
+    labelled,
+    ...(rows > 0 ? { coverage: labelled / rows } : {}),
+    ...(p === undefined ? {} : { p }),
+    ...(mean === undefined || sd === undefined || windows === undefined
+      ? {}
+      : { reference: { mean, sd, windows } }),
+    ...(note === undefined ? {} : { note }),
+  };
+}
