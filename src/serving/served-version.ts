@@ -168,7 +168,7 @@ export function createServedVersion(deps: {
     spec,
     read: readRequest,
     submit: (rows, context, isGone, limitMs) => batcher.submit(rows, isGone, context, limitMs),
-    countFailure: answerer.countFailure,
+    countFailure: (variant, timeMs) => answerer.countFailure(variant, timeMs),
     async rerun(rows) {
       const batch = coder.encode(rows);
       const { output } = await runner.run(batch);

@@ -142,7 +142,7 @@ async function takeUp(leftOver: LeftOver): Promise<Dead> {
   }
   const names = await readdir(kept).catch(() => []);
   const files = names
-    .sort()
+    .sort((a, b) => (a < b ? -1 : 1))
     .map((name) => ({ sequence: Number(/\d+/.exec(name)?.[0]), path: join(kept, name) }));
   return { leftOver, snapshot, files };
 }

@@ -24,7 +24,11 @@ export const diskFiles: SegmentFiles = {
   async syncFolder(path) {
     if (process.platform === 'win32') return; // Folders cannot be opened there.
     const folder = await open(path, 'r');
-    await folder.sync().finally(() => folder.close());
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
   },
   close: (fd) => closeSync(fd),
 };

@@ -61,11 +61,8 @@ export async function openServingRecord(
 ): Promise<ServingRecord> {
   if (options.isRecorded === false) return NO_RECORD;
   const { logger, shipSegment, reportProfiles } = options;
-  const { reporter, folder, leftOvers, release } = await openLogFolder(
-    options.logDir,
-    options.incarnation,
-    logger,
-  );
+  const opened = await openLogFolder(options.logDir, options.incarnation, logger);
+  const { reporter, folder, leftOvers } = opened;
   const log = createServingLog({
     folder,
     limitBytes: options.logLimitBytes ?? LOG_LIMIT_BYTES,
@@ -87,7 +84,7 @@ export async function openServingRecord(
       onSettled() {},
       async close() {
         await log.close();
-        release();
+        opened.release();
       },
     };
   }
@@ -116,7 +113,7 @@ export async function openServingRecord(
     async close() {
       await recovery.stop();
       await shipper.stop();
-      release();
+      opened.release();
     },
   };
 }
