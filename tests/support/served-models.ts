@@ -9,11 +9,20 @@ import {
   FRAMEWORK_KEY,
   MISSING_TEXT,
   OnnxGraphBuilder,
+  PROFILE_KEY,
   SIGNATURE_KEY,
   type Signature,
   type Tree,
   writeSignature,
 } from '../../src/models/index.ts';
+import {
+  CLASS_COLUMN,
+  columnOf,
+  encodeSpec,
+  type ProfileSpec,
+  SCORE_COLUMN,
+  specOf,
+} from '../../src/profiles/index.ts';
 
 /** Repeatable pseudo-random numbers from 0 to 1 (mulberry32). */
 export function seededRandom(seed: number): () => number {
@@ -179,4 +188,41 @@ export async function withExample(model: Uint8Array, rows: Record<string, unknow
 
 export function sha256Of(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** The model with an example, and with a profile spec of its columns, its score and its class, as the trainer makes one. */
+export async function withProfile(
+  model: Uint8Array,
+  rows: Record<string, unknown>[],
+): Promise<{ bytes: Uint8Array; spec: ProfileSpec }> {
+  const session = await createSession(model);
+  const { columns, output } = session.signature;
+  await session.release();
+  const random = seededRandom(7);
+  const numbers = (scale: number) => columnOf(Float64Array.from({ length: 2000 }, () => random() * scale));
+  const spec = specOf(
+    [
+      ...columns.map(({ name, type, categories = [] }) => ({
+        name,
+        values:
+          type === 'string'
+            ? columnOf(Array.from({ length: 2000 }, (_, i) => categories[i % categories.length] ?? null))
+            : numbers(8),
+      })),
+      { name: SCORE_COLUMN, values: numbers(1) },
+      ...(output.task === 'regression'
+        ? []
+        : [
+            {
+              name: CLASS_COLUMN,
+              values: columnOf(
+                Array.from({ length: 2000 }, (_, i) => String(output.classes[i % output.classes.length])),
+              ),
+            },
+          ]),
+    ],
+    2000,
+  );
+  const bytes = addMetadata(await withExample(model, rows), { [PROFILE_KEY]: encodeSpec(spec) });
+  return { bytes, spec };
 }
