@@ -84,9 +84,18 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const files = registry.createModelFiles({ artifacts });
     const moved = registry.createServingSignal();
     await app.register(tracking.trackingRoutes({ database, artifacts, clock }));
-    await app.register(registry.registryRoutes({ database, clock, files, moved }));
+    const deliverer = delivery.createDelivery({
+      database,
+      clock,
+      files,
+      moved,
+      logger,
+      workFolder: join(dataDir, 'uploads'),
+    });
+    const { guardChampionMove } = deliverer;
+    await app.register(registry.registryRoutes({ database, clock, files, moved, guardChampionMove }));
     await app.register(async (scope) =>
-      delivery.deliveryRoutes({ database, clock, files, moved })(scope as never),
+      delivery.deliveryRoutes({ database, moved, delivery: deliverer })(scope as never),
     );
     await app.register(
       datasets.datasetRoutes({ database, artifacts, clock, tempFolder: join(dataDir, 'uploads') }),

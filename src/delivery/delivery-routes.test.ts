@@ -139,13 +139,17 @@ describeDatabases('delivery', (openDatabase, dialect) => {
       from: '1',
       to: '2',
       changed: true,
-      decision: { verdict: 'not worse' },
+      decision: { verdict: 'better' },
     });
     const { evidence } = second.body.decision;
     expect(evidence.comparison.challenger).toBeLessThan(evidence.comparison.champion);
-    expect(evidence.comparison).toMatchObject({ metric: 'log_loss', rows: 200, verdict: 'not worse' });
-    expect(evidence.comparison.standard_error).toBeGreaterThan(0);
-    expect(evidence.held_out).toEqual({ sha256: expect.stringMatching(/^[0-9a-f]{64}$/), rows: 200 });
+    expect(evidence.comparison).toMatchObject({ metric: 'log_loss', rows: 200, method: 'bca' });
+    expect(evidence.comparison.lo).toBeLessThan(evidence.comparison.hi);
+    expect(evidence.held_out).toEqual({
+      sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+      rows: 200,
+      left_out: 0,
+    });
     expect(Object.keys(evidence.metrics.challenger)).toContain('roc_auc');
 
     const refused = await promote('3');
@@ -400,7 +404,7 @@ describeDatabases('delivery', (openDatabase, dialect) => {
     await register(good(), heldOut);
     await register(better(), heldOut);
     await promote('1');
-    expect((await promote('2')).body.decision).toMatchObject({ verdict: 'not worse' });
+    expect((await promote('2')).body.decision).toMatchObject({ verdict: 'better' });
   });
 
   it('judges one challenger at a time, also of different models, and ends judging when it stops', async () => {

@@ -1,30 +1,24 @@
 import { z } from 'zod';
-import { type App, type Clock, type Database, requestSignal } from '../platform/index.ts';
-import { type ModelFiles, readVersion, type ServingSignal } from '../registry/index.ts';
+import { ApiError, type App, type Database, requestSignal } from '../platform/index.ts';
+import { readVersion, type ServingSignal } from '../registry/index.ts';
 import { desiredStateSchema } from '../serving/contract.ts';
 import * as contract from './contract.ts';
-import { createPromoter } from './promote-model.ts';
-import { createDesiredStateReader } from './read-desired-state.ts';
-import { rollBackModel } from './roll-back-model.ts';
-import { type Judge, judgeInProcess } from './run-judge.ts';
+import type { Delivery } from './create-delivery.ts';
+import { rolloutRoutes } from './rollout-routes.ts';
+import { toText, toWireDecision, toWirePromotion } from './wire-format.ts';
 
 export interface DeliveryRouteDeps {
-  database: Database;
-  clock: Clock;
-  files: ModelFiles;
+  database: Pick<Database, 'dialect'>;
   moved: ServingSignal;
-  /** How a challenger is judged; in a process of its own unless told otherwise. */
-  judge?: Judge;
+  delivery: Delivery;
 }
 
 /** Another replica's moves are not heard in this process: a waiting question looks for them this often. */
 const REPLICA_POLL_MS = 1000;
 
-/** Promote, roll back, and what the model servers should serve. */
-export function deliveryRoutes({ judge = judgeInProcess, ...deps }: DeliveryRouteDeps): (app: App) => void {
-  const { database, moved } = deps;
-  const promoter = createPromoter({ ...deps, judge });
-  const desired = createDesiredStateReader(deps);
+/** Promote, roll back, rollouts, decisions, and what the model servers should serve. */
+export function deliveryRoutes({ database, moved, delivery }: DeliveryRouteDeps): (app: App) => void {
+  const { desired } = delivery;
 
   /** Waits until the revision is another than `known`, or the time is over; says whether anyone is still to be answered. */
   async function waitForChange(known: string, waitMs: number, signal: AbortSignal): Promise<boolean> {
@@ -46,27 +40,34 @@ export function deliveryRoutes({ judge = judgeInProcess, ...deps }: DeliveryRout
   }
 
   return (app) => {
+    app.addHook('onClose', async () => delivery.close());
+
     app.post(
       '/api/v1/models/:name/promote',
       {
         schema: {
           tags: ['delivery'],
-          summary: 'Let a version serve, when it is not worse than what serves',
+          summary: 'Put a version through the gate and let it serve, at once or by a rollout',
           params: contract.modelParams,
           body: contract.promoteRequest,
           response: { 200: contract.promotionSchema },
         },
       },
       async ({ params: { name }, body, actor }) => {
-        const promotion = await promoter.promote({
+        const { version, ...request } = body;
+        const promotion = await delivery.promote({
+          ...request,
           name,
-          version: readVersion(body.version),
+          version: readVersion(version),
           actor,
-          reason: body.reason,
-          force: body.force,
           signal: app.stopSignal,
         });
-        return { ...promotion, from: toText(promotion.from), to: String(promotion.to) };
+        const { outcome, decision } = promotion;
+        if (outcome === 'refused') {
+          const { id, verdict, evidence } = decision;
+          throw new ApiError('RESOURCE_CONFLICT', decision.summary, { decision: id, verdict, evidence });
+        }
+        return toWirePromotion({ ...promotion, outcome });
       },
     );
 
@@ -75,22 +76,40 @@ export function deliveryRoutes({ judge = judgeInProcess, ...deps }: DeliveryRout
       {
         schema: {
           tags: ['delivery'],
-          summary: 'Go back to what served before the current champion',
+          summary: 'Abort the rollout that is under way, else go back to what served before',
           params: contract.modelParams,
           body: contract.rollbackRequest,
           response: { 200: contract.rollbackSchema },
         },
       },
       async ({ params: { name }, body, actor }) => {
-        const { from, to } = await rollBackModel(deps, {
+        const { from, to, aborted } = await delivery.rollBack({
           name,
           actor,
           reason: body?.reason,
           expectedVersion: body?.from === undefined ? undefined : readVersion(body.from),
         });
-        return { name, from: toText(from), to: String(to), changed: true as const };
+        return { name, from: toText(from), to: String(to), changed: true as const, aborted };
       },
     );
+
+    app.get(
+      '/api/v1/models/:name/decisions',
+      {
+        schema: {
+          tags: ['delivery'],
+          summary: 'What was decided about the model, by whom, why and on which evidence, the newest first',
+          params: contract.modelParams,
+          querystring: contract.decisionQuery,
+          response: { 200: contract.decisionListSchema },
+        },
+      },
+      async ({ params: { name }, query }) => ({
+        decisions: (await delivery.decisions.list(name, query)).map(toWireDecision),
+      }),
+    );
+
+    rolloutRoutes(delivery)(app);
 
     app.get(
       '/api/v1/serving/desired-state',
@@ -119,5 +138,3 @@ export function deliveryRoutes({ judge = judgeInProcess, ...deps }: DeliveryRout
     );
   };
 }
-
-const toText = (version: number | undefined) => (version === undefined ? undefined : String(version));

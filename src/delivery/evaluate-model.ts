@@ -1,4 +1,4 @@
-import { type LabelledRows, scoreModel } from './score-model.ts';
+import { type LabelledRows, scoreModel } from './judge/score-model.ts';
 
 export interface Evaluation {
   task: string;

@@ -1,70 +1,77 @@
-import { ApiError, type Clock, createKeyedQueue, createWorkLimit, type Database } from '../platform/index.ts';
+import { ApiError, createKeyedQueue, createWorkLimit } from '../platform/index.ts';
 import {
   createChampionStore,
   createModelVersionStore,
-  type ModelFiles,
+  type ExpectedChampion,
   type ModelVersion,
-  moveChampion,
   notServable,
-  recordRefusal,
-  type ServingSignal,
 } from '../registry/index.ts';
-import type { Judgement } from './judge-challenger.ts';
-import type { Judge } from './run-judge.ts';
-
-export interface DeliveryDeps {
-  database: Database;
-  clock: Clock;
-  files: ModelFiles;
-  moved: ServingSignal;
-  judge: Judge;
-}
+import { lookAlpha } from '../statistics/index.ts';
+import { countGateLook, decideAtGate, type GateEffect, rolloutUnderWay } from './commands.ts';
+import { decidePromotion } from './decide-promotion.ts';
+import { createDecisionStore, type DecisionRecord, type Outcome, type Verdict } from './decision-store.ts';
+import type { DeliveryDeps } from './delivery-deps.ts';
+import {
+  canaryWeights,
+  type DeliveryPolicy,
+  type GatePolicy,
+  readPolicy,
+  rolloutTimes,
+} from './delivery-policy.ts';
+import type { JudgeInput, Judgement } from './judge/judge-input.ts';
+import type { Judge } from './judge/run-judge.ts';
+import { createRolloutStore } from './rollout/rollout-store.ts';
 
 export interface PromoteRequest {
   name: string;
   version: number;
   actor: string;
-  reason?: string;
-  /** Promote without, or against, the comparison; needs a reason. */
-  force?: boolean;
+  reason?: string | undefined;
+  /** Promote without, or against, the comparison; needs a reason. It still rolls out by the policy. */
+  force?: boolean | undefined;
+  /** Moves everything at once, whatever the policy's steps are. */
+  now?: boolean | undefined;
+  /** A promotion that was decided under this key gives the same answer again and does nothing. */
+  key?: string | undefined;
   /** Ends waiting and judging; what serves is moved or not, never half. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Judges at once, since each takes the memory of two models and of DuckDB. */
 const JUDGES_AT_ONCE = 1;
 const PROMOTIONS_WAITING = 16;
 
-export interface Decision {
-  verdict: 'already serving' | 'first' | 'not worse' | 'forced';
-  summary: string;
-  evidence?: Record<string, unknown>;
-}
-
 export interface Promotion {
   name: string;
   from: number | undefined;
   to: number;
+  /** It serves now and did not before. */
   changed: boolean;
-  decision: Decision;
+  outcome: 'promoted' | 'rollout' | 'refused' | 'unchanged';
+  /** The rollout that began, or that watches what was promoted. */
+  rollout?: string;
+  decision: { id?: number; verdict: Verdict; summary: string; evidence?: Record<string, unknown> };
 }
 
 /**
- * Lets a version serve. Where a champion serves, the version must not be worse than it on the version's own held-out
- * rows; without a comparison only `force` with a reason promotes. A version that cannot be loaded, or that does not
- * reproduce its recorded example, is never promoted.
+ * Puts a version through the gate and, where it passes, lets it serve by the model's policy: at once, or by a rollout.
  *
- * One model's promotions follow each other; a move that comes from elsewhere meanwhile is RESOURCE_CONFLICT.
+ * Champion and challenger are scored on the challenger's held-out rows; only what is better or non-inferior passes,
+ * or what is forced with a reason. A version that cannot be loaded, or that does not reproduce its recorded example,
+ * never passes. One model's promotions follow each other.
  */
-export function createPromoter({ database, clock, files, moved, judge }: DeliveryDeps) {
+export function createPromoter(deps: DeliveryDeps & { judge: Judge }) {
+  const { database, clock, files, moved, judge, policyOf } = deps;
   const champions = createChampionStore(database.reader);
   const versions = createModelVersionStore(database.reader);
+  const decisions = createDecisionStore(database.reader);
+  const rollouts = createRolloutStore(database.reader);
   const waiting = PROMOTIONS_WAITING;
   const oneByOne = createKeyedQueue({ waiting, what: 'promotions of this model' });
   const judging = createWorkLimit({ running: JUDGES_AT_ONCE, waiting, what: 'promotions' });
 
   async function promote(request: PromoteRequest): Promise<Promotion> {
-    const { name, version, actor, force = false, signal } = request;
+    const { name, version, actor, force = false, key, signal } = request;
     const reason = request.reason?.trim() || undefined;
     if (force && reason === undefined) {
       throw new ApiError(
@@ -72,149 +79,163 @@ export function createPromoter({ database, clock, files, moved, judge }: Deliver
         'A forced promotion needs a reason: --force --reason "…"',
       );
     }
+    const known = key === undefined ? undefined : await decisions.findByKey(key);
+    if (known) return toPromotion(known);
     const challenger = await versions.get(name, version);
     const current = await champions.find(name);
     const expected = { version: current?.version, revision: (await champions.lastMove(name))?.revision };
-    if (current?.version === version) {
-      return {
-        name,
-        from: version,
-        to: version,
-        changed: false,
-        decision: { verdict: 'already serving', summary: `version ${version} serves already` },
-      };
-    }
+    const underWay = await rollouts.findUnderWay(name);
+    if (underWay) throw rolloutUnderWay(underWay, version);
+    if (current?.version === version) return servesAlready(name, version);
     if (!challenger.servable) throw notServable(challenger);
     const champion = current && (await versions.get(name, current.version));
-    const judgement = await judging(() => judgeAgainst(challenger, champion, signal), signal);
-    const outcome = decide(judgement, { challenger, champion, force, reason });
-    if ('refusal' in outcome) {
-      await database.execute(recordRefusal, {
-        name,
-        cause: {
-          action: 'promote-refused',
-          actor,
-          ...(reason === undefined ? {} : { reason }),
-          evidence: {
-            from: champion?.version ?? null,
-            to: version,
-            why: outcome.refusal,
-            ...outcome.evidence,
-          },
-          at: clock.now(),
-        },
-      });
-      throw new ApiError('RESOURCE_CONFLICT', outcome.refusal, { evidence: outcome.evidence });
-    }
-    const { from } = await database.execute(moveChampion, {
-      name,
-      version,
-      expected,
-      cause: {
-        action: 'promote',
-        actor,
-        ...(reason === undefined ? {} : { reason }),
-        evidence: { verdict: outcome.verdict, summary: outcome.summary, ...outcome.evidence },
+    const policy = await readPolicy(policyOf, name);
+    const look = await spendLook(challenger, champion, policy.gate);
+    const judgement = await judging(
+      () => judgeAgainst(challenger, champion, policy.gate, look, signal),
+      signal,
+    );
+    const decided = decidePromotion(judgement, { challenger, champion, force, reason, look });
+    const effect = effectOf(decided.passes, expected, policy, request.now === true);
+    const outcome = OUTCOME_OF[effect.kind];
+    const { decision } = await database.execute(decideAtGate, {
+      effect,
+      decision: {
+        model: name,
         at: clock.now(),
+        action: ACTION_OF[effect.kind],
+        version,
+        champion: champion?.version,
+        verdict: decided.verdict,
+        outcome,
+        summary: decided.summary,
+        actor,
+        reason,
+        evidence: decided.evidence,
+        key,
       },
     });
-    moved.notify();
-    return { name, from, to: version, changed: true, decision: outcome };
+    if (effect.kind !== 'none') moved.notify();
+    return toPromotion(decision);
+  }
+
+  /** Written down before the rows are looked at, so that no look is free. */
+  async function spendLook(
+    challenger: ModelVersion,
+    champion: ModelVersion | undefined,
+    gate: GatePolicy,
+  ): Promise<{ k: number; alpha: number } | undefined> {
+    const evaluation = challenger.heldoutSha256;
+    if (evaluation === undefined || !champion?.servable) return undefined;
+    const { metric, nonInferiority, cluster } = gate;
+    const question = JSON.stringify([
+      [challenger.version, challenger.sha256],
+      [champion.version, champion.sha256],
+      [metric, nonInferiority, cluster],
+    ]);
+    const look = { model: challenger.name, evaluation, question, at: clock.now() };
+    const k = await database.execute(countGateLook, look);
+    return { k, alpha: lookAlpha(gate.alpha, k) };
   }
 
   async function judgeAgainst(
     challenger: ModelVersion,
     champion: ModelVersion | undefined,
+    gate: GatePolicy,
+    look: { alpha: number } | undefined,
     signal: AbortSignal | undefined,
   ): Promise<Judgement> {
-    const challengerPath = await files.modelPath(challenger);
-    const challengerSha256 = challenger.sha256;
-    if (!champion) return judge({ challengerPath, challengerSha256 }, { signal });
-    if (!champion.servable) {
-      const judgement = await judge({ challengerPath, challengerSha256 }, { signal });
-      return {
-        ...judgement,
-        incomparable: `the champion cannot score: ${champion.notServableReason ?? 'it has no model file'}`,
-      };
-    }
     const sha256 = challenger.heldoutSha256;
-    const input = {
-      challengerPath,
-      challengerSha256,
-      championPath: await files.modelPath(champion),
-      championSha256: champion.sha256,
+    const input: JudgeInput = {
+      challengerPath: await files.modelPath(challenger),
+      challengerSha256: challenger.sha256,
       ...(sha256 === undefined ? {} : { heldOut: { path: await files.heldOutPath(sha256), sha256 } }),
+      question: questionOf(gate, look?.alpha ?? gate.alpha),
     };
-    return judge(input, { signal });
+    const options = signal ? { signal } : {};
+    if (!champion) return judge(input, options);
+    if (!champion.servable) {
+      const why = champion.notServableReason ?? 'it has no model file';
+      const judgement = await judge({ ...input, championPath: undefined }, options);
+      return { ...judgement, incomparable: `the champion cannot score: ${why}` };
+    }
+    const championPath = await files.modelPath(champion);
+    return judge({ ...input, championPath, championSha256: champion.sha256 }, options);
   }
 
   return {
     /** See above; waits for its turn among the promotions of the same model. */
     promote: (request: PromoteRequest): Promise<Promotion> =>
       oneByOne(request.name, () => promote(request), request.signal),
+
+    /** Runs a judgement in turn with those of promotions. */
+    judge: (input: JudgeInput, signal?: AbortSignal): Promise<Judgement> =>
+      judging(() => judge(input, signal ? { signal } : {}), signal),
   };
 }
 
-interface Case {
-  challenger: ModelVersion;
-  champion: ModelVersion | undefined;
-  force: boolean;
-  reason: string | undefined;
-}
+export const questionOf = (gate: GatePolicy, alpha: number): NonNullable<JudgeInput['question']> => ({
+  metric: gate.metric,
+  alpha,
+  margin: gate.nonInferiority,
+  atLeast: gate.atLeast,
+  slices: gate.slices,
+  cluster: gate.cluster,
+});
 
-type Outcome = Decision | { refusal: string; evidence: Record<string, unknown> };
+const ACTION_OF = {
+  none: 'champion.promote-refused',
+  move: 'champion.promote',
+  rollout: 'rollout.start',
+} as const;
 
-/** Turns what was measured into a decision. */
-export function decide(judgement: Judgement, { challenger, champion, force, reason }: Case): Outcome {
-  const { name, version } = challenger;
-  const evidence = toEvidence(judgement);
-  if (judgement.broken !== undefined) {
-    return { refusal: `Version ${version} of '${name}' cannot serve: ${judgement.broken}`, evidence };
-  }
-  if (!champion) {
-    return {
-      verdict: 'first',
-      summary: 'nothing served before, so there was nothing to compare with',
-      evidence,
-    };
-  }
-  const how = `To promote it all the same: tidemill promote ${name}/${version} --force --reason "…"`;
-  const { comparison, incomparable } = judgement;
-  if (!comparison) {
-    const why = `not compared with version ${champion.version}: ${incomparable ?? 'nothing to compare on'}`;
-    if (force) return { verdict: 'forced', summary: `${why}; forced: ${reason}`, evidence };
-    return { refusal: `Version ${version} of '${name}' was ${why}. ${how}`, evidence };
-  }
-  const { metric, rows, tolerance, standardError } = comparison;
-  const measured = `${metric} ${format(comparison.challenger)} against ${format(comparison.champion)} of version ${champion.version} on ${rows} held-out rows (difference ${format(comparison.difference)} ± ${format(standardError)}, tolerance ${format(tolerance)}; lower is better)`;
-  if (comparison.verdict === 'not worse') return { verdict: 'not worse', summary: measured, evidence };
-  if (force) return { verdict: 'forced', summary: `worse: ${measured}; forced: ${reason}`, evidence };
-  return { refusal: `Version ${version} of '${name}' is worse: ${measured}. ${how}`, evidence };
-}
+const OUTCOME_OF = { none: 'refused', move: 'promoted', rollout: 'rollout' } as const;
 
-function toEvidence(judgement: Judgement): Record<string, unknown> {
-  const { comparison, metrics, heldOut, example, incomparable, broken } = judgement;
+function effectOf(
+  passes: boolean,
+  expected: ExpectedChampion,
+  { gate, rollout }: DeliveryPolicy,
+  isNow: boolean,
+): GateEffect {
+  if (!passes) return { kind: 'none' };
+  const { shadowMs, watchMs } = rolloutTimes(rollout);
+  const first = canaryWeights(rollout)[0];
+  const takesSteps = shadowMs > 0 || first !== undefined;
+  if (expected.version === undefined || isNow || !takesSteps) {
+    return { kind: 'move', expected, ...(watchMs > 0 ? { watch: { gate, policy: rollout } } : {}) };
+  }
+  const isShadow = shadowMs > 0;
   return {
-    example,
-    ...(broken === undefined ? {} : { broken }),
-    ...(incomparable === undefined ? {} : { incomparable }),
-    ...(heldOut ? { held_out: heldOut } : {}),
-    ...(metrics ? { metrics } : {}),
-    ...(comparison
-      ? {
-          comparison: {
-            metric: comparison.metric,
-            challenger: comparison.challenger,
-            champion: comparison.champion,
-            difference: comparison.difference,
-            standard_error: comparison.standardError,
-            tolerance: comparison.tolerance,
-            rows: comparison.rows,
-            verdict: comparison.verdict,
-          },
-        }
-      : {}),
+    kind: 'rollout',
+    expected,
+    state: isShadow ? 'shadow' : 'canary',
+    weight: isShadow ? 100 : (first ?? 100),
+    gate,
+    policy: rollout,
   };
 }
 
-const format = (value: number) => String(Number(value.toPrecision(4)));
+const servesAlready = (name: string, version: number): Promotion => ({
+  name,
+  from: version,
+  to: version,
+  changed: false,
+  outcome: 'unchanged',
+  decision: { verdict: 'already serving', summary: `version ${version} serves already` },
+});
+
+function toPromotion(decision: DecisionRecord): Promotion {
+  const { model, champion, version, outcome, rolloutId, id, verdict, summary, evidence } = decision;
+  return {
+    name: model,
+    from: champion,
+    to: version,
+    changed: outcome === 'promoted',
+    outcome: isPromotionOutcome(outcome) ? outcome : 'refused',
+    ...(rolloutId === undefined ? {} : { rollout: rolloutId }),
+    decision: { id, verdict, summary, evidence },
+  };
+}
+
+const isPromotionOutcome = (outcome: Outcome): outcome is Promotion['outcome'] =>
+  outcome === 'promoted' || outcome === 'rollout' || outcome === 'refused' || outcome === 'unchanged';

@@ -5,14 +5,16 @@ import {
   createRegisteredModelStore,
   type ModelVersion,
 } from '../registry/index.ts';
-import type { DesiredModel, DesiredState, DesiredVersion } from '../serving/contract.ts';
+import type { DesiredModel, DesiredRollout, DesiredState, DesiredVersion } from '../serving/contract.ts';
+import { createRolloutStore, type Rollout } from './rollout/rollout-store.ts';
+import { UNDER_WAY } from './tables.ts';
 
 /** Looks at a state that others move meanwhile, before one is told that may be behind. */
 const READ_ATTEMPTS = 3;
 
 /**
  * What the model servers should serve: of every model its champion, and beside it what a rollback would bring back
- * (else what served last), so that either is warm when it is needed.
+ * (else what served last), so that either is warm when it is needed, and the version that is being rolled out.
  *
  * A champion that cannot be served is told with its reason, and what served before goes on serving: a broken version
  * takes no traffic from a good one.
@@ -21,6 +23,7 @@ export function createDesiredStateReader({ database }: { database: Database }) {
   const champions = createChampionStore(database.reader);
   const models = createRegisteredModelStore(database.reader);
   const versions = createModelVersionStore(database.reader);
+  const rollouts = createRolloutStore(database.reader);
   const currentRevision = async () => String(await champions.revision());
   let known: DesiredState | undefined;
   let building: { revision: string; outcome: ReturnType<typeof build> } | undefined;
@@ -46,6 +49,7 @@ export function createDesiredStateReader({ database }: { database: Database }) {
 
   async function build(revision: string): Promise<{ state: DesiredState; holds: boolean }> {
     const state: DesiredState = { revision, models: [], not_servable: [] };
+    const underWay = new Map((await rollouts.inStates(UNDER_WAY)).map((rollout) => [rollout.model, rollout]));
     for (const { name } of await models.list()) {
       const champion = await champions.find(name);
       if (!champion) continue;
@@ -54,7 +58,8 @@ export function createDesiredStateReader({ database }: { database: Database }) {
       const before = (await champions.findRollbackTarget(name, champion.version))?.version;
       if (version.servable) {
         const warm = before ?? (await findLastServed(name, champion.version));
-        state.models.push(toDesired(name, version, warm));
+        const rollout = await findRollout(underWay.get(name), version);
+        state.models.push({ ...toDesired(name, version, warm), ...(rollout ? { rollout } : {}) });
         continue;
       }
       const reason = version.notServableReason ?? 'it has no model file';
@@ -69,6 +74,25 @@ export function createDesiredStateReader({ database }: { database: Database }) {
     const holds = (await currentRevision()) === revision;
     if (holds) known = state;
     return { state, holds };
+  }
+
+  /** A rollout whose champion serves no more is over, even before anybody has ended it. */
+  async function findRollout(
+    rollout: Rollout | undefined,
+    champion: ModelVersion,
+  ): Promise<DesiredRollout | undefined> {
+    if (rollout === undefined || rollout.champion !== champion.version) return undefined;
+    const candidate = await versions.find(rollout.model, rollout.candidate);
+    if (!candidate?.servable) return undefined;
+    const { sticky } = rollout.policy;
+    return {
+      id: rollout.id,
+      candidate: toDesiredVersion(candidate),
+      mode: (rollout.resumeState ?? rollout.state) === 'shadow' ? 'shadow' : 'canary',
+      weight: rollout.weight / 100,
+      ...(sticky && 'header' in sticky ? { sticky_header: sticky.header } : {}),
+      ...(sticky && 'column' in sticky ? { sticky_column: sticky.column } : {}),
+    };
   }
 
   async function findLastServed(name: string, current: number): Promise<ModelVersion | undefined> {

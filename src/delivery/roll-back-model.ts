@@ -1,25 +1,34 @@
-import type { Clock, Database } from '../platform/index.ts';
-import { rollBackChampion, type ServingSignal } from '../registry/index.ts';
+import { rollBackDelivery } from './commands.ts';
+import type { DeliveryDeps } from './delivery-deps.ts';
 
 export interface RollbackRequest {
   name: string;
   actor: string;
-  reason?: string;
-  /** Roll back only if this version serves: two people who see the same problem undo it once. */
-  expectedVersion?: number;
+  reason?: string | undefined;
+  /** Roll back only if this version serves, or is being rolled out: two people who see the same problem undo it once. */
+  expectedVersion?: number | undefined;
+}
+
+export interface Rollback {
+  name: string;
+  from: number | undefined;
+  to: number | undefined;
+  /** The rollout that was aborted; then the champion was and is `to`. */
+  aborted?: string;
 }
 
 /**
- * Goes back to the version that served before the current champion was put there, at once and without a question.
- * Repeated, it walks further back; what was rolled back comes back by promoting it.
+ * Undoes the newest change, at once and without a question: a rollout that is under way is aborted, else the version
+ * that served before the current champion was put there comes back. Repeated, it walks further back; what was rolled
+ * back comes back by promoting it.
  *
  * @throws ApiError RESOURCE_CONFLICT when no version that still exists and can be served served before.
  */
 export async function rollBackModel(
-  deps: { database: Database; clock: Clock; moved: ServingSignal },
+  deps: Pick<DeliveryDeps, 'database' | 'clock' | 'moved'>,
   { name, actor, reason, expectedVersion }: RollbackRequest,
-): Promise<{ name: string; from: number | undefined; to: number | undefined }> {
-  const { from, to } = await deps.database.execute(rollBackChampion, {
+): Promise<Rollback> {
+  const undone = await deps.database.execute(rollBackDelivery, {
     name,
     ...(expectedVersion === undefined ? {} : { expectedVersion }),
     cause: {
@@ -30,5 +39,5 @@ export async function rollBackModel(
     },
   });
   deps.moved.notify();
-  return { name, from, to };
+  return { name, ...undone };
 }

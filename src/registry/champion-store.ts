@@ -101,13 +101,13 @@ export function createChampionStore(tx: Tx) {
       cause: MoveCause,
       change: () => Promise<void>,
       below?: number | null,
-    ): Promise<{ from: number | undefined; to: number | undefined }> {
+    ): Promise<{ from: number | undefined; to: number | undefined; auditSequence: number | undefined }> {
       await models.lock(name);
       const from = (await find(name))?.version;
       const top = await lastMove(name);
       await change();
       const to = (await find(name))?.version;
-      if (from === to) return { from, to };
+      if (from === to) return { from, to, auditSequence: undefined };
       const revision = await bumpRevision();
       const { sequence } = await appendAudit(tx, {
         at: cause.at,
@@ -133,7 +133,7 @@ export function createChampionStore(tx: Tx) {
           audit_sequence: sequence,
         })
         .execute();
-      return { from, to };
+      return { from, to, auditSequence: sequence };
     },
   };
 }

@@ -1,4 +1,4 @@
-import { ApiError, appendAudit, type Command, command, type Tx } from '../platform/index.ts';
+import { appendAudit, type Command, command, type Tx } from '../platform/index.ts';
 import { createChampionStore, type MoveCause } from './champion-store.ts';
 import { createModelVersionStore, type NewModelVersion } from './model-version-store.ts';
 import { createRegisteredModelStore } from './registered-model-store.ts';
@@ -173,82 +173,7 @@ export const deleteModelVersionTag = command(
   },
 );
 
-/** What served when a decision was made; the move is refused when something else serves by then. */
-export interface ExpectedChampion {
-  version: number | undefined;
-  /** Revision of the model's last move. */
-  revision: number | undefined;
-}
-
-/**
- * Lets a version serve, if what serves is still what the decision was made against: by the alias, or by the stage
- * where stages govern the model.
- */
-export const moveChampion = command(
-  'champion.move',
-  async (
-    tx,
-    input: { name: string; version: number; expected: ExpectedChampion; cause: MoveCause },
-  ): Promise<{ from: number | undefined; to: number | undefined }> => {
-    const { name, version, expected, cause } = input;
-    const champions = createChampionStore(tx);
-    return champions.recordChange(name, cause, async () => {
-      const current = await champions.find(name);
-      const last = await champions.lastMove(name);
-      if (current?.version !== expected.version || last?.revision !== expected.revision) {
-        throw new ApiError(
-          'RESOURCE_CONFLICT',
-          `What serves of '${name}' changed while version ${version} was being judged: it was ${shown(expected.version)}, now it is ${shown(current?.version)}${last ? ` (${last.action} by ${last.actor})` : ''}. Look at it, then promote again`,
-        );
-      }
-      await letServe(tx, name, version, cause.at);
-    });
-  },
-);
-
-/** Goes back to what served before the current champion was put there. Repeated, it walks further back. */
-export const rollBackChampion = command(
-  'champion.rollBack',
-  async (
-    tx,
-    { name, expectedVersion, cause }: { name: string; expectedVersion?: number; cause: MoveCause },
-  ): Promise<{ from: number | undefined; to: number | undefined }> => {
-    const champions = createChampionStore(tx);
-    await createRegisteredModelStore(tx).lock(name);
-    const current = (await champions.find(name))?.version;
-    if (expectedVersion !== undefined && current !== expectedVersion) {
-      throw new ApiError(
-        'RESOURCE_CONFLICT',
-        `Not rolled back: ${shown(expectedVersion)} of '${name}' does not serve any more, ${shown(current)} does`,
-      );
-    }
-    const target = await champions.findRollbackTarget(name, current);
-    if (!target) {
-      throw new ApiError(
-        'RESOURCE_CONFLICT',
-        `Nothing to roll back to: ${shown(current)} of '${name}' has no predecessor that still exists and can be served. To put another version there: tidemill promote ${name}/VERSION`,
-      );
-    }
-    const { version } = target.version;
-    return champions.recordChange(name, cause, () => letServe(tx, name, version, cause.at), target.below);
-  },
-);
-
-const shown = (version: number | undefined) => (version === undefined ? 'none' : `version ${version}`);
-
-async function letServe(tx: Tx, name: string, version: number, now: number): Promise<void> {
-  const versions = createModelVersionStore(tx);
-  await versions.get(name, version);
-  const current = await createChampionStore(tx).find(name);
-  if (current?.by !== 'stage') {
-    await createRegisteredModelStore(tx).setAlias(name, CHAMPION_ALIAS, version);
-    return;
-  }
-  await versions.setStage(name, version, 'Production', now);
-  await versions.archiveOthers(name, version, 'Production', now);
-}
-
-/** Audits what is no move from one version to another: a model renamed or deleted, a promotion refused. */
+/** Audits what is no move from one version to another: a model renamed or deleted. */
 async function auditAlone(tx: Tx, name: string, cause: MoveCause, evidence: object): Promise<void> {
   await appendAudit(tx, {
     at: cause.at,
@@ -259,14 +184,6 @@ async function auditAlone(tx: Tx, name: string, cause: MoveCause, evidence: obje
     evidence,
   });
 }
-
-/** Records a promotion that was refused, with its evidence. */
-export const recordRefusal = command(
-  'champion.recordRefusal',
-  async (tx, { name, cause }: { name: string; cause: MoveCause }): Promise<void> => {
-    await auditAlone(tx, name, cause, (cause.evidence as object | undefined) ?? {});
-  },
-);
 
 export const registryCommands: Command<any, any>[] = [
   createRegisteredModel,
@@ -283,7 +200,4 @@ export const registryCommands: Command<any, any>[] = [
   deleteModelVersion,
   setModelVersionTag,
   deleteModelVersionTag,
-  moveChampion,
-  rollBackChampion,
-  recordRefusal,
 ];

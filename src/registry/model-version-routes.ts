@@ -5,6 +5,7 @@ import {
   mlflowRoute,
   unlessEmpty,
 } from '../tracking/index.ts';
+import { createChampionStore } from './champion-store.ts';
 import { checkDescription, checkRegistryTag, readStage, readVersion } from './check-names.ts';
 import {
   deleteModelVersion,
@@ -18,14 +19,28 @@ import { createModelVersionStore } from './model-version-store.ts';
 import { createVersionRegistrar } from './register-version.ts';
 import type { RegistryDeps } from './registry-routes.ts';
 import { searchModelVersions } from './search-registry.ts';
+import type { Stage } from './tables.ts';
 import { toWireVersion } from './wire-format.ts';
 
-export function modelVersionRoutes({ database, clock, moved, files }: RegistryDeps): MlflowRoute[] {
+export function modelVersionRoutes({
+  database,
+  clock,
+  moved,
+  files,
+  guardChampionMove,
+}: RegistryDeps): MlflowRoute[] {
   const versions = createModelVersionStore(database.reader);
   const { register, resolve } = createVersionRegistrar({ database, clock, files });
 
   async function readModelVersion(name: string, version: number) {
     return { model_version: toWireVersion(await versions.get(name, version), 'with aliases') };
+  }
+
+  /** Stages decide what serves only where no alias does. */
+  async function movesChampion(name: string, version: number, stage: Stage): Promise<boolean> {
+    const current = await createChampionStore(database.reader).find(name);
+    if (current?.by === 'alias') return false;
+    return stage === 'Production' || current?.version === version;
   }
 
   return [
@@ -110,6 +125,7 @@ export function modelVersionRoutes({ database, clock, moved, files }: RegistryDe
         const version = readVersion(input.version);
         const stage = readStage(input.stage);
         const isActive = stage === 'Staging' || stage === 'Production';
+        if (await movesChampion(name, version, stage)) await guardChampionMove?.(name, version);
         await database.execute(transitionStage, {
           name,
           version,

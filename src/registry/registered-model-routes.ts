@@ -29,9 +29,15 @@ import { createModelVersionStore } from './model-version-store.ts';
 import { createRegisteredModelStore } from './registered-model-store.ts';
 import type { RegistryDeps } from './registry-routes.ts';
 import { searchRegisteredModels } from './search-registry.ts';
+import { CHAMPION_ALIAS } from './tables.ts';
 import { toWireModel, toWireVersion } from './wire-format.ts';
 
-export function registeredModelRoutes({ database, clock, moved }: RegistryDeps): MlflowRoute[] {
+export function registeredModelRoutes({
+  database,
+  clock,
+  moved,
+  guardChampionMove,
+}: RegistryDeps): MlflowRoute[] {
   const models = createRegisteredModelStore(database.reader);
   const versions = createModelVersionStore(database.reader);
 
@@ -176,6 +182,7 @@ export function registeredModelRoutes({ database, clock, moved }: RegistryDeps):
       response: contract.emptyResponse,
       async handle({ name, alias, version, reason }, { actor }) {
         checkAlias(alias);
+        if (alias === CHAMPION_ALIAS) await guardChampionMove?.(name, readVersion(version));
         await database.execute(setModelAlias, {
           name,
           alias,
@@ -208,6 +215,7 @@ export function registeredModelRoutes({ database, clock, moved }: RegistryDeps):
       request: contract.deleteAliasRequest,
       response: contract.emptyResponse,
       async handle({ name, alias, reason }, { actor }) {
+        if (alias === CHAMPION_ALIAS) await guardChampionMove?.(name);
         const cause = { action: 'delete-alias', actor, reason, at: clock.now() };
         await database.execute(deleteModelAlias, { name, alias, cause });
         moved.notify();

@@ -12,6 +12,8 @@ export interface RegistryDeps {
   files: ModelFiles;
   /** Told after every write that may change what serves. */
   moved: ServingSignal;
+  /** Refuses, by throwing, a change of what serves that does not come from a promotion or a rollback. */
+  guardChampionMove?: ((name: string, version?: number) => Promise<void>) | undefined;
 }
 
 /** The registry part of the MLflow REST API, and Tidemill's own view of models and of the audit. */

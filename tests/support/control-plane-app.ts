@@ -1,5 +1,10 @@
 import { createLocalArtifactStore } from '../../src/artifacts/index.ts';
-import { deliveryRoutes, type Judge } from '../../src/delivery/index.ts';
+import {
+  createDelivery,
+  type Delivery,
+  type DeliveryDeps,
+  deliveryRoutes,
+} from '../../src/delivery/index.ts';
 import { type App, type Clock, createApp, createMetrics, type Database } from '../../src/platform/index.ts';
 import { createModelFiles, createServingSignal, registryRoutes } from '../../src/registry/index.ts';
 import { rewriteMlflowUrl, trackingRoutes } from '../../src/tracking/index.ts';
@@ -7,12 +12,13 @@ import { silentLogger } from './silent-logger.ts';
 import { tempDir } from './temp-dir.ts';
 
 /** Tracking, registry and delivery on a database and an artifact store of their own; every answer is verified. */
-export async function createControlPlaneApp(options: {
-  database: Database;
-  clock: Clock;
-  judge: Judge;
-}): Promise<App> {
-  const { database, clock, judge } = options;
+export async function createControlPlaneApp(
+  options: { database: Database; clock: Clock; onDelivery?: (delivery: Delivery) => void } & Pick<
+    DeliveryDeps,
+    'judge' | 'policyOf' | 'log' | 'variantCounts'
+  >,
+): Promise<App> {
+  const { database, clock, onDelivery, ...rest } = options;
   const app = createApp({
     name: 'test',
     version: '0',
@@ -26,8 +32,11 @@ export async function createControlPlaneApp(options: {
   const files = createModelFiles({ artifacts });
   const moved = createServingSignal();
   await app.register(trackingRoutes({ database, artifacts, clock }));
-  await app.register(registryRoutes({ database, clock, files, moved }));
-  deliveryRoutes({ database, clock, files, moved, judge })(app);
+  const delivery = createDelivery({ ...rest, database, clock, files, moved, workFolder: tempDir() });
+  onDelivery?.(delivery);
+  const { guardChampionMove } = delivery;
+  await app.register(registryRoutes({ database, clock, files, moved, guardChampionMove }));
+  deliveryRoutes({ database, moved, delivery })(app);
   await app.ready();
   return app;
 }

@@ -1,33 +1,18 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import type { ModelSession } from '../models/index.ts';
-import { ApiError } from '../platform/index.ts';
-import { type Comparison, compareLosses } from './compare-losses.ts';
-import { findSeenRows } from './find-seen-rows.ts';
-import { type LabelledRows, scoreModel } from './score-model.ts';
-
-/** Files on this machine, so that a child process can read them. */
-export interface JudgeInput {
-  challengerPath: string;
-  /** What the registry recorded of the file; not checked when left out. */
-  challengerSha256?: string;
-  /** Left out when nothing serves yet. */
-  championPath?: string;
-  championSha256?: string;
-  /** Rows that the challenger has not seen, with the target; left out when none were recorded. */
-  heldOut?: { path: string; sha256: string };
-}
-
-export interface Judgement {
-  /** Why the challenger must not serve at all, whatever anybody says. */
-  broken?: string;
-  example: 'reproduced' | 'none recorded';
-  /** Why champion and challenger could not be compared. */
-  incomparable?: string;
-  comparison?: Comparison;
-  metrics?: { challenger: Record<string, number | null>; champion: Record<string, number | null> };
-  heldOut?: { sha256: string; rows: number };
-}
+import type { ClassValue, ModelSession } from '../../models/index.ts';
+import { ApiError } from '../../platform/index.ts';
+import type { ScoredPair } from './compare-models.ts';
+import { findUnseenRows } from './find-seen-rows.ts';
+import {
+  type Check,
+  DEFAULT_QUESTION,
+  type GateQuestion,
+  type JudgeInput,
+  type Judgement,
+} from './judge-input.ts';
+import { type EvaluationRows, readLabelled } from './read-labelled.ts';
+import { scoreModel } from './score-model.ts';
 
 export interface JudgeOptions {
   signal?: AbortSignal | undefined;
@@ -35,59 +20,90 @@ export interface JudgeOptions {
 }
 
 /**
- * Loads a challenger, tries it as the model server will, and compares it with the champion on the challenger's held-out rows,
- * both in the runtime that serves. Decides nothing.
+ * Loads a challenger, tries it as the model server will, and compares it with the champion on rows that neither has
+ * seen, both in the runtime that serves. Decides nothing.
  * A trial may never end; `onTrial` is told when it begins and when it has ended, so that somebody can end it.
  */
-export async function judgeChallenger(
-  { challengerPath, challengerSha256, championPath, championSha256, heldOut }: JudgeInput,
-  { onTrial }: JudgeOptions = {},
-): Promise<Judgement> {
-  let challenger: ModelSession;
-  let example: Judgement['example'];
+export async function judgeChallenger(input: JudgeInput, { onTrial }: JudgeOptions = {}): Promise<Judgement> {
+  const { challengerPath, challengerSha256, championPath, championSha256, heldOut } = input;
+  const question = input.question ?? DEFAULT_QUESTION;
+  let opened: Opened;
   try {
-    challenger = await openSession(challengerPath, challengerSha256);
+    opened = await openSession(challengerPath, challengerSha256);
   } catch (error) {
-    return { broken: reasonOf(error), example: 'none recorded' };
+    return { broken: reasonOf(error), example: 'none recorded', checks: [], notes: [] };
   }
+  const challenger = opened.session;
   try {
-    const { exampleOf, tryModel } = await import('../models/index.ts');
-    example = exampleOf(challenger.metadata) ? 'reproduced' : 'none recorded';
+    const { exampleOf, tryModel } = await import('../../models/index.ts');
+    const example: Judgement['example'] = exampleOf(challenger.metadata) ? 'reproduced' : 'none recorded';
     try {
       await onTrial?.('begun');
       await tryModel(challenger);
       await onTrial?.('ended');
     } catch (error) {
-      return { broken: reasonOf(error), example };
+      return { broken: reasonOf(error), example, checks: [], notes: [] };
     }
-    if (championPath === undefined) return { example };
+    const base = { example, checks: [exampleCheck(example)], notes: [] };
     if (heldOut === undefined) {
-      return {
-        example,
-        incomparable: 'the version has no held-out rows (evaluation/heldout.parquet of its run)',
-      };
+      const incomparable = 'the version has no held-out rows (evaluation/heldout.parquet of its run)';
+      return { ...base, ...(championPath === undefined ? {} : { incomparable }) };
     }
-    return {
-      example,
-      ...(await compare(challenger, { path: championPath, sha256: championSha256 }, heldOut)),
-    };
+    const serving = championPath === undefined ? undefined : { path: championPath, sha256: championSha256 };
+    const found = serving
+      ? await compare(opened, serving, heldOut, question)
+      : await measureAlone(challenger, heldOut, question);
+    return { ...base, ...found, checks: [...base.checks, ...(found.checks ?? [])] };
   } finally {
     await challenger.release();
   }
 }
 
-async function compare(
+type Part = Partial<Judgement>;
+type HeldOut = NonNullable<JudgeInput['heldOut']>;
+
+/** The first version has nobody to be compared with; what its rows say is kept, and the policy's floor holds. */
+async function measureAlone(
   challenger: ModelSession,
-  serving: { path: string; sha256: string | undefined },
-  heldOut: { path: string; sha256: string },
-): Promise<Omit<Judgement, 'example'>> {
-  let champion: ModelSession;
+  heldOut: HeldOut,
+  question: GateQuestion,
+): Promise<Part> {
+  const { chooseMetric } = await import('./compare-models.ts');
+  const { checkFloor } = await import('./check-challenger.ts');
   try {
-    champion = await openSession(serving.path, serving.sha256);
+    const rows = await readLabelled(heldOut.path, challenger);
+    const scored = await scoreModel(challenger, rows);
+    const metric = chooseMetric(question.metric, scored.classes?.length);
+    const checks: Check[] = [];
+    if (question.atLeast !== undefined)
+      checks.push(checkFloor(metric, scored.metrics[metric], question.atLeast));
+    return {
+      metrics: { challenger: scored.metrics },
+      heldOut: describeRows(heldOut.sha256, rows, 0),
+      ...(checks.length > 0 ? { checks } : {}),
+    };
+  } catch (error) {
+    if (error instanceof ApiError && error.status < 500)
+      return { notes: [`the version cannot score its own held-out rows: ${error.message}`] };
+    throw error;
+  }
+}
+
+async function compare(
+  ours: Opened,
+  serving: { path: string; sha256: string | undefined },
+  heldOut: HeldOut,
+  question: GateQuestion,
+): Promise<Part> {
+  const challenger = ours.session;
+  let theirs: Opened;
+  try {
+    theirs = await openSession(serving.path, serving.sha256);
   } catch (error) {
     if (!(error instanceof CorruptFileError)) throw error;
     return { incomparable: `the champion's file is damaged: ${error.message}` };
   }
+  const champion = theirs.session;
   try {
     const { output } = challenger.signature;
     const asked = champion.signature.output;
@@ -97,55 +113,150 @@ async function compare(
       };
     }
     const labelled = await readLabelled(heldOut.path, challenger);
-    const ours = await scoreModel(challenger, labelled);
-    const theirs = await scoreModel(champion, labelled).catch((error: unknown) => {
+    const unseen = findUnseenRows(challenger.metadata, champion.metadata, labelled.times);
+    if (unseen.none !== undefined) return { incomparable: unseen.none, notes: unseen.notes };
+    const rows = unseen.keep === undefined ? labelled : takeRows(labelled, unseen.keep);
+    const classes = unionOfClasses(output, asked);
+    const oursScored = await scoreModel(challenger, rows, classes);
+    const theirsScored = await scoreModel(champion, rows, classes).catch((error: unknown) => {
       if (error instanceof ApiError && error.status < 500) return error.message;
       throw error;
     });
-    if (typeof theirs === 'string') {
-      return { incomparable: `the champion cannot score the held-out rows: ${theirs}` };
+    if (typeof theirsScored === 'string')
+      return { incomparable: `the champion cannot score the held-out rows: ${theirsScored}` };
+    const { compareModels, compareSlices } = await import('./compare-models.ts');
+    const pair: ScoredPair = {
+      challenger: oursScored,
+      champion: theirsScored,
+      classes,
+      rows: rows.rows,
+      times: rows.times,
+      entities: rows.entities,
+      seed: Number.parseInt(heldOut.sha256.slice(0, 8), 16) || 0,
+    };
+    const { comparison, notes } = compareModels(pair, question);
+    const told = [...unseen.notes, ...notes];
+    // A challenger that is as good although the champion knew the rows has won all the same.
+    if (unseen.doubt !== undefined) {
+      if (comparison.verdict === 'worse' || comparison.verdict === 'inconclusive')
+        return { incomparable: unseen.doubt, notes: told };
+      told.push(unseen.doubt);
     }
-    const comparison = compareLosses(ours, theirs);
-    // A challenger that is not worse although the champion knew the rows has won all the same.
-    const seen = comparison.verdict === 'worse' && findSeenRows(challenger.metadata, champion.metadata);
-    if (seen) return { incomparable: seen };
+    const sliced = question.slices.length > 0 ? compareSlices(pair, question, comparison) : undefined;
+    if (sliced) told.push(...sliced.notes);
     return {
       comparison,
-      metrics: { challenger: ours.metrics, champion: theirs.metrics },
-      heldOut: { sha256: heldOut.sha256, rows: ours.rows },
+      metrics: { challenger: oursScored.metrics, champion: theirsScored.metrics },
+      heldOut: describeRows(heldOut.sha256, rows, labelled.rows.length - rows.rows.length),
+      ...(sliced ? { slices: sliced.slices } : {}),
+      checks: await checkAll({ ours, theirs, pair, question, comparison, sliced }),
+      notes: told,
     };
   } catch (error) {
-    if (error instanceof ApiError && error.status < 500) {
+    if (error instanceof ApiError && error.status < 500)
       return { incomparable: `the version cannot score its own held-out rows: ${error.message}` };
-    }
     throw error;
   } finally {
     await champion.release();
   }
 }
 
-/** Rows without a target say nothing about a model and are left out. */
-export async function readLabelled(path: string, session: ModelSession): Promise<LabelledRows> {
-  const { readHeldOut } = await import('../datasets/index.ts');
-  const { columns, output } = session.signature;
-  const text = columns.filter(({ type }) => type === 'string').map(({ name }) => name);
-  const { rows, targets } = await readHeldOut(path, { targetName: output.target, text });
-  const known = targets.map((target) => target !== null);
-  return { rows: rows.filter((_, row) => known[row]), targets: targets.filter((_, row) => known[row]) };
+async function checkAll(found: {
+  ours: Opened;
+  theirs: Opened;
+  pair: ScoredPair;
+  question: GateQuestion;
+  comparison: NonNullable<Judgement['comparison']>;
+  sliced: { slices: NonNullable<Judgement['slices']> } | undefined;
+}): Promise<Check[]> {
+  const { ours, theirs, pair, question, comparison, sliced } = found;
+  const check = await import('./check-challenger.ts');
+  const championColumns = new Set(theirs.session.signature.columns.map(({ name }) => name));
+  const checks = [
+    check.checkSchema(ours.session.signature, theirs.session.signature),
+    check.checkLeakage(ours.session.signature, pair.rows, pair.challenger, championColumns),
+    await check.checkLatency(ours.session, theirs.session, pair.rows),
+    check.checkMemory(ours.bytes, theirs.bytes),
+  ];
+  const calibration = check.checkCalibration(pair.challenger, pair.champion);
+  if (calibration) checks.push(calibration);
+  if (question.atLeast !== undefined)
+    checks.push(check.checkFloor(comparison.metric, comparison.challenger, question.atLeast));
+  if (sliced) checks.push(checkSlices(sliced.slices));
+  return checks;
+}
+
+function checkSlices(slices: NonNullable<Judgement['slices']>): Check {
+  const worse = slices.filter(({ result }) => result === 'worse');
+  const small = slices.filter(({ result }) => result === 'too small to judge').length;
+  const name = ({ column, value }: { column: string; value: string }) => `${column}=${value}`;
+  const judged = `${slices.length - small} slices judged, ${small} too small to judge`;
+  if (worse.length === 0) return { name: 'slices', state: 'passed', words: `none shown worse; ${judged}` };
+  return { name: 'slices', state: 'blocked', words: `worse in ${worse.map(name).join(', ')}; ${judged}` };
+}
+
+const exampleCheck = (example: Judgement['example']): Check =>
+  example === 'reproduced'
+    ? { name: 'example', state: 'passed', words: 'its recorded example is reproduced' }
+    : { name: 'example', state: 'unknown', words: 'it carries no example to reproduce' };
+
+/** The challenger's classes, then those that only the champion knows. */
+function unionOfClasses(
+  ours: ModelSession['signature']['output'],
+  theirs: ModelSession['signature']['output'],
+): readonly ClassValue[] | undefined {
+  if (ours.task === 'regression' || theirs.task === 'regression') return undefined;
+  const known = new Set(ours.classes.map(String));
+  const more = theirs.classes.filter((each) => !known.has(String(each)));
+  return more.length === 0 ? ours.classes : ([...ours.classes, ...more] as ClassValue[]);
+}
+
+function takeRows(all: EvaluationRows, keep: readonly number[]): EvaluationRows {
+  const { times, entities } = all;
+  return {
+    rows: keep.map((row) => all.rows[row] as Record<string, unknown>),
+    targets: keep.map((row) => all.targets[row]),
+    times: times && Float64Array.from(keep, (row) => times[row] as number),
+    entities: entities && keep.map((row) => entities[row]),
+  };
+}
+
+function describeRows(
+  sha256: string,
+  { rows, times }: EvaluationRows,
+  leftOut: number,
+): NonNullable<Judgement['heldOut']> {
+  const known = times ? [...times].filter(Number.isFinite) : [];
+  const ends =
+    known.length > 0
+      ? {
+          from: known.reduce((a, b) => Math.min(a, b)),
+          to: known.reduce((a, b) => Math.max(a, b)) + 1,
+        }
+      : {};
+  return { sha256, rows: rows.length, leftOut, ...ends };
 }
 
 class CorruptFileError extends Error {
   override name = 'CorruptFileError';
 }
 
-async function openSession(path: string, sha256: string | undefined): Promise<ModelSession> {
-  const { createSession } = await import('../models/index.ts');
+interface Opened {
+  session: ModelSession;
+  /** By how much the process grew while the session was made. */
+  bytes: number;
+}
+
+async function openSession(path: string, sha256: string | undefined): Promise<Opened> {
+  const { createSession } = await import('../../models/index.ts');
   const bytes = await readFile(path);
   const actual = createHash('sha256').update(bytes).digest('hex');
   if (sha256 !== undefined && actual !== sha256) {
     throw new CorruptFileError(`the sha256 of its stored file is ${actual}, not the recorded ${sha256}`);
   }
-  return createSession(bytes);
+  const before = process.memoryUsage.rss();
+  const session = await createSession(bytes);
+  return { session, bytes: Math.max(0, process.memoryUsage.rss() - before) };
 }
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -6,7 +6,6 @@ const send = (answer: object): Promise<void> =>
     else process.send(answer, () => resolve());
   });
 
-process.once('message', (input) => {
-  void answerJudgeRequest(input, send).finally(() => process.disconnect());
-});
+// One judgement at a time: who sends the next has the answer to the one before.
+process.on('message', (input) => void answerJudgeRequest(input, send));
 process.once('disconnect', () => process.exit());

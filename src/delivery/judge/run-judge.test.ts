@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { endlessLoopModel } from '../../tests/support/hostile-models.ts';
-import { tempDir } from '../../tests/support/index.ts';
-import { tinyClassifier } from '../../tests/support/tiny-model.ts';
-import { OnnxGraphBuilder } from '../models/index.ts';
+import { endlessLoopModel } from '../../../tests/support/hostile-models.ts';
+import { tempDir } from '../../../tests/support/index.ts';
+import { tinyClassifier } from '../../../tests/support/tiny-model.ts';
+import { OnnxGraphBuilder } from '../../models/index.ts';
 import { answerJudgeRequest, judgeInProcess, judgeTheEnd } from './run-judge.ts';
 
 function write(bytes: Uint8Array | string): string {
@@ -16,6 +16,8 @@ function write(bytes: Uint8Array | string): string {
 it('judges in a process of its own, and tells what is wrong with a broken file', async () => {
   expect(await judgeInProcess({ challengerPath: write(tinyClassifier({ weights: [1, 2] })) })).toEqual({
     example: 'reproduced',
+    checks: [{ name: 'example', state: 'passed', words: expect.any(String) }],
+    notes: [],
   });
   const { broken } = await judgeInProcess({ challengerPath: write('no model') });
   expect(broken).toBeTypeOf('string');

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { ApiError, type ErrorCode } from '../platform/index.ts';
-import { type JudgeInput, type Judgement, judgeChallenger } from './judge-challenger.ts';
+import { ApiError, type ErrorCode } from '../../platform/index.ts';
+import { judgeChallenger } from './judge-challenger.ts';
+import type { JudgeInput, Judgement } from './judge-input.ts';
 
 export type Judge = (input: JudgeInput, options?: { signal?: AbortSignal }) => Promise<Judgement>;
 
@@ -28,38 +29,124 @@ const TRIAL_LIMIT_MS = 30_000;
 /** Of what the process wrote to its error output, what is kept for the message. */
 const TAIL_CHARS = 2000;
 
+/** A process that nobody needed for so long gives its memory back. */
+const IDLE_MS = 60_000;
+
 /** Ends that native code brings about by itself; every other signal comes from outside and says nothing of a model. */
 const CRASHES: ReadonlySet<string> = new Set(['SIGSEGV', 'SIGABRT', 'SIGBUS', 'SIGILL', 'SIGFPE']);
 
 /**
- * Judges in a process of its own: a model file that brings the runtime down takes nothing else with it, and the
- * memory of two models, of ONNX Runtime and of DuckDB goes when it ends.
+ * Judges in a process of its own, which ends with the judgement: a model file that brings the runtime down takes
+ * nothing else with it.
  *
  * @throws ApiError TEMPORARILY_UNAVAILABLE when the process cannot be started, takes too long, or is ended from
  * outside or for want of memory.
  */
-export function judgeInProcess(
+export async function judgeInProcess(
   input: JudgeInput,
-  {
-    timeLimitMs = TIME_LIMIT_MS,
-    trialLimitMs = TRIAL_LIMIT_MS,
-    signal,
-    onStart,
-    execPath = process.execPath,
-  }: JudgeProcessOptions = {},
+  options: JudgeProcessOptions = {},
 ): Promise<Judgement> {
+  options.signal?.throwIfAborted();
+  const judging = startProcess(options.execPath);
+  try {
+    return await askProcess(judging, input, options);
+  } finally {
+    if (judging.child.connected) judging.child.disconnect();
+  }
+}
+
+export interface WarmJudge {
+  judge: Judge;
+  /** Ends the process, and a judgement that is under way. */
+  close(): void;
+}
+
+/**
+ * Judges as `judgeInProcess` does, one at a time, but keeps the process for the next judgement, since loading ONNX
+ * Runtime and DuckDB takes longer than most judgements. A process that met a broken file, that judged often, or that
+ * nobody needed for a while is ended.
+ */
+export function createWarmJudge({ idleMs = IDLE_MS, judgements = 50 } = {}): WarmJudge {
+  let idle: JudgeProcess | undefined;
+  let idleTimer: NodeJS.Timeout | undefined;
+  const all = new Set<JudgeProcess>();
+
+  function forget(judging: JudgeProcess): void {
+    if (idle === judging) idle = undefined;
+    all.delete(judging);
+    if (judging.child.connected) judging.child.disconnect();
+  }
+
+  function take(): JudgeProcess {
+    clearTimeout(idleTimer);
+    const known = idle;
+    idle = undefined;
+    if (known?.child.connected) {
+      holdLoop(known, true);
+      return known;
+    }
+    const judging = startProcess();
+    all.add(judging);
+    judging.child.once('exit', () => forget(judging));
+    return judging;
+  }
+
+  return {
+    async judge(input, options = {}) {
+      options.signal?.throwIfAborted();
+      const judging = take();
+      let isGood = false;
+      try {
+        const judgement = await askProcess(judging, input, options);
+        isGood = judgement.broken === undefined && ++judging.judgements < judgements;
+        return judgement;
+      } finally {
+        if (isGood && idle === undefined && judging.child.connected) {
+          idle = judging;
+          holdLoop(judging, false);
+          idleTimer = setTimeout(() => forget(judging), idleMs).unref();
+        } else forget(judging);
+      }
+    },
+    close() {
+      clearTimeout(idleTimer);
+      for (const judging of all) {
+        judging.child.kill('SIGKILL');
+        forget(judging);
+      }
+    },
+  };
+}
+
+interface JudgeProcess {
+  child: ChildProcess;
+  judgements: number;
+  /** The last of what it wrote to its error output. */
+  tail: string;
+}
+
+/** A process that waits for work keeps nothing else alive. */
+function holdLoop({ child }: JudgeProcess, isBusy: boolean): void {
+  const stderr = child.stderr as (typeof child.stderr & { ref?(): void; unref?(): void }) | null;
+  for (const handle of [child, child.channel, stderr]) {
+    if (isBusy) handle?.ref?.();
+    else handle?.unref?.();
+  }
+}
+
+function askProcess(
+  judging: JudgeProcess,
+  input: JudgeInput,
+  { timeLimitMs = TIME_LIMIT_MS, trialLimitMs = TRIAL_LIMIT_MS, signal, onStart }: JudgeProcessOptions,
+): Promise<Judgement> {
+  const { child } = judging;
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason as Error);
-    const child = startProcess(execPath);
-    let tail = '';
     let trialTimer: NodeJS.Timeout | undefined;
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      tail = (tail + text).slice(-TAIL_CHARS);
-    });
     const settle = (outcome: () => void) => {
       clearTimeout(timer);
       clearTimeout(trialTimer);
       signal?.removeEventListener('abort', stop);
+      child.off('message', hear).off('error', fail).off('close', hearEnd);
       outcome();
     };
     const end = (error: unknown) => {
@@ -70,13 +157,12 @@ export function judgeInProcess(
       end(unavailable(`Judging the version took longer than ${timeLimitMs} ms`));
     }, timeLimitMs);
     const stop = () => end(signal?.reason);
-    signal?.addEventListener('abort', stop, { once: true });
     const giveUpTrial = () => {
       child.kill('SIGKILL');
       const broken = `a prediction took longer than ${trialLimitMs / 1000} s`;
-      settle(() => resolve({ broken, example: 'none recorded' }));
+      settle(() => resolve({ broken, example: 'none recorded', checks: [], notes: [] }));
     };
-    child.on('message', (answer: JudgeAnswer) => {
+    const hear = (answer: JudgeAnswer) => {
       if ('trial' in answer) {
         clearTimeout(trialTimer);
         if (answer.trial === 'begun') trialTimer = setTimeout(giveUpTrial, trialLimitMs);
@@ -86,32 +172,40 @@ export function judgeInProcess(
         if ('judgement' in answer) resolve(answer.judgement);
         else reject(new ApiError(answer.error.code, answer.error.message));
       });
-    });
-    child.once('error', (error) => settle(() => reject(notStarted(error))));
-    // After a message this changes nothing: the promise is settled.
-    child.once('close', (code, killedBy) => {
+    };
+    const fail = (error: Error) => settle(() => reject(notStarted(error)));
+    const hearEnd = (code: number | null, killedBy: string | null) => {
       settle(() => {
         try {
-          resolve(judgeTheEnd({ code, signal: killedBy, tail }));
+          resolve(judgeTheEnd({ code, signal: killedBy, tail: judging.tail }));
         } catch (error) {
           reject(error as Error);
         }
       });
-    });
+    };
+    signal?.addEventListener('abort', stop, { once: true });
+    child.on('message', hear).on('error', fail).on('close', hearEnd);
     // A child that is gone already is told by its end; one that never was has nothing to send with.
     if (child.connected) child.send(input, () => {});
     onStart?.(child);
   });
 }
 
-function startProcess(execPath: string): ChildProcess {
+function startProcess(execPath = process.execPath): JudgeProcess {
   try {
-    return fork(new URL(`./judge-process${import.meta.url.slice(-3)}`, import.meta.url), {
+    const child = fork(new URL(`./judge-process${import.meta.url.slice(-3)}`, import.meta.url), {
       execPath,
       serialization: 'advanced',
       execArgv: [],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
+    const judging: JudgeProcess = { child, judgements: 0, tail: '' };
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      judging.tail = (judging.tail + text).slice(-TAIL_CHARS);
+    });
+    // Told to who asks; a process that waits for work may fail too, and then nobody listens.
+    child.on('error', () => {});
+    return judging;
   } catch (error) {
     throw notStarted(error as Error);
   }
@@ -131,6 +225,8 @@ export function judgeTheEnd(end: {
     return {
       broken: `it brought down the process that ran it by ${signal}${said}`,
       example: 'none recorded',
+      checks: [],
+      notes: [],
     };
   }
   if (signal !== null) {
@@ -148,7 +244,7 @@ const unavailable = (message: string, cause?: unknown) =>
 const notStarted = (error: Error) =>
   unavailable(`The judging process could not be started (${error.message}); try again`, error);
 
-/** What the child process does with its one message. */
+/** What the child process does with a message. */
 export async function answerJudgeRequest(
   input: unknown,
   send: (answer: JudgeAnswer) => unknown,

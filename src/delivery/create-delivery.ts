@@ -1,0 +1,103 @@
+import { ApiError } from '../platform/index.ts';
+import { createRegisteredModelStore } from '../registry/index.ts';
+import { createDecisionStore } from './decision-store.ts';
+import type { DeliveryDeps } from './delivery-deps.ts';
+import { readPolicy } from './delivery-policy.ts';
+import { explainDelivery } from './explain-delivery.ts';
+import { createChampionGuard } from './guard-champion-move.ts';
+import { createWarmJudge } from './judge/run-judge.ts';
+import { createPromoter } from './promote-model.ts';
+import { createDesiredStateReader } from './read-desired-state.ts';
+import { type RollbackRequest, rollBackModel } from './roll-back-model.ts';
+import { createRolloutAdvancer } from './rollout/advance-rollouts.ts';
+import { changeByHand, type HandRequest } from './rollout/change-by-hand.ts';
+import { describeRollout } from './rollout/describe-rollout.ts';
+import { createRolloutStore, type Rollout } from './rollout/rollout-store.ts';
+import { UNDER_WAY } from './tables.ts';
+
+export type Delivery = ReturnType<typeof createDelivery>;
+
+/** The gate, rollouts and undo of every model, wired once. `advance` moves rollouts on; somebody has to call it. */
+export function createDelivery(deps: DeliveryDeps) {
+  const { database, policyOf } = deps;
+  const warm = deps.judge ? undefined : createWarmJudge();
+  const judge = deps.judge ?? (warm as NonNullable<typeof warm>).judge;
+  const promoter = createPromoter({ ...deps, judge });
+  const rollouts = createRolloutStore(database.reader);
+  const decisions = createDecisionStore(database.reader);
+  const models = createRegisteredModelStore(database.reader);
+  const advancer = createRolloutAdvancer({ ...deps, judge: promoter.judge });
+
+  async function show(model: string, id: string): Promise<Rollout> {
+    await models.get(model);
+    const found =
+      id === CURRENT
+        ? ((await rollouts.findUnderWay(model)) ?? (await rollouts.list(model, 1))[0])
+        : await rollouts.find(id);
+    if (found?.model === model) return found;
+    const why = id === CURRENT ? `'${model}' has had no rollout` : `'${model}' has no rollout ${id}`;
+    throw new ApiError('RESOURCE_DOES_NOT_EXIST', why);
+  }
+
+  async function byHand(model: string, id: string, request: Omit<HandRequest, 'rollout'>): Promise<Rollout> {
+    const rollout = await show(model, id);
+    if (!UNDER_WAY.includes(rollout.state)) {
+      throw new ApiError(
+        'RESOURCE_CONFLICT',
+        `No rollout of '${model}' is under way: ${describeRollout(rollout)}. To undo what serves: tidemill rollback ${model}`,
+      );
+    }
+    return changeByHand(deps, { ...request, rollout });
+  }
+
+  return {
+    promote: promoter.promote,
+    rollBack: (request: RollbackRequest) => rollBackModel(deps, request),
+
+    /** Moves every rollout on that is due by the clock; cheap when none is. */
+    advance: advancer.advance,
+
+    /** `id` is that of a rollout, or `current`: the one that is under way, else the newest. */
+    rollouts: {
+      show,
+      list: async (model: string) => {
+        await models.get(model);
+        return rollouts.list(model);
+      },
+      pause: (model: string, id: string, who: Who) => byHand(model, id, { ...who, what: 'pause' }),
+      resume: (model: string, id: string, { skip, ...who }: Who & { skip?: boolean | undefined }) =>
+        byHand(model, id, { ...who, what: skip ? 'skip' : 'resume' }),
+      abort: (model: string, id: string, who: Who) => byHand(model, id, { ...who, what: 'abort' }),
+    },
+
+    decisions: {
+      list: async (model: string, page: { before?: number | undefined; limit?: number } = {}) => {
+        await models.get(model);
+        return decisions.list({ model, ...page });
+      },
+      ofRollout: (rolloutId: string) => decisions.list({ rolloutId, limit: 1000 }),
+    },
+
+    /** How many rollouts wait for their next step; those that are only watched do not count. */
+    activeRollouts: async (): Promise<number> =>
+      (await rollouts.inStates(UNDER_WAY.filter((state) => state !== 'paused'))).length,
+
+    /** Every threshold, default and formula that decides about a model. */
+    explain: async (model: string) => explainDelivery(await readPolicy(policyOf, model)),
+
+    guardChampionMove: createChampionGuard(policyOf),
+    desired: createDesiredStateReader(deps),
+
+    /** Ends a judgement that is under way. */
+    close(): void {
+      warm?.close();
+    },
+  };
+}
+
+const CURRENT = 'current';
+
+interface Who {
+  actor: string;
+  reason?: string | undefined;
+}

@@ -1,0 +1,136 @@
+import { writeDuration } from '../platform/index.ts';
+import type { ModelVersion } from '../registry/index.ts';
+import type { Verdict } from './decision-store.ts';
+import { isMoreBetter } from './delivery-policy.ts';
+import type { Comparison, Judgement } from './judge/judge-input.ts';
+
+interface Case {
+  challenger: ModelVersion;
+  champion: ModelVersion | undefined;
+  force: boolean;
+  reason: string | undefined;
+  /** Which look at the evaluation set it was, and the alpha of all of them. */
+  look?: { k: number; alpha: number } | undefined;
+}
+
+export interface GateDecision {
+  passes: boolean;
+  verdict: Verdict;
+  summary: string;
+  evidence: Record<string, unknown>;
+}
+
+/** Turns what was measured into a decision, in words that say what would change it. */
+export function decidePromotion(judgement: Judgement, about: Case): GateDecision {
+  const { challenger, champion, force, reason, look } = about;
+  const { name, version } = challenger;
+  const evidence = toEvidence(judgement, look);
+  if (judgement.broken !== undefined) {
+    const summary = `Version ${version} of '${name}' cannot serve: ${judgement.broken}`;
+    return { passes: false, verdict: 'broken', summary, evidence };
+  }
+  const found = judge(judgement, champion, look);
+  if (found.passes) return { ...found, evidence };
+  if (force) {
+    const summary = `${found.summary}; forced: ${reason}`;
+    return { passes: true, verdict: 'forced', summary, evidence: { ...evidence, found: found.verdict } };
+  }
+  const how = `To promote it all the same: tidemill promote ${name}/${version} --force --reason "…"`;
+  const summary = `Version ${version} of '${name}' ${REFUSED[found.verdict] ?? 'was refused:'} ${found.summary}. ${how}`;
+  return { passes: false, verdict: found.verdict, summary, evidence };
+}
+
+const REFUSED: Partial<Record<Verdict, string>> = {
+  worse: 'is worse:',
+  inconclusive: 'is not shown to be as good:',
+  incomparable: 'was',
+  blocked: 'is stopped by a check:',
+};
+
+function judge(
+  { comparison, incomparable, checks, example }: Judgement,
+  champion: ModelVersion | undefined,
+  look: Case['look'],
+): Omit<GateDecision, 'evidence'> {
+  const blocked = checks.filter(({ state }) => state === 'blocked');
+  const stops = blocked.map(({ name, words }) => `${name}: ${words}`).join('; ');
+  if (!champion) {
+    if (blocked.length > 0) return { passes: false, verdict: 'blocked', summary: stops };
+    const tried = example === 'reproduced' ? ' It reproduces its recorded example' : '';
+    return {
+      passes: true,
+      verdict: 'first',
+      summary: `nothing served before, so there was nothing to compare with.${tried}`,
+    };
+  }
+  if (!comparison) {
+    const summary = `not compared with version ${champion.version}: ${incomparable ?? 'nothing to compare on'}`;
+    return { passes: false, verdict: 'incomparable', summary };
+  }
+  const { verdict } = comparison;
+  const measured = describeComparison(comparison, champion.version, look);
+  const passes = verdict === 'better' || verdict === 'non-inferior';
+  if (passes && blocked.length > 0)
+    return { passes: false, verdict: 'blocked', summary: `${stops} (${verdict} otherwise: ${measured})` };
+  return { passes, verdict, summary: measured };
+}
+
+/** `log_loss 0.431 against 0.44 of version 3 on 5000 rows of 7 days: better by 0.0088, between 0.0021 and 0.0155 …`. */
+export function describeComparison(comparison: Comparison, champion: number, look: Case['look']): string {
+  const { metric, rows, clusters, clusteredBy, blockMs, estimate, lo, hi, alpha, margin } = comparison;
+  const groups = {
+    day: `${clusters} days`,
+    block: `${clusters} blocks of ${writeDuration(blockMs ?? 0)}`,
+    entity: `${clusters} entities`,
+    row: 'independent rows',
+  }[clusteredBy];
+  const asked = look ? `, look ${look.k} at these rows` : '';
+  const more =
+    comparison.moreRows !== undefined && comparison.moreClusters !== undefined
+      ? `. About ${comparison.moreRows} more rows${clusteredBy === 'row' ? '' : ` (${comparison.moreClusters} more ${clusteredBy === 'entity' ? 'entities' : clusteredBy === 'day' ? 'days' : 'blocks'})`} would decide`
+      : '';
+  return `${metric} ${format(comparison.challenger)} against ${format(comparison.champion)} of version ${champion} on ${rows} held-out rows, ${groups}: ${estimate < 0 ? 'worse' : 'better'} by ${format(Math.abs(estimate))}, between ${format(lo)} and ${format(hi)} (α ${format(alpha)}${asked}; margin ${format(margin)}; ${isMoreBetter(metric) ? 'higher' : 'lower'} ${metric} is better)${more}`;
+}
+
+/** What the record and the audit keep of a judgement, as the wire has it. */
+export function toEvidence(judgement: Judgement, look: Case['look']): Record<string, unknown> {
+  const { comparison, metrics, heldOut, example, incomparable, broken, slices, checks, notes } = judgement;
+  return {
+    example,
+    ...(broken === undefined ? {} : { broken }),
+    ...(incomparable === undefined ? {} : { incomparable }),
+    ...(heldOut
+      ? {
+          held_out: {
+            sha256: heldOut.sha256,
+            rows: heldOut.rows,
+            left_out: heldOut.leftOut,
+            ...(heldOut.from === undefined ? {} : { from: heldOut.from, to: heldOut.to }),
+          },
+        }
+      : {}),
+    ...(metrics ? { metrics } : {}),
+    ...(comparison ? { comparison: writeComparison(comparison) } : {}),
+    ...(look ? { look } : {}),
+    ...(slices ? { slices } : {}),
+    checks,
+    ...(notes.length > 0 ? { notes } : {}),
+  };
+}
+
+export function writeComparison(comparison: Comparison): Record<string, unknown> {
+  const { marginFrom, clusteredBy, blockMs, moreClusters, moreRows, lo, hi, ...same } = comparison;
+  return {
+    ...same,
+    // Under two clusters there is no interval.
+    lo: Number.isFinite(lo) ? lo : null,
+    hi: Number.isFinite(hi) ? hi : null,
+    margin_from: marginFrom,
+    clustered_by: clusteredBy,
+    ...(blockMs === undefined ? {} : { block_ms: blockMs }),
+    ...(moreClusters === undefined ? {} : { more_clusters: moreClusters }),
+    ...(moreRows === undefined ? {} : { more_rows: moreRows }),
+  };
+}
+
+const format = (value: number) => String(Number(value.toPrecision(4)));

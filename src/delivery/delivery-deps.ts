@@ -1,0 +1,73 @@
+import type { Clock, Database, Logger } from '../platform/index.ts';
+import type { ModelFiles, ServingSignal } from '../registry/index.ts';
+import type { Variant } from '../serving/contract.ts';
+import type { PolicyOf } from './delivery-policy.ts';
+import type { Judge } from './judge/run-judge.ts';
+
+/** What a version did in one part between two times. */
+export interface VariantCounts {
+  /** Predicted rows. */
+  answered: number;
+  /** Requests that ended in a 5xx. */
+  failed: number;
+  /** Counts of run times by LATENCY_EDGES_MS, the last one over. */
+  latency: readonly number[];
+}
+
+/** What the prediction log tells of a rollout; the log of monitoring/ is one. */
+export interface RolloutLog {
+  /** Labelled rows as Parquet: the columns, the target and `__time`; one row per prediction id. */
+  exportLabelled(request: {
+    model: string;
+    from?: number;
+    to?: number;
+    schema: { name: string; type: string }[];
+    targetName: string;
+    outPath: string;
+    signal?: AbortSignal;
+  }): Promise<{ rows: number; digest: string; from?: number | undefined; to?: number | undefined }>;
+
+  /** The loss of champion and candidate by window of event time, and in shadow their answers to the same requests. */
+  compareVariants(request: {
+    model: string;
+    from: number;
+    to: number;
+    windowMs: number;
+    champion: string;
+    candidate: string;
+  }): Promise<{
+    windows: { from: number; to: number; champion: VariantLoss; candidate: VariantLoss }[];
+    shadowPairs?: { rows: number; disagree: number; meanAbsoluteDifference: number } | undefined;
+  }>;
+}
+
+export interface VariantLoss {
+  rows: number;
+  labelled: number;
+  meanLoss?: number | undefined;
+}
+
+export interface DeliveryDeps {
+  database: Database;
+  clock: Clock;
+  files: ModelFiles;
+  /** Told after every change of what serves. */
+  moved: ServingSignal;
+  /** How versions are judged; by a process that is kept for the next judgement unless told otherwise. */
+  judge?: Judge;
+  /** What a project says of a model; without it the defaults hold. */
+  policyOf?: PolicyOf | undefined;
+  log?: RolloutLog | undefined;
+  variantCounts?:
+    | ((asked: {
+        model: string;
+        version: string;
+        variant: Variant;
+        from: number;
+        to: number;
+      }) => Promise<VariantCounts>)
+    | undefined;
+  logger?: Logger | undefined;
+  /** For the labelled rows of a watch, while they are judged. */
+  workFolder?: string | undefined;
+}

@@ -1,0 +1,171 @@
+import { writeDuration } from '../platform/index.ts';
+import {
+  canaryWeights,
+  DEFAULT_MARGIN_SHARE,
+  type DeliveryPolicy,
+  gatePolicySchema,
+  rolloutPolicySchema,
+  rolloutTimes,
+} from './delivery-policy.ts';
+
+/** One thing that decides about a model: what it is now, and by which formula. */
+export interface Explanation {
+  what: string;
+  value: string;
+  /** No project says otherwise. */
+  isDefault: boolean;
+  formula: string;
+  /** The key of the project file, or where the rule stands. */
+  source: string;
+}
+
+const DESIGN = 'built in';
+
+/** Every threshold, default and formula of the gate and of rollouts, as they hold for one model. */
+export function explainDelivery({ gate, rollout }: DeliveryPolicy): Explanation[] {
+  const gateDefaults = gatePolicySchema.parse({});
+  const rolloutDefaults = rolloutPolicySchema.parse({});
+  const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+  const ofGate = (key: keyof typeof gate, what: string, value: string, formula: string): Explanation => ({
+    what,
+    value,
+    isDefault: same(gate[key], gateDefaults[key]),
+    formula,
+    source: `gate.${key}`,
+  });
+  const ofRollout = (
+    key: keyof typeof rollout,
+    what: string,
+    value: string,
+    formula: string,
+  ): Explanation => ({
+    what,
+    value,
+    isDefault: same(rollout[key], rolloutDefaults[key]),
+    formula,
+    source: `rollout.${key}`,
+  });
+  const builtIn = (what: string, value: string, formula: string): Explanation => ({
+    what,
+    value,
+    isDefault: true,
+    formula,
+    source: DESIGN,
+  });
+  const times = rolloutTimes(rollout);
+  const duration = (ms: number) => (ms === 0 ? 'none' : writeDuration(ms));
+  return [
+    ofGate(
+      'metric',
+      'gate: what decides',
+      gate.metric ?? 'log_loss for classes, rmse for values',
+      'the paired difference challenger against champion on rows that neither has seen',
+    ),
+    ofGate(
+      'nonInferiority',
+      'gate: margin δ',
+      gate.nonInferiority === undefined
+        ? `${DEFAULT_MARGIN_SHARE * 100} % of the champion's metric`
+        : String(gate.nonInferiority),
+      'better if lo > 0; non-inferior if lo > -δ; worse if hi < -δ; else inconclusive. Better and non-inferior pass',
+    ),
+    ofGate(
+      'alpha',
+      'gate: α, one-sided',
+      String(gate.alpha),
+      'the k-th look at one evaluation set has α·6/(π²k²), so that all looks together have α',
+    ),
+    builtIn(
+      'gate: interval [lo, hi]',
+      "Student's t on the clusters' differences under 20 clusters, BCa from 20",
+      'BCa with max(2000, 100/α) resamples of clusters',
+    ),
+    ofGate(
+      'cluster',
+      'gate: rows that go together',
+      gate.cluster ?? 'the day (UTC), else the entity, else each row',
+      'their number, not that of the rows, makes the interval narrow',
+    ),
+    ofGate(
+      'atLeast',
+      'gate: floor',
+      gate.atLeast === undefined ? 'none' : String(gate.atLeast),
+      'metric >= floor, for losses and errors metric <= floor, whatever serves',
+    ),
+    ofGate(
+      'slices',
+      'gate: slices',
+      gate.slices.length === 0 ? 'none' : gate.slices.join(', '),
+      'worse in one slice blocks, at α by Holm over all slices; under 100 rows or 3 clusters it is too small to judge',
+    ),
+    ofGate('evaluate', 'gate: rows kept for it by retraining', gate.evaluate, 'the newest rows, by time'),
+    builtIn(
+      'gate: checks that block',
+      'example, schema, leakage, latency, memory',
+      "the recorded example is not reproduced; new or retyped columns; a new column that is the target under another name; p99 of a row more than 10 times the champion's and over 1 ms; memory more than 10 times and over 256 MiB",
+    ),
+    ofRollout(
+      'shadow',
+      'rollout: shadow first',
+      duration(times.shadowMs),
+      'copies of all requests, answers nobody',
+    ),
+    ofRollout(
+      'canary',
+      'rollout: steps',
+      [...canaryWeights(rollout), 100].map((each) => `${each} %`).join(' -> '),
+      'at 100 % the version is the champion; one step moves all at once',
+    ),
+    ofRollout(
+      'stepFor',
+      'rollout: a step takes',
+      rollout.stepFor,
+      'at least so long, minRequests requests, and nothing against it',
+    ),
+    ofRollout(
+      'minRequests',
+      'rollout: requests in a step',
+      String(rollout.minRequests),
+      'no traffic is inconclusive, neither a pass nor a failure',
+    ),
+    ofRollout(
+      'maxStepFor',
+      'rollout: paused after',
+      duration(times.maxStepMs),
+      'default 7 times stepFor; then it asks: resume, resume --skip, or abort',
+    ),
+    builtIn(
+      'rollout: errors that undo',
+      'p < α/4·6/(π²k²)',
+      "Fisher's exact test of failed requests against the champion's, at each look k with 1.3 times the requests",
+    ),
+    builtIn(
+      'rollout: latency that undoes',
+      "more than 1 % of runs over 10 times the champion's p99, and over 5 ms",
+      'binomial test at α/4·6/(π²k²)',
+    ),
+    builtIn(
+      'rollout: loss that undoes',
+      'lo > δ',
+      "Student's t at α/4·6/(π²k²) on the differences of mean loss, paired by window of time, 3 windows or more",
+    ),
+    ofRollout(
+      'maxDisagreement',
+      'rollout: disagreement that undoes',
+      rollout.maxDisagreement === undefined ? 'shown only' : String(rollout.maxDisagreement),
+      "binomial test at α/4·6/(π²k²) of answers in shadow that differ from the champion's",
+    ),
+    ofRollout(
+      'sticky',
+      'rollout: who meets which version',
+      rollout.sticky === undefined ? 'drawn for each request' : JSON.stringify(rollout.sticky),
+      "a hash of the rollout and of the caller's key",
+    ),
+    ofRollout(
+      'watch',
+      'rollout: watched after 100 %',
+      duration(times.watchMs),
+      'at 1/8, 1/4, 1/2 and 1 of it the gate judges the predecessor on the rows labelled since; better gets its place back',
+    ),
+  ];
+}

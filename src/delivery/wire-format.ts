@@ -1,0 +1,60 @@
+import type { z } from 'zod';
+import type * as contract from './contract.ts';
+import type { DecisionRecord } from './decision-store.ts';
+import { canaryWeights, rolloutTimes } from './delivery-policy.ts';
+import type { Promotion } from './promote-model.ts';
+import type { Rollout } from './rollout/rollout-store.ts';
+
+export const toText = (version: number | undefined) => (version === undefined ? undefined : String(version));
+
+export function toWirePromotion(
+  promotion: Promotion & { outcome: Exclude<Promotion['outcome'], 'refused'> },
+): z.infer<typeof contract.promotionSchema> {
+  return { ...promotion, from: toText(promotion.from), to: String(promotion.to) };
+}
+
+export function toWireDecision(decision: DecisionRecord): z.infer<typeof contract.recordedDecisionSchema> {
+  const { id, at, action, verdict, outcome, summary, actor, reason, evidence, key } = decision;
+  return {
+    id,
+    at,
+    action,
+    version: String(decision.version),
+    champion: toText(decision.champion),
+    verdict,
+    outcome,
+    summary,
+    actor,
+    reason,
+    rollout: decision.rolloutId,
+    key,
+    evidence,
+  };
+}
+
+export function toWireRollout(rollout: Rollout): z.infer<typeof contract.rolloutSchema> {
+  const { state, resumeState, stepStartedAt, promotedAt, policy } = rollout;
+  const { shadowMs, stepMs, watchMs } = rolloutTimes(policy);
+  const isUnderWay = state === 'shadow' || state === 'canary';
+  return {
+    id: rollout.id,
+    model: rollout.model,
+    version: String(rollout.candidate),
+    champion: String(rollout.champion),
+    state,
+    goes_on_in: resumeState,
+    weight: rollout.weight,
+    steps: [...canaryWeights(policy), 100],
+    step: rollout.step,
+    started_at: rollout.startedAt,
+    step_started_at: stepStartedAt,
+    step_ends_at: isUnderWay ? stepStartedAt + (state === 'shadow' ? shadowMs : stepMs) : undefined,
+    promoted_at: promotedAt,
+    watched_until: promotedAt === undefined || watchMs === 0 ? undefined : promotedAt + watchMs,
+    ended_at: rollout.endedAt,
+    actor: rollout.actor,
+    reason: rollout.reason,
+    note: rollout.note,
+    evidence: rollout.evidence,
+  };
+}
