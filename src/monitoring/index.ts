@@ -1,6 +1,18 @@
 export type { Alarm, Span, TestAspect } from './alarm.ts';
 export { createMonitoring, type Monitoring, type MonitoringDeps } from './create-monitoring.ts';
 export {
+  type ComparedVariants,
+  createPredictionLog,
+  createSignatureReader,
+  type ExportedRows,
+  type LogCounts,
+  logRoutes,
+  type MeasuredWindow,
+  type PredictionLog,
+  type PredictionLogDeps,
+  type ReadSignature,
+} from './log/index.ts';
+export {
   DEFAULT_MONITOR_POLICY,
   type MonitorPolicy,
   monitorPolicySchema,

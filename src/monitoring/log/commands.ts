@@ -1,0 +1,37 @@
+import { type Command, command } from '../../platform/index.ts';
+import { createLogStore, type LogChange, type TakenSegment } from './log-store.ts';
+
+export { logMigrations } from './migrations.ts';
+
+export const recordSegment = command('log.recordSegment', (tx, segment: TakenSegment) =>
+  createLogStore(tx).takeSegment(segment),
+);
+
+export const planLogOutputs = command('log.planOutputs', (tx, input: { folder: string; nowMs: number }) =>
+  createLogStore(tx).planOutputs(input.folder, input.nowMs),
+);
+
+export const changeLog = command('log.change', (tx, change: LogChange) => createLogStore(tx).change(change));
+
+export const forgetLogGarbage = command('log.forgetGarbage', (tx, artifacts: string[]) =>
+  createLogStore(tx).forgetGarbage(artifacts),
+);
+
+export const retireGeneration = command(
+  'log.retireGeneration',
+  (tx, input: { generation: string; folder: string; nowMs: number }) =>
+    createLogStore(tx).retireGeneration(input.generation, input.folder, input.nowMs),
+);
+
+export const dropSegmentNames = command('log.dropSegmentNames', (tx, input: { beforeMs: number }) =>
+  createLogStore(tx).dropSegmentNames(input.beforeMs),
+);
+
+export const logCommands: Command<any, any>[] = [
+  recordSegment,
+  planLogOutputs,
+  changeLog,
+  forgetLogGarbage,
+  retireGeneration,
+  dropSegmentNames,
+];

@@ -1,0 +1,240 @@
+import { randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { ArtifactStore } from '../../artifacts/index.ts';
+import { ApiError, type Clock, type Database, type Logger } from '../../platform/index.ts';
+import {
+  changeLog,
+  dropSegmentNames,
+  forgetLogGarbage,
+  planLogOutputs,
+  retireGeneration,
+} from './commands.ts';
+import type { LogCatalog } from './log-catalog.ts';
+import type { LogClient } from './log-client.ts';
+import type { WrittenFile } from './log-messages.ts';
+import { createLogStore, type LogChange, type NewFile } from './log-store.ts';
+import type { LogFile } from './log-tables.ts';
+import { INCOMING, type SegmentIntake } from './take-segment.ts';
+
+/** Between which steps of a change a test may stop the world. */
+export type FilingStep = 'planned' | 'written' | 'stored' | 'committed' | 'collected';
+
+export interface FilingDeps {
+  database: Database;
+  artifacts: ArtifactStore;
+  clock: Clock;
+  logger: Logger;
+  client: LogClient;
+  catalog: LogCatalog;
+  intake: SegmentIntake;
+  /** This process's own folder for files that are being written. */
+  workFolder: string;
+  /** How old rows get, by their event time; 0 keeps them. */
+  retentionMs: number;
+  onStep?: (step: FilingStep) => void | Promise<void>;
+}
+
+const OUTPUTS = 'log/files';
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** So many small files of a month become one. */
+const MERGED_FILES = 8;
+const SMALL_ROWS = 50_000;
+const MERGED_ROWS = 200_000;
+/** Names of segments are remembered so long: a server that sends one again after that would be believed. */
+const SEGMENT_NAMES_MS = 400 * DAY_MS;
+
+/** Turns segments into files, and keeps the files few, young and without orphans. Each change is one commit of the database. */
+export function createSegmentFiling(deps: FilingDeps) {
+  const { database, artifacts, clock, logger, client, catalog, intake, workFolder, retentionMs } = deps;
+  const store = createLogStore(database.reader);
+  const onStep = deps.onStep ?? (() => {});
+
+  /**
+   * Lets the process write files, stores them, and commits the change that they are part of. Until the commit nothing has
+   * happened; what is left of a change that never stood is garbage, announced beforehand.
+   */
+  async function change<T>(
+    write: (folder: string) => Promise<T>,
+    toChange: (written: T) => Omit<LogChange, 'add' | 'outputs' | 'nowMs'> & {
+      files: (WrittenFile & { createdAt: number })[];
+    },
+  ): Promise<{ written: T; added: NewFile[] }> {
+    const outputs = `${OUTPUTS}/${Date.now()}-${randomUUID().slice(0, 13)}`;
+    const folder = join(workFolder, 'out', basename(outputs));
+    await database.execute(planLogOutputs, { folder: outputs, nowMs: Date.now() });
+    await onStep('planned');
+    try {
+      const written = await write(folder);
+      await onStep('written');
+      const { files, ...rest } = toChange(written);
+      const added: NewFile[] = [];
+      for (const { path, ...file } of files) {
+        const artifact = `${outputs}/${basename(path)}`;
+        const stored = await artifacts.put(artifact, createReadStream(path, { highWaterMark: 2 ** 20 }));
+        added.push({ ...file, ...stored, artifact });
+      }
+      await onStep('stored');
+      await database.execute(changeLog, { ...rest, add: added, outputs, nowMs: Date.now() });
+      await onStep('committed');
+      return { written, added };
+    } catch (error) {
+      await database.execute(changeLog, { outputs, nowMs: Date.now() }).catch(() => {});
+      throw error;
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  /** Files what the process holds in memory. Another server may have been faster: then there is nothing to do. */
+  async function fileBatches(): Promise<number> {
+    const { start } = await catalog.sync();
+    intake.turnGeneration();
+    let filed = 0;
+    for (const batch of catalog.seal()) {
+      try {
+        await change(
+          (folder) => client.call('flush', { batch: batch.name, folder, now: clock.now() }, { start }),
+          ({ files, segments }) => ({
+            filed: segments,
+            files: files.map((file) => ({ ...file, createdAt: clock.now() })),
+            drops: [
+              { model: '', cause: 'bad', rows: segments.reduce((sum, { badLines }) => sum + badLines, 0) },
+            ],
+          }),
+        );
+        filed += batch.ids.size;
+      } catch (error) {
+        if (!isConflict(error)) throw error;
+      }
+    }
+    await catalog.sync();
+    return filed;
+  }
+
+  async function mergeFiles(): Promise<number> {
+    const { start } = await catalog.sync();
+    const groups = filesToMerge(catalog.files());
+    for (const group of groups) {
+      const [{ kind, model }] = group as [LogFile];
+      try {
+        await change(
+          (folder) =>
+            client.call(
+              'merge',
+              {
+                ...{ kind, model, folder },
+                paths: group.map(({ id }) => catalog.pathOf(id)),
+                columns: [...new Set(group.flatMap(({ columns }) => columns))],
+              },
+              { start },
+            ),
+          (file) => ({
+            remove: group.map(({ id }) => id),
+            files: [{ ...file, createdAt: Math.max(...group.map(({ createdAt }) => createdAt)) }],
+          }),
+        );
+      } catch (error) {
+        if (!isConflict(error)) throw error;
+      }
+    }
+    if (groups.length > 0) await catalog.sync();
+    return groups.length;
+  }
+
+  /** Drops whole files whose rows are too old, by their event time, and were not filed lately either. */
+  async function applyRetention(): Promise<number> {
+    if (retentionMs === 0) return 0;
+    const before = clock.now() - retentionMs;
+    const old = catalog.files().filter(({ toMs, createdAt }) => toMs < before && createdAt < before);
+    if (old.length === 0) return 0;
+    const drops = old
+      .filter(({ kind }) => kind === 'predictions')
+      .map(({ model, rows }) => ({ model, cause: 'retention' as const, rows }));
+    try {
+      await database.execute(changeLog, { remove: old.map(({ id }) => id), drops, nowMs: Date.now() });
+      logger.info({ files: old.length, before }, 'the prediction log dropped files past their retention');
+    } catch (error) {
+      if (!isConflict(error)) throw error;
+    }
+    await catalog.sync();
+    return old.length;
+  }
+
+  /** Removes the artifacts that nothing names any more. */
+  async function collectGarbage({ isStart = false } = {}): Promise<void> {
+    // On SQLite this process is alone, so that at its start whatever is unfinished is nobody's.
+    const isAlone = isStart && database.dialect === 'sqlite';
+    const anHourAgo = Date.now() - HOUR_MS;
+    for (const { generation, newestMs } of await store.filedGenerations()) {
+      if (intake.isOver(generation) && (isAlone || newestMs < anHourAgo || isOurs(generation))) {
+        await database.execute(retireGeneration, {
+          generation,
+          folder: `${INCOMING}/${generation}`,
+          nowMs: Date.now(),
+        });
+      }
+    }
+    if (isStart) await removeOrphanGenerations(isAlone ? Date.now() : anHourAgo);
+    const garbage = await store.garbage(isAlone ? Number.MAX_SAFE_INTEGER : anHourAgo);
+    for (const artifact of garbage) {
+      await artifacts.delete(artifact);
+      await artifacts.deletePrefix(artifact);
+    }
+    if (garbage.length > 0) await database.execute(forgetLogGarbage, garbage);
+    await onStep('collected');
+  }
+
+  const startedMs = Date.now();
+  /** Folders of this process are known to be over; those of others only by their age. */
+  const isOurs = (generation: string): boolean =>
+    database.dialect === 'sqlite' && Number(generation.split('-', 1)[0]) >= startedMs;
+
+  /** Folders of segments that were stored, but not recorded before the process died: their senders send them again. */
+  async function removeOrphanGenerations(beforeMs: number): Promise<void> {
+    const known = await store.generations();
+    for (const { name } of await artifacts.list(INCOMING)) {
+      const isOld = Number(name.split('-', 1)[0]) < beforeMs;
+      if (isOld && !known.has(name) && intake.isOver(name))
+        await artifacts.deletePrefix(`${INCOMING}/${name}`);
+    }
+  }
+
+  return {
+    change,
+    fileBatches,
+    mergeFiles,
+    applyRetention,
+    collectGarbage,
+    dropOldNames: () => database.execute(dropSegmentNames, { beforeMs: Date.now() - SEGMENT_NAMES_MS }),
+  };
+}
+
+export type SegmentFiling = ReturnType<typeof createSegmentFiling>;
+
+/** Small files of one kind, model and month that are many. */
+export function filesToMerge(files: readonly LogFile[]): LogFile[][] {
+  const months = new Map<string, LogFile[]>();
+  for (const file of files) {
+    if (file.rows >= SMALL_ROWS) continue;
+    const key = JSON.stringify([file.kind, file.model, new Date(file.fromMs).toISOString().slice(0, -17)]);
+    months.set(key, [...(months.get(key) ?? []), file]);
+  }
+  const groups: LogFile[][] = [];
+  for (const small of months.values()) {
+    if (small.length < MERGED_FILES) continue;
+    const group: LogFile[] = [];
+    let rows = 0;
+    for (const file of small.toSorted((a, b) => a.rows - b.rows)) {
+      rows += file.rows;
+      if (rows <= MERGED_ROWS) group.push(file);
+    }
+    if (group.length > 1) groups.push(group);
+  }
+  return groups;
+}
+
+export const isConflict = (error: unknown): boolean =>
+  error instanceof ApiError && error.code === 'RESOURCE_CONFLICT';

@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import type { DuckDBConnection } from '@duckdb/node-api';
+import type { ExportedRows, ExportRequest } from '../log-messages.ts';
+import { type LogState, labelsOf, latestLabels, predictionsOf } from './log-state.ts';
+import { featureColumns, typedSql } from './model-columns.ts';
+import { identifier, literal } from './quote-sql.ts';
+
+/**
+ * Writes the predictions whose label is known as a table to train on: the columns, the target, `__time` (event time in
+ * milliseconds) and `__entity` (what the split was drawn by). One row for each prediction id, in the order of event time.
+ */
+export async function exportLabelled(
+  connection: DuckDBConnection,
+  state: LogState,
+  { filter, schema, targetName, targetType, outPath }: ExportRequest,
+): Promise<ExportedRows> {
+  const variants = filter.variants ?? ['champion', 'canary', 'previous'];
+  const columns = schema.filter(({ name }) => name !== targetName);
+  const label = typedSql(`json_extract_string(l.latest.label, '$')`, targetType);
+  const rows = `(SELECT p.*, ${label} AS target_value FROM ${predictionsOf(state, { ...filter, variants })} p
+    JOIN ${latestLabels(labelsOf(state, filter.model))} l USING (u)
+    QUALIFY row_number() OVER (PARTITION BY u ORDER BY taken, segment, line) = 1)`;
+  const { relation, expressions } = featureColumns(
+    columns,
+    `(SELECT * FROM ${rows} WHERE target_value IS NOT NULL)`,
+  );
+  const select = [
+    ...columns.map(({ name }, index) => `${expressions[index]} AS ${identifier(name)}`),
+    `target_value AS ${identifier(targetName)}`,
+    't AS __time',
+    'split_key AS __entity',
+  ];
+  await connection.run(
+    `COPY (SELECT ${select.join(', ')} FROM ${relation} ORDER BY t, u)
+     TO ${literal(outPath)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)`,
+  );
+  const reader = await connection.runAndReadAll(
+    `SELECT count(*)::DOUBLE, min(__time)::DOUBLE, max(__time)::DOUBLE FROM read_parquet(${literal(outPath)})`,
+  );
+  const [count, from, to] = reader.getRowsJS()[0] as [number, number | null, number | null];
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(outPath), hash);
+  return {
+    rows: count,
+    digest: `sha256:${hash.digest('hex')}`,
+    from: from ?? undefined,
+    to: to === null ? undefined : to + 1,
+  };
+}

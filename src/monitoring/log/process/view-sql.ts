@@ -1,0 +1,81 @@
+import type { ModelView } from '../log-messages.ts';
+import { latestLabels } from './log-state.ts';
+import { featureColumns } from './model-columns.ts';
+import { identifier, literal } from './quote-sql.ts';
+
+/** The log's own columns of every view; a model's column of the same name is called `feature_<name>` beside them. */
+const LOG_COLUMNS = [
+  'prediction_id',
+  'timestamp',
+  'answered_at',
+  'model',
+  'version',
+  'variant',
+  'latency_ms',
+  'features',
+  'prediction',
+  'probabilities',
+  'key',
+  'label',
+  'label_timestamp',
+];
+
+const text = (json: string): string => `json_extract_string(${json}, '$')`;
+
+/** The views that users' SQL may name: `predictions`, `labels`, and one typed view for each model. */
+export function viewStatements(predictions: string, labels: string, views: readonly ModelView[]): string[] {
+  const statements = [
+    `CREATE TEMP VIEW predictions AS SELECT coalesce(p.id, p.u::VARCHAR) AS prediction_id, epoch_ms(p.t) AS timestamp,
+       epoch_ms(p.taken) AS answered_at, p.model AS model, version, variant, ms AS latency_ms, features::JSON AS features,
+       ${text('prediction')} AS prediction, probabilities, split_key AS key, cloud_event::JSON AS cloud_event,
+       ${text('l.latest.label')} AS label, epoch_ms(l.latest.t) AS label_timestamp
+     FROM ${predictions} p LEFT JOIN ${latestLabels(labels)} l ON l.u = p.u AND l.model = p.model`,
+    `CREATE TEMP VIEW labels AS SELECT coalesce(id, u::VARCHAR) AS prediction_id, model, ${text('label')} AS label,
+       epoch_ms(t) AS timestamp, epoch_ms(taken) AS taken_at,
+       row_number() OVER (PARTITION BY u, model ORDER BY t DESC, taken DESC, segment DESC, line DESC) = 1 AS is_latest
+     FROM ${labels}`,
+  ];
+  const taken = new Set(['predictions', 'labels']);
+  for (const view of views) {
+    const name = freeName(view.model, taken, (wanted) => `${wanted}_model`);
+    statements.push(modelView(name, view, predictions, labels));
+  }
+  return statements;
+}
+
+function modelView(name: string, view: ModelView, predictions: string, labels: string): string {
+  const taken = new Set(LOG_COLUMNS);
+  const model = literal(view.model);
+  const source = `(SELECT * FROM ${predictions} WHERE model = ${model})`;
+  const { relation, expressions } = featureColumns(view.columns, source);
+  const features = view.columns.map((column, index) => {
+    const free = freeName(column.name, taken, (wanted) => `feature_${wanted}`);
+    return `${expressions[index]} AS ${identifier(free)}`;
+  });
+  const ofLabels = `(SELECT * FROM ${labels} WHERE model = ${model})`;
+  return `CREATE TEMP VIEW ${identifier(name)} AS SELECT coalesce(p.id, p.u::VARCHAR) AS prediction_id,
+      epoch_ms(p.t) AS timestamp, epoch_ms(p.taken) AS answered_at, version, variant, ms AS latency_ms,
+      ${features.map((feature) => `${feature}, `).join('')}
+      ${answerSql('prediction', view)} AS prediction, probabilities, split_key AS key,
+      ${answerSql('l.latest.label', view)} AS label, epoch_ms(l.latest.t) AS label_timestamp
+    FROM ${relation} p LEFT JOIN ${latestLabels(ofLabels)} l ON l.u = p.u`;
+}
+
+/** A class or value as people count with it: true and false as 1 and 0, so that their mean is a share. */
+function answerSql(json: string, { answer }: ModelView): string {
+  const value = text(json);
+  if (answer === undefined) return value;
+  if (answer.task === 'regression') return `TRY_CAST(${value} AS DOUBLE)`;
+  if (answer.classes.every((each) => typeof each === 'boolean'))
+    return `CASE ${value} WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE TRY_CAST(${value} AS INTEGER) END`;
+  if (answer.classes.every((each) => typeof each === 'number')) return `TRY_CAST(${value} AS DOUBLE)`;
+  return value;
+}
+
+/** SQL does not tell upper from lower case in names. */
+function freeName(wanted: string, taken: Set<string>, other: (wanted: string) => string): string {
+  let name = wanted;
+  while (taken.has(name.toLowerCase())) name = other(name);
+  taken.add(name.toLowerCase());
+  return name;
+}
