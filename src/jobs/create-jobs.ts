@@ -95,33 +95,36 @@ export function createJobs(deps: JobsDeps) {
   /** Claims what is due, at once; whoever calls meanwhile waits for a further look. */
   function poke(): Promise<void> {
     claimAgain = true;
-    claiming ??= claimAll().finally(() => {
-      claiming = undefined;
-      // Asked for after the last look, and before this.
-      if (claimAgain && state === 'begun') return poke();
-    });
+    claiming ??= claimAll();
     return claiming;
   }
 
   async function claimAll(): Promise<void> {
-    while (claimAgain && state === 'begun') {
-      claimAgain = false;
-      const limit = maxRuns - active.size;
-      if (limit <= 0) return; // The end of one of them pokes again.
-      const known = [...expected];
-      const claimed = await database.execute(claimRuns, {
-        dialect,
-        holder,
-        leaseMs: dialect === 'sqlite' ? undefined : leaseMs,
-        flows: Object.keys(flows),
-        limit,
-        now: clock.now(),
-      });
-      for (const each of claimed) launch(each);
-      // What was waiting for a place and is not here has been taken by another replica.
-      if (claimed.length < limit) for (const runId of known) expected.delete(runId);
-      else claimAgain = true;
+    await Promise.resolve(); // So that `claiming` is set before it is unset.
+    try {
+      while (claimAgain && state === 'begun') await claimDue();
+    } finally {
+      claiming = undefined;
     }
+  }
+
+  async function claimDue(): Promise<void> {
+    claimAgain = false;
+    const limit = maxRuns - active.size;
+    if (limit <= 0) return; // The end of one of them pokes again.
+    const known = [...expected];
+    const claimed = await database.execute(claimRuns, {
+      dialect,
+      holder,
+      leaseMs: dialect === 'sqlite' ? undefined : leaseMs,
+      flows: Object.keys(flows),
+      limit,
+      now: clock.now(),
+    });
+    for (const each of claimed) launch(each);
+    // What was waiting for a place and is not here has been taken by another replica.
+    if (claimed.length < limit) for (const runId of known) expected.delete(runId);
+    else claimAgain = true;
   }
 
   function launch(claimed: Parameters<typeof executeRun>[1]): void {
@@ -323,7 +326,7 @@ export function createJobs(deps: JobsDeps) {
       if (state !== 'new') return;
       state = 'begun';
       renewedAt = performance.now();
-      if (dialect === 'sqlite') await database.execute(freeAllRuns, null);
+      if (dialect === 'sqlite') await database.execute(freeAllRuns, clock.now());
       await poke();
       scheduleTick();
     },

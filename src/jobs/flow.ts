@@ -9,9 +9,9 @@ export interface StepContext {
   /** Aborted when the attempt takes too long, the run is cancelled or taken over, or the process stops. */
   signal: AbortSignal;
   /** Adds lines to the run's log; they can be read within a quarter of a second. */
-  log(line: string): void;
+  log: (line: string) => void;
   /** How far the step is: a share from 0 to 1. */
-  progress(done: number, note?: string): void;
+  progress: (done: number, note?: string) => void;
 }
 
 export interface StepOptions {
@@ -53,11 +53,11 @@ export interface FlowContext {
    * Does something once: at least once where a process dies in it, so `work` passes `step.key` on. The result must be
    * JSON. Throws what the last attempt threw.
    */
-  step<T>(name: string, options: StepOptions, work: (step: StepContext) => Promise<T>): Promise<T>;
+  step: <T>(name: string, options: StepOptions, work: (step: StepContext) => Promise<T>) => Promise<T>;
   /** Waits until the clock tells `ms` (milliseconds since the epoch), across restarts. */
-  sleepUntil(name: string, ms: number): Promise<void>;
+  sleepUntil: (name: string, ms: number) => Promise<void>;
   /** Waits until somebody has decided, across restarts. */
-  approval(name: string, request: ApprovalRequest): Promise<Approval>;
+  approval: (name: string, request: ApprovalRequest) => Promise<Approval>;
 }
 
 export type Flow = (flow: FlowContext) => Promise<unknown>;

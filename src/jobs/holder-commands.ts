@@ -92,11 +92,17 @@ function leaseEnd({ dialect, leaseMs }: Pick<ClaimRuns, 'dialect' | 'leaseMs'>) 
  * On SQLite the file's lock proves that whoever held a run before this process is dead: every run is free at once, and
  * a write of a former holder within this process is refused.
  */
-export const freeAllRuns = command('job.freeAll', async (tx: Tx, _: null): Promise<void> => {
-  await (tx as JobDb)
+export const freeAllRuns = command('job.freeAll', async (tx: Tx, now: number): Promise<void> => {
+  const db = tx as JobDb;
+  await db
     .updateTable('job_runs')
     .set((eb) => ({ holder: null, lease_until: null, epoch: eb('epoch', '+', 1) }))
     .where('status', '=', 'running')
+    .execute();
+  await db
+    .updateTable('job_attempts')
+    .set({ outcome: 'interrupted', finished_at: now })
+    .where('outcome', 'is', null)
     .execute();
 });
 

@@ -9,4 +9,8 @@ export type {
   StepContext,
   StepOptions,
 } from './flow.ts';
+export { acquireLoopLease, type LoopLease, type LoopLeaseOptions } from './loop-lease.ts';
+export { checkCron, nextCronTime } from './next-cron-time.ts';
 export type { JobRun, JobStep, LogLine, RunFilter } from './run-store.ts';
+export { type HandlerContext, type StepHandler, serveSteps } from './serve-steps.ts';
+export { createStepWorkers, type StepWorkers, type StepWorkersOptions } from './step-workers.ts';
