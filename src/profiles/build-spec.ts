@@ -109,8 +109,15 @@ function categoricalColumn(name: string, values: TextValues | CodeValues, rows: 
     name,
     kind: 'categorical',
     categories: byFrequency.slice(0, MAX_CATEGORIES).map(([text]) => text),
-    hasOther: byFrequency.length > MAX_CATEGORIES,
+    hasOther: byFrequency.length > MAX_CATEGORIES || hasOthers(values, rows),
   };
+}
+
+function hasOthers(values: TextValues | CodeValues, rows: number): boolean {
+  if ('texts' in values || !values.isDictionary) return false;
+  const { codes, labels, stride, offset } = values;
+  for (let row = 0; row < rows; row++) if (codes[offset + row * stride]! >= labels.length) return true;
+  return false;
 }
 
 function countTexts({ texts, stride, offset, missing }: TextValues, rows: number): Map<string, number> {
@@ -123,7 +130,10 @@ function countTexts({ texts, stride, offset, missing }: TextValues, rows: number
   return frequencies;
 }
 
-function countCodes({ codes, labels, stride, offset }: CodeValues, rows: number): Map<string, number> {
+function countCodes(
+  { codes, labels, stride, offset, isDictionary }: CodeValues,
+  rows: number,
+): Map<string, number> {
   const counts = new Float64Array(labels.length);
   for (let row = 0; row < rows; row++) {
     const code = codes[offset + row * stride]!;
@@ -131,7 +141,8 @@ function countCodes({ codes, labels, stride, offset }: CodeValues, rows: number)
   }
   const frequencies = new Map<string, number>();
   for (const [code, label] of labels.entries()) {
-    if (counts[code]! > 0) frequencies.set(label, (frequencies.get(label) ?? 0) + counts[code]!);
+    if (isDictionary || counts[code]! > 0)
+      frequencies.set(label, (frequencies.get(label) ?? 0) + counts[code]!);
   }
   return frequencies;
 }

@@ -23,6 +23,8 @@ export interface TextValues {
 export interface CodeValues {
   codes: Int32Array | Uint32Array;
   labels: readonly string[];
+  /** The labels are all that is known, whether they occur or not; codes behind them are other values, not missing ones. */
+  isDictionary?: true;
   stride: number;
   offset: number;
 }
@@ -51,7 +53,7 @@ export function takeRows(values: ColumnValues, rows: ArrayLike<number>): ColumnV
   if ('codes' in values) {
     const codes = new Int32Array(rows.length);
     for (let i = 0; i < rows.length; i++) codes[i] = values.codes[place(i)]!;
-    return { codes, labels: values.labels, stride: 1, offset: 0 };
+    return { ...values, codes, stride: 1, offset: 0 };
   }
   const texts = Array.from({ length: rows.length }, (_, i) => values.texts[place(i)] ?? null);
   return { ...values, texts, stride: 1, offset: 0 };

@@ -41,7 +41,7 @@ export function createCategoricalCounts(column: CategoricalColumn): CategoricalC
     return missingRows;
   };
 
-  const addCodes = (rows: number, { codes, labels, stride, offset }: CodeValues) => {
+  const addCodes = (rows: number, { codes, labels, stride, offset, isDictionary }: CodeValues) => {
     if (labels !== knownLabels) {
       binOfCode = Int32Array.from(labels, (label) => indexes.get(label) ?? -1);
       knownLabels = labels;
@@ -51,7 +51,8 @@ export function createCategoricalCounts(column: CategoricalColumn): CategoricalC
     for (let row = 0; row < rows; row++, at += stride) {
       const code = codes[at]!;
       if (!(code >= 0 && code < binOfCode.length)) {
-        missingRows++;
+        if (isDictionary && code >= 0) bins[other]!++;
+        else missingRows++;
         continue;
       }
       const bin = binOfCode[code]!;

@@ -371,3 +371,23 @@ describe('the reference', () => {
     expect(windows.reduce((sum, window) => sum + window.rows, 0)).toBe(rows);
   });
 });
+
+describe('codes of a dictionary', () => {
+  it('are known where they do not occur, and other, not missing, where they lie behind it', () => {
+    const values: ColumnValues = {
+      codes: Int32Array.of(0, 0, 3, -1),
+      labels: ['a', 'b', 'never'],
+      isDictionary: true,
+      stride: 1,
+      offset: 0,
+    };
+    const spec = specOf([{ name: 'kind', values }], 4);
+    expect(spec.columns).toEqual([
+      { name: 'kind', kind: 'categorical', categories: ['a', 'b', 'never'], hasOther: true },
+    ]);
+    const profile = createProfile(spec);
+    profile.add(4, [values]);
+    expect(profile.columns[0]).toMatchObject({ missing: 1, unseen: 0 });
+    expect([...profile.columns[0]!.bins]).toEqual([2, 0, 0, 1]);
+  });
+});
