@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import {
   CLOCK_KINDS,
+  DURATION_RIGHT,
   type Environment,
   findUnknownVariables,
   LOG_LEVELS,
   type LogLevel,
   loadConfig,
+  parseDuration,
 } from './platform/index.ts';
 import { DEFAULTS } from './setting-defaults.ts';
 
@@ -101,10 +103,29 @@ const servingShape = {
   ),
 };
 
+/** A duration in milliseconds; 0 needs no unit. */
+const duration = z.string().transform((text, context) => {
+  if (text.trim() === '0') return 0;
+  const ms = parseDuration(text);
+  if (ms === undefined) context.addIssue({ code: 'custom', message: DURATION_RIGHT });
+  return ms ?? 0;
+});
+
 /** What a control plane reads from the environment, however it was started. */
 const controlPlaneShape = {
+  TIDEMILL_LOG_RETENTION: setting(
+    duration.default(365 * 86_400_000),
+    'a duration as 365d, or 0',
+    'how old the rows of the prediction log get, by their event time, before their files are dropped; 0 keeps them',
+    '`365d`',
+  ),
   TIDEMILL_LOG_LEVEL: LOG_LEVEL,
   TIDEMILL_ALLOWED_HOSTS: ALLOWED_HOSTS,
+  TIDEMILL_TRIGGER_TOKEN: setting(
+    z.string().min(8).optional(),
+    'at least 8 characters',
+    'when set, whoever asks for a retraining over HTTP sends it as `Authorization: Bearer …`',
+  ),
   DATABASE_URL,
 };
 
@@ -182,18 +203,22 @@ export function unknownSettings(env: Environment): string[] {
 }
 
 export interface ControlPlaneConfig {
+  logRetentionMs: number;
   logLevel: LogLevel;
   allowedHosts: string[];
   databaseUrl: string | undefined;
+  triggerToken: string | undefined;
 }
 
 /** @throws ConfigError naming the variable. */
 export function loadControlPlaneConfig(env: Environment): ControlPlaneConfig {
   const config = loadConfig(z.object(controlPlaneShape), env);
   return {
+    logRetentionMs: config.TIDEMILL_LOG_RETENTION,
     logLevel: config.TIDEMILL_LOG_LEVEL,
     allowedHosts: hostNames(config.TIDEMILL_ALLOWED_HOSTS),
     databaseUrl: config.DATABASE_URL,
+    triggerToken: config.TIDEMILL_TRIGGER_TOKEN,
   };
 }
 

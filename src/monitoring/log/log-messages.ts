@@ -149,7 +149,7 @@ export interface ComparedVariants {
     /** Pairs with different classes; numbers that differ at all. */
     disagree: number;
     /** Of the probability of the second class (of the most probable one where there are more), or of the value. */
-    meanAbsoluteDifference: number | undefined;
+    meanAbsoluteDifference: number;
     windows: (Window & {
       rows: number;
       labelled: number;

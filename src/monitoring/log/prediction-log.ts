@@ -286,18 +286,19 @@ export function createPredictionLog(deps: PredictionLogDeps) {
       to?: number;
       version?: string;
       variants?: Variant[];
-      schema: readonly { name: string; type: ColumnType }[];
+      schema: readonly { name: string; type: string }[];
       targetName: string;
       outPath: string;
       signal?: AbortSignal;
     }): Promise<ExportedRows> {
       const { model, version, schema, targetName, outPath, signal, ...filter } = request;
-      const declared = schema.find(({ name }) => name === targetName)?.type;
+      const columns = schema.map(checkColumn);
+      const declared = columns.find(({ name }) => name === targetName)?.type;
       return ask(
         'export',
         {
           filter: rowFilter({ model, version, ...filter }),
-          schema: schema.map(({ name, type }) => ({ name, type })),
+          schema: columns,
           targetName,
           targetType: declared ?? targetTypeOf(await modelOf(model)),
           outPath,
@@ -396,6 +397,7 @@ export function createPredictionLog(deps: PredictionLogDeps) {
 }
 
 type Classes = readonly (string | number | boolean)[];
+const COLUMN_TYPES: readonly ColumnType[] = ['double', 'long', 'boolean', 'string', 'datetime'];
 const ANSWERS: Variant[] = ['champion', 'canary', 'previous'];
 
 function rowFilter(given: {
@@ -430,6 +432,15 @@ function targetTypeOf(signature: Signature | undefined): ColumnType {
   if (answer.classes.every((value) => typeof value === 'boolean')) return 'boolean';
   if (answer.classes.every((value) => Number.isInteger(value))) return 'long';
   return answer.classes.every((value) => typeof value === 'number') ? 'double' : 'string';
+}
+
+function checkColumn({ name, type }: { name: string; type: string }): { name: string; type: ColumnType } {
+  const known = COLUMN_TYPES.find((each) => each === type);
+  if (known) return { name, type: known };
+  throw new ApiError(
+    'INVALID_PARAMETER_VALUE',
+    `Column ${JSON.stringify(name)} has type ${JSON.stringify(type)}; types are ${COLUMN_TYPES.join(', ')}`,
+  );
 }
 
 function checkRange(name: string, value: number, most: number): void {

@@ -103,17 +103,15 @@ function comparePairs(
   const sums = windows.map(() => ({ rows: 0, labelled: 0, scored: 0, champion: 0, candidate: 0 }));
   let disagree = 0;
   let difference = 0;
-  let compared = 0;
   for (let row = 0; row < champion.rows; row++) {
     const sum = sums[Math.floor((champion.t[row]! - from) / windowMs)];
     if (!sum) continue;
     sum.rows++;
-    if (champion.predicted[row] !== candidate.predicted[row]) disagree++;
+    const isOther = champion.predicted[row] !== candidate.predicted[row];
+    if (isOther) disagree++;
     const apart = Math.abs(scoreOf(champion, row) - scoreOf(candidate, row));
-    if (Number.isFinite(apart)) {
-      compared++;
-      difference += apart;
-    }
+    // Answers without scores are as far apart as their classes: 0 or 1.
+    difference += Number.isFinite(apart) ? apart : Number(isOther);
     if (!Number.isNaN(champion.label[row])) sum.labelled++;
     const losses = [lossOf(champion, row), lossOf(candidate, row)] as const;
     if (Number.isNaN(losses[0]) || Number.isNaN(losses[1])) continue;
@@ -124,7 +122,7 @@ function comparePairs(
   return {
     rows: champion.rows,
     disagree,
-    meanAbsoluteDifference: compared > 0 ? difference / compared : undefined,
+    meanAbsoluteDifference: difference / champion.rows,
     windows: windows.map((window, index) => {
       const { rows, labelled, scored, ...losses } = sums[index]!;
       return {

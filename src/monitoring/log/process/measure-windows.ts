@@ -99,7 +99,8 @@ function measureClasses(rows: ScoredRows, start: number, end: number, metric: st
     return {
       labelled,
       value: named > 0 ? known(measure(actual, answered.subarray(0, named), classes)) : undefined,
-      valueBaseline: named > 0 ? known(measure(actual, new Int32Array(named).fill(usual), classes)) : undefined,
+      valueBaseline:
+        named > 0 ? known(measure(actual, new Int32Array(named).fill(usual), classes)) : undefined,
       ...(loss ?? { loss: undefined, baseline: undefined }),
     };
   }
