@@ -11,4 +11,4 @@ export type {
   ModelInput,
   ProjectInput,
 } from './pipelines/index.ts';
-export { csv, defineProject, gradientBoosting, jsonLines, linear, parquet } from './pipelines/index.ts';
+export { csv, dataset, defineProject, gradientBoosting, jsonLines, linear, parquet } from './pipelines/index.ts';

@@ -26,6 +26,9 @@ export function toPlainProject(written: unknown): ProjectInput {
   return JSON.parse(JSON.stringify(written)) as ProjectInput;
 }
 
+/** Keys whose schemas are other slices', which describe what a value means and say in the message what is wrong. */
+const POLICIES = ['gate', 'rollout', 'monitor'];
+
 function findProblems(written: unknown): string[] {
   const unknown = findUnknownKeys(projectSchema, written);
   const problems = unknown.map(({ path, known }) => describeUnknown(path, known));
@@ -79,7 +82,9 @@ function describeIssue(
       ? issue.message
       : right === undefined
         ? issue.message
-        : `it must be ${right}`;
+        : POLICIES.includes(String(path[2]))
+          ? `${issue.message} (${right})`
+          : `it must be ${right}`;
   return value === undefined ? `${where} is missing: ${wanted}` : `${where} is ${shown(value)}: ${wanted}`;
 }
 

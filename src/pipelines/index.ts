@@ -1,4 +1,5 @@
 export { checkProject } from './check-project.ts';
+export { createPipelines, type Pipelines } from './create-pipelines.ts';
 export {
   csv,
   type DataOptions,
@@ -12,4 +13,9 @@ export {
   parquet,
 } from './define-project.ts';
 export { type LoadedProject, loadProject, PROJECT_FILES } from './load-project.ts';
+export type { PipelineDeps } from './pipeline-deps.ts';
+export { pipelineRoutes } from './pipeline-routes.ts';
 export type { ModelInput, ModelProject, Project, ProjectInput } from './project-schema.ts';
+
+/** The module of the processes that do the heavy steps. */
+export const STEP_PROCESS = new URL(`./step-process${import.meta.url.slice(-3)}`, import.meta.url);

@@ -80,12 +80,12 @@ export function createTableIngester(deps: PipelineDeps, runner: StepRunner) {
         outPath: logPath,
         signal,
       });
-      const newest = Math.max(
-        newestOf(base, time) ?? Number.NEGATIVE_INFINITY,
-        logged.to ?? Number.NEGATIVE_INFINITY,
+      const rowsEnd = newestOf(base, time);
+      const ends = [rowsEnd === undefined ? undefined : rowsEnd + 1, logged.to].filter(
+        (end) => end !== undefined,
       );
       // Rows end where labels do, so the window counts back from the newest of them.
-      const to = time === undefined || !Number.isFinite(newest) ? undefined : Math.min(asOf, newest) + 1;
+      const to = time === undefined || ends.length === 0 ? undefined : Math.min(asOf + 1, Math.max(...ends));
       const from = to === undefined || windowMs === undefined ? undefined : to - windowMs;
       const described: IngestedWindow =
         logged.rows === 0 && from === undefined

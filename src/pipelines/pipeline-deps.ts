@@ -1,4 +1,5 @@
 import type { ArtifactStore } from '../artifacts/index.ts';
+import type { DatasetColumnType } from '../datasets/index.ts';
 import type { Clock, Database, Logger } from '../platform/index.ts';
 import type { ModelFiles } from '../registry/index.ts';
 
@@ -48,6 +49,7 @@ export interface LabelledExport {
   rows: number;
   digest: string;
   from?: number | undefined;
+  /** After the newest row. */
   to?: number | undefined;
 }
 
@@ -57,13 +59,13 @@ export interface LogPort {
     model: string;
     from?: number;
     to?: number;
-    schema: { name: string; type: string }[];
+    schema: readonly { name: string; type: DatasetColumnType }[];
     targetName: string;
     outPath: string;
     signal?: AbortSignal;
   }): Promise<LabelledExport>;
-  /** Labelled rows that the log holds of a model. */
-  countLabelled?(model: string): Promise<number>;
+  /** How many rows the log holds of a model. */
+  counts(model: string): Promise<{ labelled: number }>;
 }
 
 export interface PipelineDeps {
@@ -83,7 +85,8 @@ export interface PipelineDeps {
       key: string;
       signal?: AbortSignal;
     }): Promise<PromotionPort>;
-    activeRollouts(): Promise<readonly { model: string }[]> | readonly { model: string }[];
+    /** Newest first; one that is only watched keeps no retraining away. */
+    rollouts: { list(model: string): Promise<readonly { state: string }[]> };
   };
   /** Open alarms of a model, the oldest first. */
   openAlarms: (model: string) => Promise<readonly AlarmPort[]>;

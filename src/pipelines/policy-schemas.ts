@@ -1,10 +1,9 @@
 import { z } from 'zod';
+import { gatePolicySchema, rolloutPolicySchema } from '../delivery/index.ts';
 import { monitorPolicySchema } from '../monitoring/index.ts';
 import { DURATION_RIGHT, parseDuration } from '../platform/index.ts';
 
-export const gatePolicySchema = z.looseObject({ evaluate: z.string().default('7d') });
-export const rolloutPolicySchema = z.looseObject({});
-export { monitorPolicySchema };
+export { gatePolicySchema, monitorPolicySchema, rolloutPolicySchema };
 
 /** A duration as it is written: `'10m'`, `'12h'`, `'7d'`. */
 export const durationText = z

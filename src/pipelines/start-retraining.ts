@@ -22,6 +22,8 @@ export interface AskedRetraining {
 
 const FINISHED = new Set(['succeeded', 'failed', 'cancelled']);
 const SYSTEM = 'tidemill';
+/** A rollout in one of these has not found its end; one that is only watched keeps nothing away. */
+const UNDER_WAY: ReadonlySet<string> = new Set(['shadow', 'canary', 'paused']);
 
 /** Decides when a model is retrained: looks at what would start it, and at what forbids it, and records both. */
 export function createTriggers(
@@ -38,8 +40,10 @@ export function createTriggers(
     const runs = await deps.jobs().list({ flow: RETRAIN_FLOW, subject: model, limit: 5 });
     const active = runs.find(({ status }) => !FINISHED.has(status));
     if (active) return `retraining ${active.runId} is under way`;
-    const rollouts = await deps.delivery.activeRollouts();
-    return rollouts.some((rollout) => rollout.model === model) ? 'a rollout of it is under way' : undefined;
+    if ((await versions.list(model)).length === 0) return undefined;
+    const rollouts = await deps.delivery.rollouts.list(model);
+    const rollout = rollouts.find(({ state }) => UNDER_WAY.has(state));
+    return rollout && `a rollout of it is under way (${rollout.state})`;
   }
 
   async function readFacts(name: string, config: ModelProject) {
@@ -47,7 +51,9 @@ export function createTriggers(
     const found = (await datasets.list()).find((each) => each.name === dataset)?.latestVersion;
     return {
       dataset: found && { version: found.version, digest: found.digest },
-      labelledRows: await deps.log.countLabelled?.(name),
+      labelledRows: config.retrain?.on.includes('newData')
+        ? (await deps.log.counts(name)).labelled
+        : undefined,
     };
   }
 

@@ -62,4 +62,14 @@ export interface TrainedResult {
   warnings: string[];
 }
 
-void planTarget;
+/** What a step process does; its libraries are loaded by the first task that needs them. */
+export const stepHandlers = {
+  'plan-target': async (input: {
+    parquetPath: string;
+    schema: readonly DatasetColumn[];
+    target: string;
+  }): Promise<PlannedTarget> => {
+    const { targetName, targetColumns } = await planTarget(input);
+    return { targetName, targetColumns };
+  },
+};

@@ -1,0 +1,65 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { Act } from './act.ts';
+import { addDataset } from './datasets.ts';
+import { controlPlane } from './http-client.ts';
+import { withExamples, withUrl } from './options.ts';
+import { readProject } from './read-project.ts';
+
+interface Applied {
+  name: string;
+  dataset: string;
+  dataset_version?: number;
+  changed: boolean;
+}
+
+export function configureApply(command: Command, act: Act): void {
+  command
+    .argument('[place]', 'a folder with a project file, or the file', '.')
+    .option('--dry-run', 'only check the file, without a control plane')
+    .action(
+      act(async (terminal, place: string, options: { dryRun?: boolean; url?: string }) => {
+        const { written, project, folder, path } = await readProject(terminal.io, place);
+        if (options.dryRun) {
+          const names = Object.keys(written.models);
+          terminal.document({ path, models: names, applied: [] });
+          terminal.line(`${terminal.colors.green('✓')} ${path} is right: ${names.join(', ')}`);
+          return;
+        }
+        const client = controlPlane(options, terminal.io.env);
+        const applied: Applied[] = [];
+        for (const [name, model] of Object.entries(written.models)) {
+          const { path: file, format, text, ...data } = model.data;
+          const sent: Applied = { name, dataset: data.dataset ?? name, changed: false };
+          if (file !== undefined) {
+            const { id, time } = data;
+            const options = { format, id, time, text };
+            const given = Object.fromEntries(
+              Object.entries(options).filter(([, value]) => value !== undefined),
+            );
+            const version = await addDataset(terminal, client, name, resolve(folder, file), given);
+            sent.dataset_version = version.version;
+            sent.changed = version.created === true;
+          }
+          const answer = await client.request<{ changed: boolean }>(
+            'PUT',
+            `/api/v1/models/${encodeURIComponent(name)}/pipeline`,
+            { body: { ...model, data: { ...data, dataset: sent.dataset } } },
+          );
+          sent.changed ||= answer.changed;
+          applied.push(sent);
+          const retrain = project.models[name]?.retrain;
+          terminal.line(
+            `${terminal.colors.green('✓')} ${name}: ${sent.changed ? 'applied' : 'nothing changed'}, rows of ${sent.dataset}${sent.dataset_version === undefined ? '' : `@${sent.dataset_version}`}${retrain?.schedule === undefined ? '' : `, retrained at ${retrain.schedule}`}`,
+          );
+        }
+        terminal.document({ path, models: Object.keys(written.models), applied });
+      }),
+    );
+  withUrl(command);
+  withExamples(command, [
+    ['tidemill apply', 'sends the project of this folder'],
+    ['tidemill apply examples/flights --url http://127.0.0.1:7070', ''],
+    ['tidemill apply --dry-run', 'says what is wrong with it'],
+  ]);
+}

@@ -1,0 +1,47 @@
+import { mkdir, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { Act } from './act.ts';
+import { usageError } from './cli-error.ts';
+import { commandPrefix } from './command-prefix.ts';
+import { withExamples } from './options.ts';
+import { projectFiles } from './project-template.ts';
+
+export function configureInit(command: Command, act: Act): void {
+  command.argument('[dir]', 'the folder; it is made when it is not there', '.').action(
+    act(async (terminal, dir: string) => {
+      const { io, colors } = terminal;
+      const folder = resolve(io.cwd, dir);
+      const files = projectFiles({ command: commandPrefix(io.env) });
+      const taken: string[] = [];
+      for (const path of Object.keys(files)) {
+        if (await exists(join(folder, path))) taken.push(path);
+      }
+      if (taken.length > 0) {
+        throw usageError(
+          `${folder} has ${taken.join(', ')} already, and nothing is written over: name an empty folder`,
+        );
+      }
+      for (const [path, text] of Object.entries(files)) {
+        await mkdir(dirname(join(folder, path)), { recursive: true });
+        // Whoever makes the file in between keeps it.
+        await writeFile(join(folder, path), text, { flag: 'wx' });
+        terminal.line(`${colors.green('+')} ${join(relative(io.cwd, folder) || '.', path)}`);
+      }
+      terminal.document({ folder, files: Object.keys(files) });
+      const into = relative(io.cwd, folder);
+      terminal.line(`\nstart it with: ${into === '' ? '' : `cd ${into} && `}${commandPrefix(io.env)} up`);
+    }),
+  );
+  withExamples(command, [
+    ['tidemill init churn', 'writes a project with example data, a test and a README'],
+    ['tidemill init', 'into this folder'],
+  ]);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
