@@ -81,13 +81,19 @@ export const COMMANDS: CommandEntry[] = [
   },
   {
     name: 'promote',
-    summary: 'make a version the champion, if it is not worse than the one that serves',
+    summary: 'put a version through the gate and let it serve, at once or step by step',
     group: MODELS,
     load: async () => ({ configure: (await import('./promote.ts')).configurePromote }),
   },
   {
+    name: 'rollout',
+    summary: 'show, pause, resume or abort the rollout of a version',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./rollout.ts')).configureRollout }),
+  },
+  {
     name: 'rollback',
-    summary: 'give the predecessor its place back, at once',
+    summary: 'abort the rollout, or give the predecessor its place back, at once',
     group: MODELS,
     load: async () => ({ configure: (await import('./rollback.ts')).configureRollback }),
   },

@@ -4,6 +4,7 @@ import { CliError, usageError } from './cli-error.ts';
 import type { HttpClient } from './http-client.ts';
 import { controlPlane } from './http-client.ts';
 import { parseModelRef, withExamples, withUrl } from './options.ts';
+import { followRollout, refuseUnlessServing } from './rollout.ts';
 import type { Terminal } from './terminal.ts';
 import { describeServed, type Served, waitUntilServed } from './wait-until-served.ts';
 
@@ -12,12 +13,17 @@ export interface Promotion {
   from?: string;
   to: string;
   changed: boolean;
+  /** rollout: it begins to serve, step by step. */
+  outcome: 'promoted' | 'rollout' | 'unchanged';
+  rollout?: string;
   decision: { verdict: string; summary: string; evidence?: unknown };
 }
 
 interface PromoteOptions {
   reason?: string;
   force?: boolean;
+  now?: boolean;
+  wait?: boolean;
   url?: string;
 }
 
@@ -26,7 +32,9 @@ export function configurePromote(command: Command, act: Act): void {
     .argument('<model>', 'NAME or NAME/VERSION')
     .argument('[version]', 'the version to promote (default: the newest one)')
     .option('--reason <text>', 'why; kept in the audit log')
-    .option('--force', 'skip the comparison with the champion; asks for --reason')
+    .option('--force', 'pass the gate whatever it says; asks for --reason')
+    .option('--now', "move all requests at once, whatever the rollout's steps are")
+    .option('--wait', 'wait until the rollout has ended, or asks for a decision')
     .action(
       act(async (terminal, model: string, version: string | undefined, options: PromoteOptions) => {
         const ref = parseModelRef(model);
@@ -36,9 +44,12 @@ export function configurePromote(command: Command, act: Act): void {
         const chosen = named ?? (await newestVersion(client, ref.name));
         if (named === undefined) terminal.note(`promotes the newest: ${ref.name}/${chosen}`);
         const promotion = await promote(client, ref.name, chosen, options);
-        const served = await waitUntilServed(client, ref.name, promotion.to);
-        terminal.document({ ...promotion, served });
+        const served = await waitUntilPromoted(client, promotion);
         showPromotion(terminal, promotion, served);
+        const isAwaited = options.wait && promotion.outcome === 'rollout';
+        const rollout = isAwaited ? await followRollout(terminal, client, ref.name) : undefined;
+        terminal.document({ ...promotion, served, ...(rollout && { followed: rollout }) });
+        if (rollout) refuseUnlessServing(rollout);
       }),
     );
   withUrl(command);
@@ -46,6 +57,7 @@ export function configurePromote(command: Command, act: Act): void {
     ['tidemill promote iris', 'the newest version'],
     ['tidemill promote iris/2 --reason "fixes the labels of May"', ''],
     ['tidemill promote iris/2 --force --reason "champion cannot score the new columns"', ''],
+    ['tidemill promote iris/2 --now', 'no canary, whatever the project says'],
   ]);
 }
 
@@ -54,12 +66,16 @@ export async function promote(
   client: HttpClient,
   name: string,
   version: string,
-  { reason, force }: { reason?: string | undefined; force?: boolean | undefined },
+  {
+    reason,
+    force,
+    now,
+  }: { reason?: string | undefined; force?: boolean | undefined; now?: boolean | undefined },
 ): Promise<Promotion> {
   try {
     return await client.post<Promotion>(
       `/api/v1/models/${encodeURIComponent(name)}/promote`,
-      { version, ...(reason !== undefined && { reason }), ...(force && { force }) },
+      { version, ...(reason !== undefined && { reason }), ...(force && { force }), ...(now && { now }) },
       // The comparison scores up to 20,000 held-out rows with both models.
       { timeoutMs: 120_000 },
     );
@@ -75,17 +91,32 @@ export async function promote(
   }
 }
 
+/** Waits until the version serves; while it is rolled out, what served goes on serving. */
+export function waitUntilPromoted(client: HttpClient, promotion: Promotion): Promise<Served> {
+  const { name, outcome, from, to } = promotion;
+  return waitUntilServed(client, name, outcome === 'rollout' && from !== undefined ? from : to);
+}
+
 export function showPromotion(
   terminal: Terminal,
-  { name, from, to, changed, decision }: Promotion,
+  { name, from, to, outcome, rollout, decision }: Promotion,
   served: Served,
 ): void {
   const { colors } = terminal;
-  if (!changed) terminal.line(`${name} version ${to} serves already`);
+  // The summary of a forced one says so itself, behind what was measured.
+  const why = `  ${decision.verdict === 'forced' ? '' : `${decision.verdict}: `}${decision.summary}`;
+  if (outcome === 'rollout') {
+    terminal.line(
+      `${colors.green('✓')} ${name}: version ${to} passed the gate and is rolled out beside ${from} (${rollout})`,
+    );
+    terminal.line(why);
+    terminal.line(`  see it: tidemill rollout show ${name}; end it: tidemill rollout abort ${name}`);
+    return;
+  }
+  if (outcome === 'unchanged') terminal.line(`${name} version ${to} serves already`);
   else
     terminal.line(`${colors.green('✓')} ${name}: version ${to} serves${from ? `, instead of ${from}` : ''}`);
-  // The summary of a forced one says so itself, behind what was measured.
-  terminal.line(`  ${decision.verdict === 'forced' ? '' : `${decision.verdict}: `}${decision.summary}`);
+  terminal.line(why);
   terminal.line(`  ${describeServed(name, served)}`);
 }
 

@@ -11,15 +11,17 @@ export function configureRollback(command: Command, act: Act): void {
     .action(
       act(async (terminal, name: string, options: { reason?: string; url?: string }) => {
         const client = controlPlane(options, terminal.io.env);
-        const answer = await client.post<{ from: string; to: string }>(
+        const answer = await client.post<{ from: string; to: string; aborted?: string }>(
           `/api/v1/models/${encodeURIComponent(name)}/rollback`,
           options.reason === undefined ? {} : { reason: options.reason },
         );
         const served = await waitUntilServed(client, name, answer.to);
         terminal.document({ ...answer, served });
-        terminal.line(
-          `${terminal.colors.green('✓')} ${name}: version ${answer.to} serves again, instead of ${answer.from}`,
-        );
+        const done =
+          answer.aborted === undefined
+            ? `version ${answer.to} serves again, instead of ${answer.from}`
+            : `rollout ${answer.aborted} is aborted, version ${answer.to} answers everything, not ${answer.from}`;
+        terminal.line(`${terminal.colors.green('✓')} ${name}: ${done}`);
         terminal.line(`  ${describeServed(name, served)}`);
       }),
     );

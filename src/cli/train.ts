@@ -8,10 +8,10 @@ import { CliError, usageError } from './cli-error.ts';
 import { controlPlane, type HttpClient } from './http-client.ts';
 import { interruption } from './interruption.ts';
 import { collectSetting, parseSeed, parseShare, withExamples, withUrl } from './options.ts';
-import { type Promotion, promote, showPromotion } from './promote.ts';
+import { type Promotion, promote, showPromotion, waitUntilPromoted } from './promote.ts';
 import { showTraining } from './show-training.ts';
 import { formatBytes, type Terminal } from './terminal.ts';
-import { type Served, waitUntilServed } from './wait-until-served.ts';
+import type { Served } from './wait-until-served.ts';
 
 export interface TrainOptions {
   target: string;
@@ -74,7 +74,7 @@ export function configureTrain(command: Command, act: Act): void {
         if (options.promote) {
           try {
             promotion = await promote(client, options.name, trained.version, { reason: options.reason });
-            served = await waitUntilServed(client, options.name, promotion.to);
+            served = await waitUntilPromoted(client, promotion);
             showPromotion(terminal, promotion, served);
           } catch (error) {
             // The version is registered all the same, so the document is printed before the refusal.

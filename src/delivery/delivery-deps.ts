@@ -21,7 +21,7 @@ export interface RolloutLog {
     model: string;
     from?: number;
     to?: number;
-    schema: { name: string; type: string }[];
+    schema: readonly { name: string; type: string }[];
     targetName: string;
     outPath: string;
     signal?: AbortSignal;

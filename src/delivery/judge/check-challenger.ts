@@ -128,16 +128,17 @@ export function checkLeakage(
 
 /** Each value goes with one class, and each class with one value. */
 function isRenamed(values: readonly unknown[], labels: ArrayLike<number>): boolean {
-  const classOf = new Map<string, number>();
-  const valueOf = new Map<number, string>();
+  const labelByValue = new Map<string, number>();
+  const valueByLabel = new Map<number, string>();
   for (let row = 0; row < values.length; row++) {
     const value = String(values[row]);
     const label = labels[row] as number;
-    if ((classOf.get(value) ?? label) !== label || (valueOf.get(label) ?? value) !== value) return false;
-    classOf.set(value, label);
-    valueOf.set(label, value);
+    if ((labelByValue.get(value) ?? label) !== label || (valueByLabel.get(label) ?? value) !== value)
+      return false;
+    labelByValue.set(value, label);
+    valueByLabel.set(label, value);
   }
-  return valueOf.size > 1;
+  return valueByLabel.size > 1;
 }
 
 function separates(values: readonly unknown[], labels: ArrayLike<number>): boolean {

@@ -161,7 +161,8 @@ function sliceBy(
   }
   const values = new Map<string, number[]>();
   for (const [index, row] of pair.rows.entries()) {
-    const value = row[column] == null ? '(missing)' : String(row[column]);
+    const cell = row[column] as string | number | boolean | null | undefined;
+    const value = cell == null ? '(missing)' : String(cell);
     const rows = values.get(value);
     if (rows) rows.push(index);
     else values.set(value, [index]);

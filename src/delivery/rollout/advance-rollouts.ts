@@ -1,4 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
 import { ApiError } from '../../platform/index.ts';
 import { createChampionStore, createModelVersionStore } from '../../registry/index.ts';
 import {
@@ -51,7 +50,7 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
   const rollouts = createRolloutStore(database.reader);
   const champions = createChampionStore(database.reader);
   const versions = createModelVersionStore(database.reader);
-  const watch = createChampionWatch(deps, { makeFolder, removeFolder });
+  const watch = createChampionWatch(deps);
   let underWay: Promise<{ didSomething: boolean }> | undefined;
 
   async function advanceAll(): Promise<{ didSomething: boolean }> {
@@ -154,22 +153,9 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
     return true;
   }
 
-  async function makeFolder(): Promise<string> {
-    const { join } = await import('node:path');
-    const { mkdir } = await import('node:fs/promises');
-    const { tmpdir } = await import('node:os');
-    const root = deps.workFolder ?? tmpdir();
-    await mkdir(root, { recursive: true });
-    return mkdtemp(join(root, 'watch-'));
-  }
-
-  async function removeFolder(path: string): Promise<void> {
-    await rm(path, { recursive: true, force: true });
-  }
-
   return {
     /** Does what is due by the clock; a call while another is at work waits for that one. */
-    advance(): Promise<{ didSomething: boolean }> {
+    advance: (): Promise<{ didSomething: boolean }> => {
       underWay ??= advanceAll().finally(() => {
         underWay = undefined;
       });

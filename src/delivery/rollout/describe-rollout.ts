@@ -20,7 +20,9 @@ export function describeRollout({
       return `${from} is paused ${resumeState === 'shadow' ? 'in shadow' : `at ${weight} %`}`;
     case 'watching':
       return `${from} serves, and version ${champion} is still warm`;
-    default:
+    case 'done':
+    case 'undone':
+    case 'aborted':
       return `${from} is ${state}`;
   }
 }

@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createModelVersionStore, type ModelVersion } from '../../registry/index.ts';
 import { lookAlpha } from '../../statistics/index.ts';
@@ -24,10 +25,7 @@ type Seen = Pick<Rollout, 'looks' | 'evidence' | 'lookedAt'>;
  * After 100 %: judges the predecessor against the new champion on the labelled rows since the promotion, by the same
  * gate and with looks of its own. A predecessor that is better gets its place back.
  */
-export function createChampionWatch(
-  deps: AdvancerDeps,
-  folders: { makeFolder(): Promise<string>; removeFolder(path: string): Promise<void> },
-) {
+export function createChampionWatch(deps: AdvancerDeps) {
   const { database, clock, files, log } = deps;
   const versions = createModelVersionStore(database.reader);
 
@@ -83,7 +81,9 @@ export function createChampionWatch(
     const predecessor = await versions.find(model, champion);
     const serving = await versions.find(model, candidate);
     if (!log || !predecessor?.servable || !serving?.servable) return undefined;
-    const folder = await folders.makeFolder();
+    const root = deps.workFolder ?? tmpdir();
+    await mkdir(root, { recursive: true });
+    const folder = await mkdtemp(join(root, 'watch-'));
     try {
       const outPath = join(folder, 'labelled.parquet');
       const { schema, targetName } = await readSchema(predecessor, serving);
@@ -126,7 +126,7 @@ export function createChampionWatch(
       const evidence: Record<string, unknown> = { labelled: rows, ...toEvidence(judgement, look) };
       return { k, look, judgement: judgement as Partial<Judgement>, evidence, why: undefined };
     } finally {
-      await folders.removeFolder(folder);
+      await rm(folder, { recursive: true, force: true });
     }
   }
 
