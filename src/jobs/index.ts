@@ -9,6 +9,7 @@ export type {
   StepContext,
   StepOptions,
 } from './flow.ts';
+export { jobRoutes } from './job-routes.ts';
 export { acquireLoopLease, type LoopLease, type LoopLeaseOptions } from './loop-lease.ts';
 export { checkCron, nextCronTime } from './next-cron-time.ts';
 export type { JobRun, JobStep, LogLine, RunFilter } from './run-store.ts';

@@ -1,7 +1,7 @@
 import { ApiError, type Tx } from '../platform/index.ts';
 import type { RecordedError } from './job-error.ts';
 import { fromJson } from './run-json.ts';
-import type { AttemptRow, JobDb, JobTables, RunRow, RunStatus, StepRow } from './tables.ts';
+import type { AttemptOutcome, AttemptRow, JobDb, JobTables, RunRow, RunStatus, StepRow } from './tables.ts';
 
 export interface RunFilter {
   flow?: string;
@@ -46,7 +46,7 @@ export interface JobStep {
     startedAt: number;
     finishedAt: number | undefined;
     workMs: number | undefined;
-    outcome: string | undefined;
+    outcome: AttemptOutcome | undefined;
     error: RecordedError | undefined;
   }[];
   result: unknown;

@@ -28,8 +28,8 @@ const GIBIBYTE = 1024 ** 3;
 const MOST_RESTART_PAUSE_MS = 30_000;
 
 /**
- * Warm child processes for the heavy steps: their memory and their crashes are their own, and a task that is given up
- * ends with its process. A task waits until one is free.
+ * Child processes for the heavy steps, started at the first task and warm from then on: their memory and their crashes
+ * are their own, and a task that is given up ends with its process. A task waits until one is free.
  */
 export function createStepWorkers({
   entry,
@@ -87,8 +87,6 @@ export function createStepWorkers({
     if (waiting.length > 0) startMissing();
   }
 
-  startMissing();
-
   return {
     /**
      * Does a task in a process of its own. Input and result are copied as by structuredClone.
@@ -131,6 +129,9 @@ export function createStepWorkers({
         assign();
       });
     },
+
+    /** Starts the processes before there is a task. */
+    warm: startMissing,
 
     /** The processes there are. */
     pids: (): number[] => [...children].flatMap(({ pid }) => (pid === undefined ? [] : [pid])),
