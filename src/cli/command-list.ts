@@ -104,6 +104,12 @@ export const COMMANDS: CommandEntry[] = [
     load: async () => ({ configure: (await import('./datasets.ts')).configureDatasets }),
   },
   {
+    name: 'log',
+    summary: 'ask the prediction log in SQL, count it, make it forget',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./log.ts')).configureLog }),
+  },
+  {
     name: 'inspect',
     summary: 'show what an ONNX file holds, without a server',
     group: MODELS,

@@ -1,0 +1,179 @@
+import type { Command } from 'commander';
+import type { Act } from './act.ts';
+import { usageError } from './cli-error.ts';
+import { controlPlane } from './http-client.ts';
+import { parseCount, withExamples, withUrl } from './options.ts';
+import { csvCell } from './predict.ts';
+import { type Cell, formatCount, formatTime, type Terminal } from './terminal.ts';
+
+interface QueryAnswer {
+  columns: { name: string; type: string }[];
+  rows: unknown[][];
+  truncated: boolean;
+}
+
+interface ModelLog {
+  model: string;
+  rows: number;
+  labelled: number;
+  newest_event: number | null;
+  dropped: { retention: number; forgotten: number };
+  bad_lines: number;
+  groups: { day: number; version: string; variant: string; rows: number; labelled: number }[];
+}
+
+interface QueryOptions {
+  csv?: boolean;
+  limit?: number;
+  timeout?: number;
+  url?: string;
+}
+
+interface ForgetOptions {
+  key: string;
+  model?: string;
+  reason: string;
+  url?: string;
+}
+
+/** Days that `log show` lists; `log query` has them all. */
+const SHOWN_DAYS = 14;
+
+export function configureLog(command: Command, act: Act): void {
+  const query = withUrl(
+    command
+      .command('query')
+      .description(
+        'ask in SQL: views predictions and labels, and one for each model with its columns and label',
+      ),
+  )
+    .argument('<sql>', 'one SELECT')
+    .option('--csv', 'print CSV')
+    .option('--limit <rows>', 'the most rows of the answer', parseCount, 10_000)
+    .option('--timeout <seconds>', 'give up after so long', parseCount, 30)
+    .action(
+      act(async (terminal, sql: string, options: QueryOptions) => {
+        const { limit = 10_000, timeout = 30 } = options;
+        const answer = await controlPlane(options, terminal.io.env).post<QueryAnswer>(
+          '/api/v1/log/query',
+          { sql, limit_rows: limit, timeout_ms: timeout * 1000 },
+          { timeoutMs: (timeout + 30) * 1000 },
+        );
+        terminal.document(answer);
+        showAnswer(terminal, answer, options.csv ?? false);
+        if (answer.truncated) terminal.warn(`only the first ${limit} rows: ask for more by --limit`);
+      }),
+    );
+  withExamples(query, [
+    ['tidemill log query "select version, variant, count(*) from predictions group by all"', ''],
+    [
+      'tidemill log query "select hour(date), avg(label) from flights group by 1 order by 1"',
+      'typed columns',
+    ],
+    ['tidemill log query "select * from flights where label is null" --csv', ''],
+  ]);
+
+  const show = withUrl(
+    command.command('show').description('count the predictions of a model by day and version'),
+  )
+    .argument('<model>', 'the name of a model')
+    .action(
+      act(async (terminal, model: string, options: { url?: string }) => {
+        const log = await controlPlane(options, terminal.io.env).get<ModelLog>(
+          `/api/v1/models/${encodeURIComponent(model)}/log`,
+        );
+        terminal.document(log);
+        showLog(terminal, log);
+      }),
+    );
+  withExamples(show, [['tidemill log show flights', '']]);
+
+  const forget = withUrl(
+    command
+      .command('forget')
+      .description('take the predictions with a value, and their labels, out of the log for good'),
+  )
+    .requiredOption(
+      '--key <column=value>',
+      'a logged column, or @key (what a rollout is split by), and its value',
+    )
+    .option('--model <model>', 'only of this model')
+    .requiredOption('--reason <text>', 'why; kept in the audit log, which never holds the value')
+    .action(
+      act(async (terminal, options: ForgetOptions) => {
+        const at = options.key.indexOf('=');
+        if (at < 1) throw usageError(`--key is ${options.key}; give it as column=value`);
+        const answer = await controlPlane(options, terminal.io.env).post<Record<string, number>>(
+          '/api/v1/log/forget',
+          {
+            column: options.key.slice(0, at),
+            value: options.key.slice(at + 1),
+            reason: options.reason,
+            ...(options.model !== undefined && { model: options.model }),
+          },
+          { timeoutMs: 600_000 },
+        );
+        terminal.document(answer);
+        const { predictions = 0, labels = 0, files = 0 } = answer;
+        terminal.line(
+          `forgot ${formatCount(predictions, 'predictions')} and ${formatCount(labels, 'labels')}; ${formatCount(files, 'files')} written anew`,
+        );
+        terminal.note(
+          'rows that arrive later are new, also those that a model server has logged but not sent yet; backups keep what they hold',
+        );
+      }),
+    );
+  withExamples(forget, [
+    ['tidemill log forget --key customer_id=4711 --reason "asked to, ticket 88"', ''],
+    ['tidemill log forget --key email=ann@example.org --model churn --reason "asked to"', ''],
+  ]);
+}
+
+function showAnswer(terminal: Terminal, { columns, rows }: QueryAnswer, csv: boolean): void {
+  if (csv) {
+    if (terminal.json) return;
+    const lines = [columns.map(({ name }) => name), ...rows.map((row) => row.map(shown))];
+    // As it is: data may hold what looks like a command.
+    for (const line of lines) terminal.io.stdout.write(`${line.map(csvCell).join(',')}\n`);
+    return;
+  }
+  terminal.table(
+    columns.map(({ name }) => name),
+    rows.map((row) => row.map(shown)),
+  );
+  terminal.note(formatCount(rows.length, 'rows'));
+}
+
+function showLog(terminal: Terminal, log: ModelLog): void {
+  const newest = log.newest_event === null ? 'none yet' : formatTime(log.newest_event);
+  terminal.line(
+    `${terminal.colors.bold(log.model)}  ${formatCount(log.rows, 'predictions')}, ${log.labelled} labelled, newest ${newest}`,
+  );
+  const days = [...new Set(log.groups.map(({ day }) => day))].slice(-SHOWN_DAYS);
+  const groups = log.groups.filter(({ day }) => days.includes(day));
+  if (groups.length > 0) {
+    terminal.table(
+      ['day', 'version', 'variant', 'rows', 'labelled'],
+      groups.map(({ day, version, variant, rows, labelled }) => [
+        new Date(day).toISOString().slice(0, 10),
+        version,
+        variant,
+        rows,
+        labelled,
+      ]),
+    );
+  }
+  const { retention, forgotten } = log.dropped;
+  if (retention > 0) terminal.line(`${formatCount(retention, 'predictions')} dropped as too old`);
+  if (forgotten > 0) terminal.line(`${formatCount(forgotten, 'predictions')} forgotten`);
+  if (log.bad_lines > 0) {
+    terminal.line(
+      `${formatCount(log.bad_lines, 'lines')} of all models were no log entries, and are set aside`,
+    );
+  }
+}
+
+/** Lists and objects as JSON, everything else as it is. */
+function shown(value: unknown): Cell {
+  return typeof value === 'object' && value !== null ? JSON.stringify(value) : (value as Cell);
+}
