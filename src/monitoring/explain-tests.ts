@@ -1,6 +1,6 @@
-import type { ColumnCounts, Profile } from '../profiles/index.ts';
+import type { ColumnCounts } from '../profiles/index.ts';
 import { groupCounts, sumOf } from './group-bins.ts';
-import type { PreparedColumn, PreparedReference } from './prepare-reference.ts';
+import type { CountedColumns, PreparedColumn, PreparedReference } from './prepare-reference.ts';
 import type { ColumnTest } from './test-window.ts';
 
 /** A group of values and its share before and now. */
@@ -27,7 +27,7 @@ const LEAST_CHANGE = 0.005;
 /** Says of a test which bins moved and by how much; columns are ranked by effect times importance. */
 export function explainTest(
   reference: PreparedReference,
-  window: Profile,
+  window: CountedColumns,
   test: ColumnTest,
   importance?: Readonly<Record<string, number>>,
 ): Explanation {

@@ -1,9 +1,19 @@
-import { type ColumnCounts, decodeProfile, type ProfileColumn, type Reference } from '../profiles/index.ts';
+import {
+  type ColumnCounts,
+  decodeProfile,
+  type Profile,
+  type ProfileColumn,
+  type ProfileSpec,
+  type Reference,
+} from '../profiles/index.ts';
 import { dayVariance, LEAST_DAY_VARIANCE } from '../statistics/index.ts';
 import { type BinGroups, groupByDeciles, groupCategories, groupCounts } from './group-bins.ts';
 
 /** A rate of fewer hits than these says nothing of how it varies. */
 const FEW_HITS = 5;
+
+/** The counts of a profile's columns, wherever they were counted. */
+export type CountedColumns = Pick<Profile, 'columns'>;
 
 /** A share of rows in the reference: how many of how many, and how much its own windows differ in it. */
 export interface ReferenceRate {
@@ -36,9 +46,16 @@ export interface PreparedReference {
 }
 
 /** @throws ApiError INVALID_PARAMETER_VALUE when a window does not fit the reference's own spec. */
-export function prepareReference(reference: Reference): PreparedReference {
-  const windows = reference.windows.map(({ profile }) => decodeProfile(reference.spec, profile));
-  const columns = reference.spec.columns.map((column, index) => {
+export function prepareReference({ spec, windows }: Reference): PreparedReference {
+  return prepareWindows(
+    spec,
+    windows.map(({ profile }) => decodeProfile(spec, profile)),
+  );
+}
+
+/** The same of windows that are counted already. */
+export function prepareWindows(spec: ProfileSpec, windows: readonly CountedColumns[]): PreparedReference {
+  const columns = spec.columns.map((column, index) => {
     const counted = windows.map((window) => window.columns[index]!).filter((counts) => rowsOf(counts) > 0);
     return prepareColumn(column, counted);
   });
@@ -46,7 +63,7 @@ export function prepareReference(reference: Reference): PreparedReference {
   return {
     columns,
     rows: Math.max(0, ...columns.map(({ rows }) => rows)),
-    windows: windows.filter(({ columns: counts }) => rowsOf(counts[0]) > 0).length,
+    windows: windows.filter(({ columns: counts }) => counts.some((each) => rowsOf(each) > 0)).length,
     tests: perColumn.flat().filter((test) => test !== undefined).length,
   };
 }

@@ -1,8 +1,13 @@
-import type { ColumnCounts, Profile, ProfileSpec } from '../profiles/index.ts';
+import type { ColumnCounts, ProfileSpec } from '../profiles/index.ts';
 import { ksOfCounts, regularisedBeta, testHomogeneity } from '../statistics/index.ts';
 import type { TestAspect } from './alarm.ts';
 import { groupCounts, sumOf } from './group-bins.ts';
-import type { PreparedColumn, PreparedReference, ReferenceRate } from './prepare-reference.ts';
+import type {
+  CountedColumns,
+  PreparedColumn,
+  PreparedReference,
+  ReferenceRate,
+} from './prepare-reference.ts';
 
 /** Fewer values than these say nothing about ten bins. */
 const LEAST_VALUES = 50;
@@ -36,7 +41,11 @@ export interface ColumnTest {
  *
  * @param spec the spec that `window` was counted by, the reference's
  */
-export function testWindow(spec: ProfileSpec, reference: PreparedReference, window: Profile): ColumnTest[] {
+export function testWindow(
+  spec: ProfileSpec,
+  reference: PreparedReference,
+  window: CountedColumns,
+): ColumnTest[] {
   const tests: ColumnTest[] = [];
   for (const [index, prepared] of reference.columns.entries()) {
     const counts = window.columns[index];

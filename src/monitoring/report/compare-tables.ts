@@ -1,0 +1,308 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type DuckdbSession, withDuckdb } from '../../datasets/index.ts';
+import { ApiError, nearestName } from '../../platform/index.ts';
+import type { ColumnCounts, ProfileColumn, ProfileSpec } from '../../profiles/index.ts';
+import { benjaminiHochberg } from '../../statistics/index.ts';
+import { explainTest } from '../explain-tests.ts';
+import { sumOf } from '../group-bins.ts';
+import { type PreparedReference, prepareWindows } from '../prepare-reference.ts';
+import { type ColumnTest, testWindow } from '../test-window.ts';
+import { checkQuality } from './check-quality.ts';
+import { countWindows } from './count-windows.ts';
+import {
+  type ColumnFacts,
+  chooseBins,
+  countDuplicates,
+  describeColumns,
+  listNewValues,
+} from './describe-table.ts';
+import { openTable, scratchPath, type TableFile, type TableFileColumn } from './open-table.ts';
+import type { ColumnReport, ColumnSummary, DriftReport } from './report.ts';
+
+export interface CompareRequest {
+  referencePath: string;
+  currentPath: string;
+  /** A column of dates: its days are the reference's windows. */
+  time?: string;
+  /** Columns to leave out. */
+  ignore?: readonly string[];
+  /** Expected share of false ones among the tests that are called drift. */
+  falseDiscoveryRate?: number;
+  memoryLimitMb?: number;
+  threads?: number;
+  signal?: AbortSignal;
+}
+
+const FALSE_DISCOVERY_RATE = 0.05;
+/** DuckDB's part of the memory: with the program itself it stays under 300 MB. */
+const MEMORY_LIMIT_MB = 100;
+
+/** Compares two files column by column, with the tests by which serving is watched; no server takes part. */
+export async function compareTables(request: CompareRequest): Promise<DriftReport> {
+  const folder = await mkdtemp(join(tmpdir(), 'tidemill-drift-'));
+  try {
+    return await withDuckdb(
+      {
+        read: [request.referencePath, request.currentPath],
+        write: [scratchPath(folder, 'reference'), scratchPath(folder, 'current')],
+        memoryLimitMb: request.memoryLimitMb ?? MEMORY_LIMIT_MB,
+        ...(request.threads === undefined ? {} : { threads: request.threads }),
+        ...(request.signal === undefined ? {} : { signal: request.signal }),
+      },
+      (session) => compare(session, folder, request),
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function compare(
+  session: DuckdbSession,
+  folder: string,
+  request: CompareRequest,
+): Promise<DriftReport> {
+  const reference = leaveOut(
+    await openTable(session, request.referencePath, { folder, which: 'reference' }),
+    request,
+  );
+  const current = leaveOut(
+    await openTable(session, request.currentPath, { folder, which: 'current' }),
+    request,
+  );
+  if (reference.rows === 0) throw new ApiError('INVALID_PARAMETER_VALUE', `${reference.name} has no rows`);
+  const time = request.time === undefined ? undefined : findTime(reference, request.time);
+  const notes = [...reference.notes, ...current.notes.map((note) => `current: ${note}`)];
+
+  const facts = {
+    reference: await describeColumns(session, reference, reference.columns),
+    current: await describeColumns(session, current, current.columns),
+  };
+  const { compared, left } = chooseColumns(reference, current, time?.name);
+  const spec = await chooseBins(session, reference, compared, facts.reference);
+  const rule = time ? ({ kind: 'days', sql: time.sql } as const) : ({ kind: 'random' } as const);
+  const before = await countWindows(session, reference, compared, {
+    spec,
+    facts: facts.reference,
+    rule,
+  });
+  const now = await countWindows(session, current, current.columns, {
+    spec,
+    facts: facts.current,
+    rule: { kind: 'whole' },
+  });
+  const prepared = prepareWindows(spec, before.windows);
+  if (before.windows.length < 20) {
+    notes.push(
+      `The reference has ${before.windows.length} windows of its own; with 20 or more it would tell how much its days differ`,
+    );
+  }
+  const window = now.windows[0] ?? { columns: [] };
+  const tests = testWindow(spec, prepared, window);
+  const q = request.falseDiscoveryRate ?? FALSE_DISCOVERY_RATE;
+  const flags = benjaminiHochberg(
+    tests.map(({ p }) => p),
+    q,
+  );
+  const columns = compared.map((column) =>
+    reportColumn(column, { spec, prepared, window, tests, flags, facts }),
+  );
+  columns.push(...left.map(({ column, note }) => reportLeft(column, note, facts)));
+  const drifted = columns.filter(({ status }) => status === 'drifted');
+  const rank = { drifted: 0, same: 1, 'not tested': 2 };
+  columns.sort((a, b) => rank[a.status] - rank[b.status] || (b.effect ?? 0) - (a.effect ?? 0));
+
+  const { unseen, newValues } = await findUnseen(session, current, spec, window.columns);
+  const checks = checkQuality({
+    reference: {
+      table: reference,
+      facts: facts.reference,
+      duplicates: await countDuplicates(session, reference, reference.columns),
+    },
+    current: {
+      table: current,
+      facts: facts.current,
+      duplicates: await countDuplicates(session, current, current.columns),
+    },
+    spec,
+    unseen,
+    newValues,
+  });
+  const failed = checks.filter(({ passed }) => !passed).length;
+  return {
+    reference: {
+      file: reference.name,
+      rows: reference.rows,
+      columns: reference.columns.length,
+      windows: before.windows.length,
+      windows_by: time ? 'day' : 'random chunk',
+    },
+    current: { file: current.name, rows: current.rows, columns: current.columns.length },
+    drift: {
+      found: drifted.length > 0,
+      columns: columns.filter(({ status }) => status === 'drifted').map(({ name }) => name),
+      tests: tests.length,
+      false_discovery_rate: q,
+    },
+    quality: { passed: failed === 0, failed, checks },
+    columns,
+    notes,
+  };
+}
+
+function leaveOut(table: TableFile, { ignore = [] }: CompareRequest): TableFile {
+  return { ...table, columns: table.columns.filter(({ name }) => !ignore.includes(name)) };
+}
+
+function findTime(table: TableFile, name: string): TableFileColumn {
+  const column = table.columns.find((each) => each.name === name);
+  if (column?.kind === 'date') return column;
+  const dates = table.columns.filter(({ kind }) => kind === 'date').map((each) => each.name);
+  const nearest = nearestName(name, dates);
+  throw new ApiError(
+    'INVALID_PARAMETER_VALUE',
+    column === undefined
+      ? `${table.name} has no column ${name}${nearest === undefined ? '' : `; did you mean ${nearest}?`}`
+      : `${name} holds no dates but ${column.kind}; columns of dates: ${dates.join(', ') || 'none'}`,
+  );
+}
+
+function chooseColumns(reference: TableFile, current: TableFile, time: string | undefined) {
+  const here = new Map(current.columns.map((column) => [column.name, column]));
+  const compared: TableFileColumn[] = [];
+  const left: { column: TableFileColumn; note: string }[] = [];
+  for (const column of reference.columns) {
+    const other = here.get(column.name);
+    if (column.name === time) left.push({ column, note: 'its days are the windows' });
+    else if (other === undefined) left.push({ column, note: 'the current file does not have it' });
+    else if (column.kind === 'date') left.push({ column, note: 'dates move on by themselves' });
+    else if (other.kind !== column.kind) {
+      left.push({ column, note: `it is ${column.kind} in the reference and ${other.kind} now` });
+    } else compared.push(column);
+  }
+  return { compared, left };
+}
+
+interface Findings {
+  spec: ProfileSpec;
+  prepared: PreparedReference;
+  window: { columns: readonly ColumnCounts[] };
+  tests: ColumnTest[];
+  flags: boolean[];
+  facts: { reference: ReadonlyMap<string, ColumnFacts>; current: ReadonlyMap<string, ColumnFacts> };
+}
+
+function reportColumn(column: TableFileColumn, findings: Findings): ColumnReport {
+  const { spec, prepared, window, tests, flags, facts } = findings;
+  const own = tests.flatMap((test, index) =>
+    test.column === column.name ? [{ test, drifted: flags[index] ?? false }] : [],
+  );
+  const drifted = own.filter((each) => each.drifted).map(({ test }) => test);
+  const strongest = drifted.toSorted((a, b) => b.psi - a.psi)[0];
+  const index = spec.columns.findIndex(({ name }) => name === column.name);
+  const counts = window.columns[index];
+  const histogram = counts && histogramOf(spec.columns[index]!, prepared.columns[index]!.bins, counts);
+  const before = summaryOf(facts.reference.get(column.name));
+  const now = summaryOf(facts.current.get(column.name));
+  return {
+    name: column.name,
+    kind: column.kind,
+    status: own.length === 0 ? 'not tested' : drifted.length > 0 ? 'drifted' : 'same',
+    ...(own.length === 0 ? { note: 'it has too few values, or each of its own' } : {}),
+    effect: Math.max(0, ...own.map(({ test }) => test.psi)),
+    tests: own.map(({ test: { aspect, p, psi, ks, rate, referenceRate }, drifted: isDrifted }) => ({
+      aspect,
+      p,
+      psi,
+      ...(ks === undefined ? {} : { ks }),
+      ...(rate === undefined ? {} : { rate }),
+      ...(referenceRate === undefined ? {} : { reference_rate: referenceRate }),
+      drifted: isDrifted,
+    })),
+    ...(strongest ? { words: explainTest(prepared, window, strongest).words } : {}),
+    ...(before ? { reference: before } : {}),
+    ...(now ? { current: now } : {}),
+    ...(histogram ? { histogram } : {}),
+  };
+}
+
+function reportLeft(column: TableFileColumn, note: string, facts: Findings['facts']): ColumnReport {
+  const before = summaryOf(facts.reference.get(column.name));
+  const now = summaryOf(facts.current.get(column.name));
+  return {
+    name: column.name,
+    kind: column.kind,
+    status: 'not tested',
+    note,
+    tests: [],
+    ...(before ? { reference: before } : {}),
+    ...(now ? { current: now } : {}),
+  };
+}
+
+function summaryOf(facts: ColumnFacts | undefined): ColumnSummary | undefined {
+  if (facts === undefined) return undefined;
+  const { nonFinite, missing, isConstant: _, ...rest } = facts;
+  return { ...rest, missing: missing + nonFinite };
+}
+
+const MOST_BARS = 12;
+
+function histogramOf(
+  column: ProfileColumn,
+  reference: Float64Array,
+  { bins, unseen }: ColumnCounts,
+): ColumnReport['histogram'] {
+  const before = sumOf(reference);
+  const now = sumOf(bins) + unseen;
+  const share = (count: number, total: number) => (total === 0 ? 0 : count / total);
+  if (column.kind === 'numeric') {
+    if (column.edges.length === 0) return undefined;
+    // What is out of range is told by its own test, and would have bars without a width.
+    const inside = (counts: Float64Array) => [...counts.subarray(1, counts.length - 1)];
+    return {
+      kind: 'number',
+      edges: [column.min, ...column.edges, column.max],
+      reference: inside(reference).map((count) => share(count, before)),
+      current: inside(bins).map((count) => share(count, now)),
+    };
+  }
+  const order = column.categories
+    .map((label, index) => ({ label, before: reference[index]!, now: bins[index]! }))
+    .sort((a, b) => b.before + b.now - a.before - a.now);
+  const shown = order.slice(0, MOST_BARS);
+  const rest = order.slice(MOST_BARS);
+  const restBefore = rest.reduce((sum, each) => sum + each.before, reference.at(-1) ?? 0);
+  const restNow = rest.reduce((sum, each) => sum + each.now, bins.at(-1) ?? 0);
+  const bars = shown.map((each) => ({ ...each }));
+  if (restBefore + restNow > 0) bars.push({ label: 'other', before: restBefore, now: restNow });
+  if (unseen > 0) bars.push({ label: 'not in the reference', before: 0, now: unseen });
+  return {
+    kind: 'category',
+    labels: bars.map(({ label }) => label),
+    reference: bars.map((bar) => share(bar.before, before)),
+    current: bars.map((bar) => share(bar.now, now)),
+  };
+}
+
+async function findUnseen(
+  session: DuckdbSession,
+  current: TableFile,
+  spec: ProfileSpec,
+  counts: readonly ColumnCounts[],
+) {
+  const unseen = new Map<string, number>();
+  const newValues = new Map<string, { value: string; rows: number }[]>();
+  for (const [index, column] of spec.columns.entries()) {
+    const found = counts[index];
+    if (found === undefined) continue;
+    const rows = column.kind === 'numeric' ? found.bins[0]! + (found.bins.at(-1) ?? 0) : found.unseen;
+    unseen.set(column.name, rows);
+    const source = current.columns.find(({ name }) => name === column.name);
+    if (column.kind === 'categorical' && rows > 0 && source) {
+      newValues.set(column.name, await listNewValues(session, current, source, column.categories));
+    }
+  }
+  return { unseen, newValues };
+}
