@@ -11,8 +11,13 @@ const MAX_MLMODEL_BYTES = 1024 * 1024;
 /** Below a run's artifacts: rows that the model has not seen, with the target. */
 const HELD_OUT_PATH = 'evaluation/heldout.parquet';
 
+/** Below a run's artifacts: what the model was trained on, counted. */
+const REFERENCE_PATH = 'evaluation/reference.json';
+
 const modelKey = (sha256: string) => `registry/models/${sha256}.onnx`;
 const heldOutKey = (sha256: string) => `registry/heldout/${sha256}.parquet`;
+/** By the model's digest: the reference belongs to the model's bytes. */
+const referenceKey = (modelSha256: string) => `registry/references/${modelSha256}.json`;
 
 export type ModelFiles = ReturnType<typeof createModelFiles>;
 
@@ -94,6 +99,18 @@ export function createModelFiles({ artifacts }: { artifacts: ArtifactStore }) {
     async keepHeldOut(artifactUri: string): Promise<string | undefined> {
       const key = keyOfLocation(artifactUri, HELD_OUT_PATH);
       return key === undefined ? undefined : (await keep(key, heldOutKey))?.sha256;
+    },
+
+    /** Keeps a run's reference for the model with this digest; does nothing when it has none. */
+    async keepReference(artifactUri: string, modelSha256: string): Promise<void> {
+      const key = keyOfLocation(artifactUri, REFERENCE_PATH);
+      if (key !== undefined) await keep(key, () => referenceKey(modelSha256));
+    },
+
+    /** A file on this machine with what the version was trained on, counted; undefined when none was logged. */
+    async referencePath({ sha256 }: Pick<ModelVersion, 'sha256'>): Promise<string | undefined> {
+      if (sha256 === undefined || !(await artifacts.head(referenceKey(sha256)))) return undefined;
+      return artifacts.localPath(referenceKey(sha256));
     },
 
     /** The bytes of a servable version, whose digest the store checks as they are read. */

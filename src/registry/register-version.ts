@@ -49,6 +49,9 @@ export function createVersionRegistrar(deps: { database: Database; clock: Clock;
       if (before !== undefined) return before;
       const location = await resolve(source);
       const artifactUri = runId ? await findArtifactUri(runId) : undefined;
+      const file = await files.inspect(location);
+      if (artifactUri !== undefined && file.sha256 !== undefined)
+        await files.keepReference(artifactUri, file.sha256);
       return database.execute(createModelVersion, {
         name,
         description,
@@ -57,7 +60,7 @@ export function createVersionRegistrar(deps: { database: Database; clock: Clock;
         runId,
         runLink,
         tags,
-        file: await files.inspect(location),
+        file,
         heldoutSha256: artifactUri === undefined ? undefined : await files.keepHeldOut(artifactUri),
         now: clock.now(),
         ...(idempotencyKey === undefined ? {} : { idempotencyKey }),

@@ -1,5 +1,5 @@
-import type { Table, TableColumn } from '../datasets/index.ts';
-import type { ModelSession } from '../models/index.ts';
+import type { RawColumn, Table, TableColumn } from '../datasets/index.ts';
+import { type BatchOutput, MISSING_TEXT, type ModelSession } from '../models/index.ts';
 import { ApiError } from '../platform/index.ts';
 import { mostProbableClass } from '../statistics/index.ts';
 import { encodeTable } from './graph-inputs.ts';
@@ -59,14 +59,36 @@ async function compareTable(
     } else {
       compareProbabilities(table, answers.probabilities, output, start, kind, check);
     }
+    compareDerived(table, output, start, kind);
     check.rows += end - start;
+  }
+}
+
+/** What the graph computes is what the trainer learned from, to the last digit. */
+function compareDerived(table: Table, { features }: BatchOutput, start: number, kind: string): void {
+  for (const column of table.columns) {
+    if (!column.derived) continue;
+    const values = features![column.name]!;
+    for (let i = 0; i < values.length; i++) {
+      const actual = values[i]!;
+      if (column.type === 'numeric') {
+        const expected = column.values[start + i]!;
+        if (actual === expected || (Number.isNaN(actual) && Number.isNaN(expected))) continue;
+        throw disagrees(kind, start + i, `feature '${column.name}' ${actual} instead of ${expected}`);
+      }
+      const code = column.codes[start + i]!;
+      const expected = code < 0 ? MISSING_TEXT : column.categories[code];
+      if (expected === undefined ? !column.categories.includes(actual as string) : actual === expected)
+        continue;
+      throw disagrees(kind, start + i, `feature '${column.name}' '${actual}' instead of '${expected}'`);
+    }
   }
 }
 
 function compareProbabilities(
   table: Table,
   expected: Float64Array,
-  output: Awaited<ReturnType<ModelSession['run']>>,
+  output: BatchOutput,
   start: number,
   kind: string,
   check: ExportCheck,
@@ -123,11 +145,16 @@ export function everyNth(table: Table, step: number): Table {
   const rows = Math.ceil(table.rows / step);
   const thin = <T extends Float32Array | Float64Array | Int32Array>(values: T): T =>
     values.filter((_: number, i: number) => i % step === 0) as T;
-  const columns = table.columns.map(
-    (column): TableColumn =>
-      column.type === 'category'
-        ? { ...column, codes: thin(column.codes) }
-        : ({ ...column, values: thin(column.values) } as TableColumn),
-  );
-  return { ...table, rows, columns, target: thin(table.target) };
+  const thinColumn = <T extends TableColumn | RawColumn>(column: T): T =>
+    'codes' in column
+      ? { ...column, codes: thin(column.codes) }
+      : { ...column, values: thin(column.values as Float32Array) };
+  return {
+    ...table,
+    rows,
+    columns: table.columns.map(thinColumn),
+    ...(table.raw ? { raw: table.raw.map(thinColumn) } : {}),
+    ...(table.times ? { times: thin(table.times) } : {}),
+    target: thin(table.target),
+  };
 }

@@ -16,7 +16,6 @@ export {
   type TrainingResult,
   type TrainingSource,
   type TrainingStage,
-  type TrainingTable,
 } from './run-training.ts';
 export type {
   ColumnImportance,
@@ -25,3 +24,11 @@ export type {
   TrainOptions,
 } from './train.ts';
 export { train } from './train.ts';
+export {
+  HELD_OUT_PATH,
+  REFERENCE_PATH,
+  type TrainedFolder,
+  type TrainIntoOptions,
+  trainInto,
+} from './train-into.ts';
+export type { TrainingTable } from './training-table.ts';

@@ -1,5 +1,6 @@
-import type { Table } from '../datasets/index.ts';
+import type { RawColumn, Table, TableColumn } from '../datasets/index.ts';
 import { createRowCoder, type ModelSession } from '../models/index.ts';
+import { rawColumnsOf } from './graph-inputs.ts';
 
 const EXAMPLE_ROWS = 5;
 
@@ -8,13 +9,14 @@ const EXAMPLE_ROWS = 5;
  * Undefined when the table has no row that a caller could send.
  */
 export async function recordExample(session: ModelSession, table: Table) {
+  const columns = rawColumnsOf(table);
   const candidates = Array.from({ length: table.rows }, (_, row) => row).filter((row) =>
-    canBeSent(table, row),
+    canBeSent(columns, row),
   );
   if (candidates.length === 0) return undefined;
   const step = Math.max(1, candidates.length / EXAMPLE_ROWS);
   const rows = Array.from({ length: Math.min(EXAMPLE_ROWS, candidates.length) }, (_, i) =>
-    rawRow(table, candidates[Math.floor(i * step)]!),
+    rawRow(columns, candidates[Math.floor(i * step)]!),
   );
   const output = await session.run(createRowCoder(session.signature).encode(rows));
   const classCount = table.classes?.length ?? 0;
@@ -32,22 +34,24 @@ export async function recordExample(session: ModelSession, table: Table) {
 }
 
 /** Whether the row can be sent: JSON has no infinite numbers, and a text outside the categories is not kept. */
-const canBeSent = (table: Table, row: number): boolean =>
-  table.columns.every((column) =>
-    column.type === 'category'
-      ? column.codes[row]! < column.categories.length
-      : column.type === 'datetime' || Math.abs(column.values[row]!) !== Number.POSITIVE_INFINITY,
-  );
+const canBeSent = (columns: readonly (TableColumn | RawColumn)[], row: number): boolean =>
+  columns.every((column) => {
+    if (column.type === 'category') return column.codes[row]! < column.categories.length;
+    if (column.type === 'text' || column.type === 'datetime') return true;
+    return Math.abs(column.values[row]!) !== Number.POSITIVE_INFINITY;
+  });
 
 /** A row as a caller would send it. */
-function rawRow(table: Table, row: number): Record<string, unknown> {
+function rawRow(columns: readonly (TableColumn | RawColumn)[], row: number): Record<string, unknown> {
   return Object.fromEntries(
-    table.columns.map((column) => {
+    columns.map((column) => {
       if (column.type === 'category') return [column.name, column.categories[column.codes[row]!] ?? null];
+      if (column.type === 'text') return [column.name, column.texts[column.codes[row]!] ?? null];
       const value = column.values[row]!;
       if (Number.isNaN(value)) return [column.name, null];
       if (column.type === 'datetime') return [column.name, isoOrMs(value)];
-      return [column.name, column.source === 'boolean' ? value !== 0 : shortestDecimal(value)];
+      if (column.source === 'boolean') return [column.name, value !== 0];
+      return [column.name, column.values instanceof Float64Array ? value : shortestDecimal(value)];
     }),
   );
 }

@@ -98,6 +98,7 @@ describe('a training run', () => {
     expect(kept.points.find((point) => point.key === 'roc_auc')?.value).toBe(result.model.metrics['roc_auc']);
     expect([...kept.artifacts.keys()].sort()).toEqual([
       'evaluation/heldout.parquet',
+      'evaluation/reference.json',
       'importance.json',
       'model/MLmodel',
       'model/model.onnx',

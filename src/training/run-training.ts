@@ -4,31 +4,20 @@ import { basename, join } from 'node:path';
 import {
   type DatasetColumn,
   ingestFile,
-  loadTable,
-  planTraining,
   type SourceFormat,
   type SplitSpec,
   type TrainingPlan,
 } from '../datasets/index.ts';
-import { ApiError, type Clock, systemClock } from '../platform/index.ts';
+import { type Clock, systemClock } from '../platform/index.ts';
 import { type Algorithm, type ParameterValue, parseParameters } from './parameters.ts';
 import type { ProgressListener } from './progress.ts';
-import { describeModel, HELD_OUT_PATH, recordArtifacts } from './record-artifacts.ts';
 import { type MetricPoint, recordSteps } from './record-steps.ts';
-import { type TrainedModel, train } from './train.ts';
+import type { TrainedModel } from './train.ts';
+import { type TrainedFolder, type TrainIntoOptions, trainFiles } from './train-into.ts';
+import type { TrainingTable } from './training-table.ts';
 
 /** A file to ingest, or a dataset version's canonical Parquet file. */
 export type TrainingSource = { path: string; format?: SourceFormat } | TrainingTable;
-
-export interface TrainingTable {
-  parquetPath: string;
-  name: string;
-  version?: number;
-  digest: string;
-  rows: number;
-  schema: readonly DatasetColumn[];
-  notes?: readonly string[];
-}
 
 /** What is known of a run when its training starts. */
 export interface RunStart {
@@ -56,13 +45,15 @@ export interface RunTrainingOptions {
   id?: string;
   time?: string;
   ignore?: readonly string[];
+  /** Derived columns: expressions by name. */
+  features?: Readonly<Record<string, string>>;
   /** Columns of a file that are text whatever their values look like. */
   text?: readonly string[];
   algorithm: Algorithm;
   params?: Record<string, ParameterValue>;
   seed: number;
   /** Stratified for classes and random for numbers, if nothing else is said. */
-  split: { kind?: SplitSpec['kind']; testShare: number };
+  split: TrainIntoOptions['split'];
   codeVersion: string;
   recordRun(start: RunStart): Promise<RunRecorder>;
   registerVersion(version: {
@@ -116,98 +107,71 @@ export async function runTraining(options: RunTrainingOptions): Promise<Training
 async function runIn(folder: string, options: RunTrainingOptions): Promise<TrainingResult> {
   const { signal, clock = systemClock } = options;
   const durations: TrainingResult['durations'] = {};
-  const during = async <T>(stage: TrainingStage, work: () => Promise<T>): Promise<T> => {
-    signal?.throwIfAborted();
-    options.onStage?.({ stage });
-    const started = performance.now();
-    const result = await work();
-    durations[stage] = performance.now() - started;
-    return result;
+  let stage: TrainingStage = 'ingest';
+  let since = performance.now();
+  const enter = (next: TrainingStage, done?: number): void => {
+    if (next !== stage) {
+      const now = performance.now();
+      durations[stage] = now - since;
+      [stage, since] = [next, now];
+    }
+    options.onStage?.({ stage: next, ...(done === undefined ? {} : { done }) });
   };
 
-  const table = await during('ingest', () => prepareTable(folder, options));
-  const { parquetPath } = table;
-  const plan = await during('plan', () =>
-    planTraining({
-      parquetPath,
-      schema: table.schema,
-      target: options.target,
-      id: options.id,
-      time: options.time,
-      ignore: options.ignore,
-      signal,
-    }),
-  );
-  const split = chooseSplit(options, plan);
-  const data = await during('load', () =>
-    loadTable({
-      parquetPath,
-      plan,
-      split,
-      signal,
-      onProgress: (done) => options.onStage?.({ stage: 'load', done }),
-    }),
-  );
-
-  const run = await options.recordRun(describeRun(options, table, plan, split, clock));
+  signal?.throwIfAborted();
+  enter('ingest');
+  const table = await prepareTable(folder, options);
+  let run: RunRecorder | undefined;
+  let steps: ReturnType<typeof recordSteps> | undefined;
   try {
-    const steps = recordSteps((points) => run.logMetrics(points), clock);
-    const model = await during('train', () =>
-      train({
-        ...data,
-        algorithm: options.algorithm,
-        params: options.params,
-        seed: options.seed,
-        signal,
-        onProgress: (progress) => {
-          steps.add(progress);
-          options.onProgress?.(progress);
-        },
-        provenance: {
-          code_version: options.codeVersion,
-          data: { name: table.name, version: table.version, digest: table.digest, rows: table.rows },
-          target: options.target,
-          split,
-        },
-      }),
-    );
-    const version = await during('record', async () => {
-      await steps.flush();
-      await run.logMetrics(
-        Object.entries(model.metrics).map(([key, value]) => ({
-          key,
-          value,
-          step: 0,
-          timestamp: clock.now(),
-        })),
-      );
-      await recordArtifacts(folder, run, { table, plan, split, model, clock, signal });
-      return options.registerVersion({
-        name: options.name,
-        runId: run.runId,
-        artifactPath: 'model',
-        description: describeModel(options.algorithm, model),
-        tags: { 'tidemill.heldout': HELD_OUT_PATH, 'tidemill.algorithm': options.algorithm },
-      });
-    });
-    await run.finish({ status: 'FINISHED', endTime: clock.now() });
-    return {
-      name: options.name,
-      runId: run.runId,
-      version: version.version,
+    const { trained, plan, split, model } = await trainFiles(folder, {
+      ...options,
       table,
-      plan,
-      split,
-      model,
-      durations,
-    };
+      onStage: (entered) => enter(entered.stage, entered.done),
+      onPlanned: async ({ params }) => {
+        const started = await options.recordRun(describeRun(options, table, params, clock));
+        run = started;
+        steps = recordSteps((points) => started.logMetrics(points), clock);
+        return { runId: started.runId };
+      },
+      onProgress: (progress) => {
+        steps?.add(progress);
+        options.onProgress?.(progress);
+      },
+    });
+    const version = await record(options, run!, steps!, trained, clock);
+    await run!.finish({ status: 'FINISHED', endTime: clock.now() });
+    durations[stage] = performance.now() - since;
+    const { name } = options;
+    return { name, runId: run!.runId, version, table, plan, split, model, durations };
   } catch (error) {
     const status = signal?.aborted ? 'KILLED' : 'FAILED';
     const reason = error instanceof Error ? error.message : String(error);
     // The failure that matters is the first one.
-    await run.finish({ status, endTime: clock.now(), reason }).catch(() => {});
+    await run?.finish({ status, endTime: clock.now(), reason }).catch(() => {});
     throw error;
   }
+}
+
+async function record(
+  options: RunTrainingOptions,
+  run: RunRecorder,
+  steps: ReturnType<typeof recordSteps>,
+  { metrics, files, description, tags }: TrainedFolder,
+  clock: Clock,
+): Promise<string> {
+  await steps.flush();
+  const timestamp = clock.now();
+  await run.logMetrics(Object.entries(metrics).map(([key, value]) => ({ key, value, step: 0, timestamp })));
+  for (const { path, file } of files) await run.logArtifact(path, file);
+  const { version } = await options.registerVersion({
+    name: options.name,
+    runId: run.runId,
+    artifactPath: 'model',
+    description,
+    tags,
+  });
+  return version;
 }
 
 async function prepareTable(folder: string, options: RunTrainingOptions): Promise<TrainingTable> {
@@ -229,38 +193,15 @@ async function prepareTable(folder: string, options: RunTrainingOptions): Promis
   return { parquetPath, name: basename(source.path), digest, rows, schema, notes };
 }
 
-function chooseSplit({ split, seed }: RunTrainingOptions, plan: TrainingPlan): SplitSpec {
-  const kind = split.kind ?? (plan.task === 'regression' ? 'random' : 'stratified');
-  if (kind !== 'time') {
-    return { kind: plan.task === 'regression' ? 'random' : kind, testShare: split.testShare, seed };
-  }
-  if (plan.timeColumn === undefined) {
-    throw new ApiError(
-      'INVALID_PARAMETER_VALUE',
-      'A split by time needs to know the column that says when a row happened: name it as the time column',
-    );
-  }
-  return { kind, testShare: split.testShare, seed, timeColumn: plan.timeColumn };
-}
-
 function describeRun(
   options: RunTrainingOptions,
   table: TrainingTable,
-  plan: TrainingPlan,
-  split: SplitSpec,
+  params: Record<string, ParameterValue>,
   clock: Clock,
 ): RunStart {
   return {
     startTime: clock.now(),
-    params: {
-      algorithm: options.algorithm,
-      ...parseParameters(options.algorithm, options.params ?? {}),
-      seed: options.seed,
-      target: options.target,
-      split: split.kind,
-      test_share: split.testShare,
-      features: plan.features.length,
-    },
+    params,
     tags: {
       'mlflow.runName': `${options.name}-${options.algorithm}`,
       'mlflow.source.name': 'tidemill train',

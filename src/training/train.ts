@@ -1,15 +1,18 @@
 import type { Table } from '../datasets/index.ts';
+import type { Feature } from '../features/index.ts';
 import {
   addMetadata,
   createSession,
   EXAMPLE_KEY,
   FRAMEWORK_KEY,
+  PROFILE_KEY,
   SIGNATURE_KEY,
   type Signature,
   TRAINING_KEY,
   writeSignature,
 } from '../models/index.ts';
 import { ApiError } from '../platform/index.ts';
+import { encodeSpec, type Reference } from '../profiles/index.ts';
 import {
   baseRates,
   type ClassificationReport,
@@ -19,8 +22,9 @@ import {
 } from '../statistics/index.ts';
 import { boostTrees, scoreRows, shareGain } from './boost-trees.ts';
 import { compareExport, type ExportCheck } from './compare-export.ts';
+import { countReference } from './count-reference.ts';
 import { fitLinear, scoreLinear, shareSpread } from './fit-linear.ts';
-import { describeTable, type GraphStart, startGraph } from './graph-inputs.ts';
+import { describeTable, type GraphStart, rawColumnsOf, startGraph } from './graph-inputs.ts';
 import { type Algorithm, type ParameterValue, parseParameters } from './parameters.ts';
 import type { ProgressListener } from './progress.ts';
 import { recordExample } from './record-example.ts';
@@ -38,6 +42,8 @@ export interface TrainOptions {
   seed: number;
   onProgress?: ProgressListener;
   signal?: AbortSignal;
+  /** The expressions of the table's derived columns. */
+  features?: readonly Feature[];
   /** What the model file should say of its origin besides: code version, data digest … */
   provenance?: Record<string, unknown>;
 }
@@ -73,6 +79,8 @@ export interface TrainedModel {
   importance: ColumnImportance[];
   params: Record<string, ParameterValue>;
   exportCheck: ExportCheck;
+  /** What the model was trained on and answered on held-out rows, counted: what monitoring compares with. */
+  reference: Reference;
   warnings: string[];
 }
 
@@ -102,10 +110,10 @@ export async function train(options: TrainOptions): Promise<TrainedModel> {
   options.signal?.throwIfAborted();
   warnings.push(...fitted.warnings);
 
-  const start = startGraph(table);
+  const start = startGraph(table, options.features);
   fitted.write(start);
-  const nullable = table.columns.map((_, index) => hasMissing(table, index) || hasMissing(test, index));
-  const signature = describeTable(table, start.inputs, nullable);
+  const missing = new Set([table, test].flatMap(columnsWithMissing));
+  const signature = describeTable(table, start.inputs, (name) => missing.has(name));
   const withoutExample = start.graph.encode({
     metadata: {
       [SIGNATURE_KEY]: writeSignature(signature),
@@ -127,9 +135,11 @@ export async function train(options: TrainOptions): Promise<TrainedModel> {
   try {
     const exportCheck = await compareExport(session, { train: table, test, testAnswers, answer });
     const example = await recordExample(session, test.rows > 0 ? test : table);
-    const onnx = example
-      ? addMetadata(withoutExample, { [EXAMPLE_KEY]: JSON.stringify(example) })
-      : withoutExample;
+    const reference = countReference(table, test, testAnswers);
+    const onnx = addMetadata(withoutExample, {
+      [PROFILE_KEY]: encodeSpec(reference.spec),
+      ...(example ? { [EXAMPLE_KEY]: JSON.stringify(example) } : {}),
+    });
     const importance = table.columns
       .map((column, index) => ({ column: column.name, share: fitted.importance[index]! }))
       .sort((a, b) => b.share - a.share);
@@ -155,6 +165,7 @@ export async function train(options: TrainOptions): Promise<TrainedModel> {
       importance,
       params,
       exportCheck,
+      reference,
       warnings,
     };
   } finally {
@@ -236,11 +247,13 @@ function weighClasses(table: Table, mode: 'none' | 'balanced'): Float64Array | u
   return table.target.map((label) => 1 / (present * rates[label]!));
 }
 
-function hasMissing(table: Table, index: number): boolean {
-  const column = table.columns[index]!;
-  return column.type === 'category'
-    ? column.codes.some((code) => code < 0)
-    : column.values.some((value: number) => Number.isNaN(value));
+function columnsWithMissing(table: Table): string[] {
+  const columns = rawColumnsOf(table).filter((column) =>
+    'codes' in column
+      ? column.codes.some((code) => code < 0)
+      : column.values.some((value: number) => Number.isNaN(value)),
+  );
+  return columns.map(({ name }) => name);
 }
 
 function measure(table: Table, test: Table, answers: Answers): ClassificationReport | RegressionReport {

@@ -9,7 +9,7 @@ import {
   type OnnxGraphBuilder,
 } from '../models/index.ts';
 import type { BoostedTrees } from './boost-trees.ts';
-import { DATETIME_INPUT, type GraphStart, NUMERIC_INPUT, TEXT_INPUT, writeAnswer } from './graph-inputs.ts';
+import { DATETIME_INPUT, type GraphStart, writeAnswer } from './graph-inputs.ts';
 import type { Tree } from './grow-tree.ts';
 
 /**
@@ -71,10 +71,11 @@ function writeFeatures(model: BoostedTrees, start: GraphStart, table: Table, pla
       used.has(f) && places[feature.column]!.input === input ? [f] : [],
     );
 
-  if (usedIn(NUMERIC_INPUT).length > 0) {
-    pieces.push(NUMERIC_INPUT);
-    for (const f of usedIn(NUMERIC_INPUT)) numbers.set(f, places[model.features[f]!.column]!.position);
-    width += columnsOf(NUMERIC_INPUT);
+  for (const block of start.numberBlocks) {
+    if (usedIn(block.name).length === 0) continue;
+    pieces.push(block.name);
+    for (const f of usedIn(block.name)) numbers.set(f, width + places[model.features[f]!.column]!.position);
+    width += block.width;
   }
   const byPart = Map.groupBy(usedIn(DATETIME_INPUT), (f) => model.features[f]!.part as CalendarPart);
   const calendar = createCalendarWriter(graph, DATETIME_INPUT);
@@ -83,8 +84,8 @@ function writeFeatures(model: BoostedTrees, start: GraphStart, table: Table, pla
     for (const f of features) numbers.set(f, width + places[model.features[f]!.column]!.position);
     width += columnsOf(DATETIME_INPUT);
   }
-  for (const f of usedIn(TEXT_INPUT)) {
-    const { column, binCount } = model.features[f]!;
+  for (const [f, { column, binCount, kind }] of model.features.entries()) {
+    if (kind !== 'category' || !used.has(f)) continue;
     const members: Uint8Array[] = [];
     for (const { tree } of planted) {
       tree.leftBins.forEach((leftBins, node) => {
@@ -95,7 +96,7 @@ function writeFeatures(model: BoostedTrees, start: GraphStart, table: Table, pla
     }
     const levels = binCount - 2;
     const codes = addCategoryCodes(graph, {
-      text: TEXT_INPUT,
+      text: places[column]!.input,
       column: places[column]!.position,
       categories: levelsOf(table, column).slice(0, levels),
       missingText: MISSING_TEXT,

@@ -2,7 +2,7 @@ import type { Table } from '../datasets/index.ts';
 import { createCalendarWriter } from '../features/index.ts';
 import { addCategoryCodes, MISSING_TEXT, type OnnxGraphBuilder } from '../models/index.ts';
 import type { LinearModel } from './fit-linear.ts';
-import { DATETIME_INPUT, type GraphStart, NUMERIC_INPUT, TEXT_INPUT, writeAnswer } from './graph-inputs.ts';
+import { DATETIME_INPUT, type GraphStart, writeAnswer, writeNumberMatrix } from './graph-inputs.ts';
 
 /**
  * Writes a linear model with all that stands before it: imputation, flags, scaling, and one-hot coding, whose product
@@ -16,11 +16,17 @@ export function writeLinear(model: LinearModel, table: Table, start: GraphStart)
     Float32Array.from(at.flatMap((index) => coefficients.map((own) => (index < 0 ? 0 : own[index]!))));
   const parts: string[] = [];
 
-  if (design.numbers.length > 0) parts.push(...writeNumbers(model, graph, matrixOf));
+  if (design.numbers.length > 0) {
+    const matrix = writeNumberMatrix(
+      start,
+      design.numbers.map((term) => term.column),
+    );
+    parts.push(...writeNumbers(model, graph, matrix, matrixOf));
+  }
   const calendar = createCalendarWriter(graph, DATETIME_INPUT);
   design.levels.forEach((term, t) => {
     const column = table.columns[term.column]!;
-    const { position } = start.places[term.column]!;
+    const { input, position } = start.places[term.column]!;
     const indexes = Array.from({ length: term.levels }, (_, level) => design.levelOffsets[t]! + level);
     const rows = graph.initializer(
       graph.freshName('level_coefficients'),
@@ -31,7 +37,7 @@ export function writeLinear(model: LinearModel, table: Table, start: GraphStart)
     let codes: string;
     if (column.type === 'category') {
       codes = addCategoryCodes(graph, {
-        text: TEXT_INPUT,
+        text: input,
         column: position,
         categories: column.categories.slice(0, term.levels - 2),
         missingText: MISSING_TEXT,
@@ -62,13 +68,14 @@ export function writeLinear(model: LinearModel, table: Table, start: GraphStart)
 function writeNumbers(
   { design, coefficients }: LinearModel,
   graph: OnnxGraphBuilder,
+  matrix: string,
   matrixOf: (at: readonly number[]) => Float32Array,
 ): string[] {
   const { numbers, flagOffsets } = design;
   const count = numbers.length;
   const constants = (name: string, values: number[]) =>
     graph.initializer(graph.freshName(name), 'float32', [1, values.length], values);
-  const size = graph.node('Abs', [NUMERIC_INPUT], graph.freshName('size'));
+  const size = graph.node('Abs', [matrix], graph.freshName('size'));
   // False for NaN and for infinite numbers, which count as missing.
   const present = graph.node(
     'LessOrEqual',
@@ -79,7 +86,7 @@ function writeNumbers(
     'Where',
     [
       present,
-      NUMERIC_INPUT,
+      matrix,
       constants(
         'fill',
         numbers.map((term) => term.fill),

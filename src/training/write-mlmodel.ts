@@ -6,7 +6,8 @@ import type { TrainedModel } from './train.ts';
  * values are written as JSON, which needs no quoting rules of its own.
  */
 export function writeMlmodel(made: {
-  runId: string;
+  /** Left out where no run is known yet. */
+  runId: string | undefined;
   /** Milliseconds since the epoch. */
   createdAt: number;
   onnx: Uint8Array;
@@ -14,7 +15,11 @@ export function writeMlmodel(made: {
 }): string {
   const { output } = made.model.signature;
   // The same model has the same id.
-  const id = createHash('sha256').update(made.runId).update(made.onnx).digest('hex').slice(0, 32);
+  const id = createHash('sha256')
+    .update(made.runId ?? '')
+    .update(made.onnx)
+    .digest('hex')
+    .slice(0, 32);
   const inputs = made.model.signature.columns.map(({ name, type, nullable }) => ({
     name,
     type,
@@ -37,7 +42,7 @@ export function writeMlmodel(made: {
     mlflow_version: '2.22.0',
     model_size_bytes: made.onnx.byteLength,
     model_uuid: id,
-    run_id: made.runId,
+    ...(made.runId === undefined ? {} : { run_id: made.runId }),
     signature: { inputs: JSON.stringify(inputs), outputs: JSON.stringify(answers), params: null },
     utc_time_created: new Date(made.createdAt).toISOString().replace('T', ' ').replace('Z', ''),
   };

@@ -1,7 +1,14 @@
 import { ApiError } from '../../platform/index.ts';
 import { type DuckdbSession, parquetRelation, withDuckdb } from '../duckdb-session.ts';
 import { quoteIdentifier } from '../quote-sql.ts';
-import type { ClassValue, DatasetColumn, FeatureColumn, TrainingPlan, TrainingTask } from '../table.ts';
+import type {
+  ClassValue,
+  DatasetColumn,
+  DerivedColumns,
+  FeatureColumn,
+  TrainingPlan,
+  TrainingTask,
+} from '../table.ts';
 import { unknownColumn } from '../unknown-column.ts';
 import { findCopy, scoreAlone } from './find-leakage.ts';
 import { readTarget, refuseTarget, type Target } from './read-target.ts';
@@ -18,6 +25,8 @@ export interface PlanRequest {
   time?: string;
   /** Columns that must not become features. */
   ignore?: readonly string[];
+  /** Columns that are computed from raw ones and learned from beside them. */
+  derived?: DerivedColumns;
   /** Told from the target otherwise. */
   task?: 'classification' | 'regression';
   /** How many categories of a text column a model learns. */
@@ -42,11 +51,12 @@ const GIVEN_AWAY = 0.99;
  */
 export async function planTraining(request: PlanRequest): Promise<TrainingPlan> {
   const { parquetPath, signal, timeLimitMs } = request;
-  return withDuckdb({ read: [parquetPath], signal, timeLimitMs }, (session) => plan(session, request));
+  return withDuckdb({ read: [parquetPath], signal, timeLimitMs }, (session) => planIn(session, request));
 }
 
-async function plan(session: DuckdbSession, request: PlanRequest): Promise<TrainingPlan> {
-  const { schema } = request;
+/** The same in a session that is open and reads the file. */
+export async function planIn(session: DuckdbSession, request: PlanRequest): Promise<TrainingPlan> {
+  const { schema, derived } = request;
   const names = schema.map(({ name }) => name);
   const idColumn = request.id ?? schema.find(({ role }) => role === 'id')?.name;
   const timeColumn = request.time ?? schema.find(({ role }) => role === 'time')?.name;
@@ -57,8 +67,10 @@ async function plan(session: DuckdbSession, request: PlanRequest): Promise<Train
   for (const name of request.ignore ?? [])
     if (!names.includes(name)) throw unknownColumn(name, names, 'to be ignored');
 
-  const relation = parquetRelation(request.parquetPath);
-  const target = await readTarget(session, relation, request.target, names);
+  const raw = parquetRelation(request.parquetPath);
+  const target = await readTarget(session, raw, request.target, names);
+  for (const { name, uses } of derived?.columns ?? []) refuseTargetColumns(name, uses, target);
+  const relation = derived ? derived.relation(raw) : raw;
   const notes: string[] = [];
   const outcome = await tellTask(session, relation, target, request.task, notes);
   const features: FeatureColumn[] = [];
@@ -91,6 +103,11 @@ async function plan(session: DuckdbSession, request: PlanRequest): Promise<Train
       else features.push(judged);
     }
   }
+  for (const { name, type, expression } of derived?.columns ?? []) {
+    const judged = await judgeColumn(given, { name, type });
+    if (typeof judged === 'string') excluded.push({ column: name, why: judged });
+    else features.push({ ...judged, expression });
+  }
   if (features.length === 0) {
     throw new ApiError(
       'INVALID_PARAMETER_VALUE',
@@ -100,6 +117,7 @@ async function plan(session: DuckdbSession, request: PlanRequest): Promise<Train
   if (timeColumn !== undefined && features.some(({ name }) => name === timeColumn)) {
     notes.push(`the time column ${JSON.stringify(timeColumn)} orders the rows and is a feature too`);
   }
+  const derivedFrom = usedColumns(features, derived);
   return {
     task: outcome.task,
     target: request.target,
@@ -107,6 +125,8 @@ async function plan(session: DuckdbSession, request: PlanRequest): Promise<Train
     targetColumns: target.columns,
     targetSql: target.sql,
     features,
+    inputs: await chooseInputs(given, schema, features, derivedFrom),
+    derivedFrom,
     ...(outcome.classes ? { classes: outcome.classes } : {}),
     ...(idColumn === undefined ? {} : { idColumn }),
     ...(timeColumn === undefined ? {} : { timeColumn }),
@@ -116,6 +136,48 @@ async function plan(session: DuckdbSession, request: PlanRequest): Promise<Train
     warnings,
     notes,
   };
+}
+
+function refuseTargetColumns(name: string, uses: readonly string[], target: Target): void {
+  const known = uses.find((column) => target.columns.includes(column));
+  if (known === undefined) return;
+  throw new ApiError(
+    'INVALID_PARAMETER_VALUE',
+    `Feature ${JSON.stringify(name)} is made of ${JSON.stringify(known)}, and so is the target ${JSON.stringify(target.name)}: it would give the answer away`,
+  );
+}
+
+/** The raw columns that the chosen derived features are made of. */
+function usedColumns(features: readonly FeatureColumn[], derived: DerivedColumns | undefined): string[] {
+  const chosen = new Set(features.map(({ name }) => name));
+  const columns = derived?.columns.filter(({ name }) => chosen.has(name)) ?? [];
+  return [...new Set(columns.flatMap(({ uses }) => uses))];
+}
+
+async function chooseInputs(
+  given: Given,
+  schema: readonly DatasetColumn[],
+  features: readonly FeatureColumn[],
+  derivedFrom: readonly string[],
+): Promise<FeatureColumn[]> {
+  const inputs: FeatureColumn[] = [];
+  for (const { name, type } of schema) {
+    const feature = features.find((candidate) => candidate.name === name);
+    if (feature) inputs.push(feature);
+    else if (derivedFrom.includes(name)) {
+      const { filled } = await countValues(given, name);
+      inputs.push({ name, type, nullable: filled < given.outcome.rows });
+    }
+  }
+  return inputs;
+}
+
+async function countValues({ session, relation, target }: Given, name: string) {
+  const counts = await session.row(
+    `SELECT count(value) AS filled, count(DISTINCT value) AS distinct_values
+     FROM (SELECT ${quoteIdentifier(name)} AS value, ${target.sql} AS target FROM ${relation}) WHERE target IS NOT NULL`,
+  );
+  return { filled: Number(counts['filled']), distinct: Number(counts['distinct_values']) };
 }
 
 interface Outcome {
@@ -188,15 +250,12 @@ interface Given {
 }
 
 /** The feature that a column becomes, or why it becomes none. */
-async function judgeColumn(given: Given, { name, type }: DatasetColumn): Promise<FeatureColumn | string> {
+async function judgeColumn(
+  given: Given,
+  { name, type }: Pick<DatasetColumn, 'name' | 'type'>,
+): Promise<FeatureColumn | string> {
   const { session, relation, target, outcome } = given;
-  const column = quoteIdentifier(name);
-  const counts = await session.row(
-    `SELECT count(value) AS filled, count(DISTINCT value) AS distinct_values
-     FROM (SELECT ${column} AS value, ${target.sql} AS target FROM ${relation}) WHERE target IS NOT NULL`,
-  );
-  const filled = Number(counts['filled']);
-  const distinct = Number(counts['distinct_values']);
+  const { filled, distinct } = await countValues(given, name);
   const nullable = filled < outcome.rows;
   if (filled === 0) return 'it has no values';
   if (distinct === 1 && !nullable) return 'it has the same value in every row';

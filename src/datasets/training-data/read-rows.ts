@@ -8,6 +8,7 @@ import { readParquetSource } from '../ingest/read-parquet-source.ts';
 import type { SourceFormat, SourceTable } from '../ingest/source-table.ts';
 import type { DatasetColumn } from '../table.ts';
 import { unknownColumn } from '../unknown-column.ts';
+import { ENTITY_COLUMN, TIME_COLUMN } from './export-held-out.ts';
 
 export interface ReadRowsOptions {
   /** The columns to read; all otherwise. */
@@ -106,7 +107,7 @@ export async function readHeldOut(
       if (!Object.hasOwn(row, options.targetName))
         throw unknownColumn(options.targetName, Object.keys(row), 'the target');
       targets.push(row[options.targetName] ?? null);
-      delete row[options.targetName];
+      for (const name of [options.targetName, TIME_COLUMN, ENTITY_COLUMN]) delete row[name];
       rows.push(row);
     }
   }

@@ -16,18 +16,22 @@ export const testPlace = (index: number): number => -2 - index;
 /**
  * Divides rows into training and test rows; `NaN` targets are dropped. Stratified keeps each class's share, by time puts the
  * latest rows into the test (rows of the same moment stay together; rows without a time are for training).
+ *
+ * @param options `times` in milliseconds
  */
 export function splitRows(
   target: Float64Array,
   split: SplitSpec,
   options: { classes?: number; times?: Float64Array },
 ): RowPlaces {
-  if (!(split.testShare > 0 && split.testShare < 1)) {
+  if (split.testShare !== undefined && !(split.testShare > 0 && split.testShare < 1)) {
     throw new ApiError('INVALID_PARAMETER_VALUE', `The test share ${split.testShare} is not between 0 and 1`);
   }
   const isTest = new Uint8Array(target.length);
-  if (split.kind === 'time')
-    markLatest(target, options.times ?? new Float64Array(0), split.testShare, isTest);
+  const times = options.times ?? new Float64Array(0);
+  if (split.kind === 'time' && split.testFrom !== undefined)
+    for (let row = 0; row < times.length; row++) isTest[row] = times[row]! >= split.testFrom ? 1 : 0;
+  else if (split.kind === 'time') markLatest(target, times, split.testShare, isTest);
   else markDrawn(target, split.kind === 'stratified' ? (options.classes ?? 1) : 1, split, isTest);
   const places = new Int32Array(target.length);
   let trainRows = 0;
@@ -38,6 +42,8 @@ export function splitRows(
     else places[row] = trainRows++;
   }
   if (trainRows === 0 || testRows === 0) {
+    if (split.kind === 'time' && split.testFrom !== undefined)
+      throw refuseMoment(split.testFrom, trainRows, testRows);
     throw new ApiError(
       'INVALID_PARAMETER_VALUE',
       `${trainRows + testRows} rows cannot be divided: ${trainRows} would be for training and ${testRows} for the test`,
@@ -46,7 +52,20 @@ export function splitRows(
   return { places, trainRows, testRows };
 }
 
-function markDrawn(target: Float64Array, strata: number, split: SplitSpec, isTest: Uint8Array): void {
+function refuseMoment(testFrom: number, trainRows: number, testRows: number): ApiError {
+  const moment = new Date(testFrom).toISOString();
+  return new ApiError(
+    'INVALID_PARAMETER_VALUE',
+    `The rows cannot be divided at ${moment}: ${trainRows} happened before and ${testRows} from then on`,
+  );
+}
+
+function markDrawn(
+  target: Float64Array,
+  strata: number,
+  split: Extract<SplitSpec, { kind: 'stratified' | 'random' }>,
+  isTest: Uint8Array,
+): void {
   const stratumOf = (row: number) => (strata === 1 ? 0 : target[row]!);
   const counts = new Int32Array(strata);
   for (let row = 0; row < target.length; row++) {
