@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { LoadedProject } from './pipelines/index.ts';
 import type { ClockKind, Environment } from './platform/index.ts';
 import type { RunningServer } from './start-server.ts';
 import { superviseChild } from './supervise-child.ts';
@@ -13,6 +14,8 @@ export interface PlatformOptions {
   clockKind?: ClockKind;
   env: Environment;
   version: string;
+  /** What the models' project file says. */
+  project?: LoadedProject;
   /** Hears what an operator should know: restarts of the model server. */
   say: (message: string) => void;
 }
@@ -54,6 +57,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     clockKind = 'wall',
     env,
     version,
+    project,
     say,
   } = options;
   const modelServer = superviseChild<ModelServerOptions>({
@@ -80,6 +84,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       clockKind,
       env,
       version,
+      ...(project && { project }),
       modelServers: () => (serveUrl === undefined ? [] : [serveUrl]),
     });
     modelServer.update({ controlPlaneUrl: server.url });

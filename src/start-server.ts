@@ -1,6 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { composeLoop, loadLoopSlices } from './compose-loop.ts';
+import type { LoadedProject } from './pipelines/index.ts';
 import {
   ApiError,
   type Clock,
@@ -35,6 +37,8 @@ export interface ServerOptions {
   clock?: Clock;
   /** `events`: the newest event that a model server reported tells the time. */
   clockKind?: ClockKind;
+  /** What the models' project file says; without it the platform goes on by what it knows. */
+  project?: LoadedProject;
   groupCommit?: boolean;
 }
 
@@ -67,16 +71,20 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const loading = loadSlices();
   loading.catch(() => {});
   const database = await opening;
-  const eventClock = clockKind === 'events' ? createEventClock() : undefined;
-  const clock = options.clock ?? eventClock ?? systemClock;
   try {
-    const { artifacts: stores, datasets, delivery, registry, tracking } = await loading;
+    const { artifacts: stores, datasets, registry, tracking, loop: loopSlices } = await loading;
+    const eventClock =
+      clockKind === 'events'
+        ? createEventClock(await loopSlices.monitoring.readNewestWatermark(database.reader))
+        : undefined;
+    const clock = options.clock ?? eventClock ?? systemClock;
     const artifacts = stores.createLocalArtifactStore({ root: join(dataDir, 'artifacts') });
+    const metrics = createMetrics();
     const app = createApp({
       name: 'Tidemill',
       version,
       logger,
-      metrics: createMetrics(),
+      metrics,
       clock,
       rewriteUrl: tracking.rewriteMlflowUrl,
       allowedHosts: config.allowedHosts,
@@ -84,19 +92,25 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const files = registry.createModelFiles({ artifacts });
     const moved = registry.createServingSignal();
     await app.register(tracking.trackingRoutes({ database, artifacts, clock }));
-    const deliverer = delivery.createDelivery({
+    const loop = composeLoop({
+      slices: loopSlices,
       database,
-      clock,
+      artifacts,
       files,
       moved,
+      clock,
+      clockKind,
+      eventClock,
       logger,
-      workFolder: join(dataDir, 'uploads'),
+      metrics,
+      dataDir,
+      version,
+      logRetentionMs: config.logRetentionMs,
+      triggerToken: config.triggerToken,
     });
-    const { guardChampionMove } = deliverer;
+    const { guardChampionMove } = loop.delivery;
     await app.register(registry.registryRoutes({ database, clock, files, moved, guardChampionMove }));
-    await app.register(async (scope) =>
-      delivery.deliveryRoutes({ database, moved, delivery: deliverer })(scope as never),
-    );
+    await loop.register(app);
     await app.register(
       datasets.datasetRoutes({ database, artifacts, clock, tempFolder: join(dataDir, 'uploads') }),
     );
@@ -115,14 +129,21 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       throw error;
     });
     let stopped: Promise<void> | undefined;
-    return {
-      url,
-      failed,
-      stop() {
-        stopped ??= stopGracefully(app).then(() => database.close());
-        return stopped;
-      },
+    const stop = () => {
+      stopped ??= loop
+        .stop()
+        .then(() => stopGracefully(app))
+        .then(() => database.close());
+      return stopped;
     };
+    try {
+      if (options.project) await loop.pipelines.applyProject(options.project);
+      await loop.begin();
+    } catch (error) {
+      await stop();
+      throw error;
+    }
+    return { url, failed, stop };
   } catch (error) {
     await database.close();
     throw error;
@@ -130,14 +151,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 }
 
 async function loadSlices() {
-  const [artifacts, datasets, delivery, registry, tracking] = await Promise.all([
+  const [artifacts, datasets, registry, tracking, loop] = await Promise.all([
     import('./artifacts/index.ts'),
     import('./datasets/index.ts'),
-    import('./delivery/index.ts'),
     import('./registry/index.ts'),
     import('./tracking/index.ts'),
+    loadLoopSlices(),
   ]);
-  return { artifacts, datasets, delivery, registry, tracking };
+  return { artifacts, datasets, registry, tracking, loop };
 }
 
 /** A folder with artifacts and no database has lost it: an empty one in its place would serve nothing, without a word. */

@@ -3,18 +3,25 @@ import type { Command } from 'commander';
 import type { Act } from './act.ts';
 import { interruption, stoppedOrFailed } from './interruption.ts';
 import { withData, withExamples, withListening, withPort, withServePort } from './options.ts';
+import { findProject, readProject } from './read-project.ts';
 import { readSettings } from './read-settings.ts';
 
 export function configureUp(command: Command, act: Act): void {
   withData(command, 'data folder, made when it is not there');
   withListening(withServePort(withPort(command)));
+  command.option(
+    '--project <place>',
+    'folder or file of the project to run (default: tidemill.config.* of this folder, where there is one)',
+  );
   command.action(
-    act(async (terminal, options: object) => {
+    act(async (terminal, options: { project?: string }) => {
       const { io } = terminal;
       const signal = interruption(io);
       const startedAt = performance.now();
       const settings = await readSettings(terminal, 'up', options);
       const { servePortOf } = await import('../settings.ts');
+      const project =
+        options.project === undefined ? await findProject(io, '.') : await readProject(io, options.project);
       const { startPlatform } = await import('../main.ts');
       const { readVersion } = await import('./read-version.ts');
       const dataDir = resolve(io.cwd, settings.TIDEMILL_DATA);
@@ -27,6 +34,7 @@ export function configureUp(command: Command, act: Act): void {
         clockKind: settings.TIDEMILL_CLOCK,
         env: { ...io.env, TIDEMILL_LOG_LEVEL: settings.TIDEMILL_LOG_LEVEL },
         version: readVersion(),
+        ...(project && { project }),
         say: (message) => terminal.warn(message),
       });
       const stopped = stoppedOrFailed(signal, platform.failed);
@@ -34,6 +42,7 @@ export function configureUp(command: Command, act: Act): void {
         terminal.line(`control plane  ${platform.url}  API at /docs`);
         terminal.line(`model server   ${platform.serveUrl}  API at /docs`);
         terminal.line(`data           ${dataDir}`);
+        if (project) terminal.line(`project        ${project.path}`);
         if ((await Promise.race([platform.ready, stopped])) !== 'stopped') {
           terminal.document({
             url: platform.url,
