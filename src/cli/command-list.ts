@@ -26,6 +26,12 @@ export const COMMANDS: CommandEntry[] = [
     load: async () => ({ configure: (await import('./up.ts')).configureUp }),
   },
   {
+    name: 'init',
+    summary: 'write a new project: its file, example data, a test',
+    group: RUN,
+    load: async () => ({ configure: (await import('./init.ts')).configureInit }),
+  },
+  {
     name: 'server',
     summary: 'start the control plane alone',
     group: RUN,
@@ -98,6 +104,24 @@ export const COMMANDS: CommandEntry[] = [
     load: async () => ({ configure: (await import('./rollback.ts')).configureRollback }),
   },
   {
+    name: 'apply',
+    summary: 'send a project to a control plane: how its models are trained, judged and watched',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./apply.ts')).configureApply }),
+  },
+  {
+    name: 'retrain',
+    summary: 'train a model of a project again, now',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./retrain.ts')).configureRetrain }),
+  },
+  {
+    name: 'explain',
+    summary: 'show every threshold, default and formula that decides about a model',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./explain.ts')).configureExplain }),
+  },
+  {
     name: 'datasets',
     summary: 'add tables as versioned datasets, list and show them',
     group: MODELS,
@@ -108,6 +132,12 @@ export const COMMANDS: CommandEntry[] = [
     summary: 'ask the prediction log in SQL, count it, make it forget',
     group: MODELS,
     load: async () => ({ configure: (await import('./log.ts')).configureLog }),
+  },
+  {
+    name: 'jobs',
+    summary: 'list retrainings and other jobs, follow, approve, cancel and retry them',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./jobs.ts')).configureJobs }),
   },
   {
     name: 'inspect',

@@ -16,6 +16,7 @@ export interface RequestOptions {
   /** Sent as it is, without a Content-Length when it is a stream. */
   stream?: Readable | Uint8Array;
   contentType?: string;
+  headers?: Record<string, string>;
   timeoutMs?: number;
   signal?: AbortSignal;
 }
@@ -43,7 +44,11 @@ export function createHttpClient({
       if (Array.isArray(value)) for (const each of value) target.searchParams.append(key, each);
       else if (value !== undefined) target.searchParams.set(key, String(value));
     }
-    const headers: Record<string, string> = { 'x-tidemill-actor': actor, accept: 'application/json, */*' };
+    const headers: Record<string, string> = {
+      ...options.headers,
+      'x-tidemill-actor': actor,
+      accept: 'application/json, */*',
+    };
     const init: RequestInit & { duplex?: 'half' } = { method, headers };
     if (options.stream !== undefined) {
       headers['content-type'] = options.contentType ?? 'application/octet-stream';

@@ -2,7 +2,7 @@ import { createDatasetStore } from '../datasets/index.ts';
 import type { Flow } from '../jobs/index.ts';
 import { checkCron, nextCronTime } from '../jobs/index.ts';
 import { ApiError, ConfigError } from '../platform/index.ts';
-import { applyModel } from './commands.ts';
+import { applyModel, recordSource } from './commands.ts';
 import type { LoadedProject } from './load-project.ts';
 import type { PipelineDeps } from './pipeline-deps.ts';
 import { createPipelineStore } from './pipeline-store.ts';
@@ -11,7 +11,7 @@ import { type ModelInput, type ModelProject, modelProjectSchema } from './projec
 import { createRetrainFlow } from './retrain-flow.ts';
 import { datasetOf, RETRAIN_FLOW } from './retrain-input.ts';
 import { createRetrainSteps } from './retrain-steps.ts';
-import { createSourceKeeper } from './source-file.ts';
+import { createSourceKeeper, type KeptSource } from './source-file.ts';
 import { createTriggers, noPipeline } from './start-retraining.ts';
 import type { StepRunner } from './step-tasks.ts';
 
@@ -46,7 +46,9 @@ export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
       const { data, retrain } = modelProjectSchema.parse(config);
       if (data.path === undefined || !retrain?.on.includes('newData')) continue;
       try {
-        if ((await sources.keep(name, data, folder, { actor: 'tidemill' })).changed) changed = true;
+        const kept = await sources.keep(name, data, folder, { actor: 'tidemill' });
+        if (kept.source) await database.execute(recordSource, { name, source: kept.source });
+        changed ||= kept.changed;
         sourceProblem = undefined;
       } catch (error) {
         const message = (error as Error).message;
@@ -102,10 +104,11 @@ export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
       { written, project, folder, path }: Pick<LoadedProject, 'written' | 'project' | 'folder' | 'path'>,
       { actor = 'project', signal }: { actor?: string; signal?: AbortSignal } = {},
     ): Promise<{ models: { name: string; changed: boolean }[] }> {
+      const kept = new Map<string, KeptSource>();
       for (const [name, config] of Object.entries(project.models)) {
         try {
           checkSchedule(name, config);
-          await sources.keep(name, config.data, folder, { actor, ...(signal && { signal }) });
+          kept.set(name, await sources.keep(name, config.data, folder, { actor, ...(signal && { signal }) }));
           await checkAgainstRows(name, config);
         } catch (error) {
           if (!(error instanceof ApiError) && !(error instanceof ConfigError)) throw error;
@@ -117,6 +120,8 @@ export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
       const now = clock.now();
       for (const [name, config] of Object.entries(written.models)) {
         models.push({ name, ...(await database.execute(applyModel, { name, config, folder, actor, now })) });
+        const source = kept.get(name)?.source;
+        if (source) await database.execute(recordSource, { name, source });
       }
       for (const { name, folder: from } of await store.listActive()) {
         if (from !== folder || name in written.models) continue;

@@ -46,7 +46,9 @@ export function createTrainingRecorder(deps: PipelineDeps) {
         startTime: startedAt,
         tags: toPairs(
           {
-            ...trained.runTags,
+            'tidemill.code_version': deps.codeVersion,
+            'tidemill.data_digest': window.digest,
+            'tidemill.environment': `node ${process.version} ${process.platform}-${process.arch}`,
             'mlflow.source.name': 'tidemill retrain',
             'mlflow.source.type': 'JOB',
             'tidemill.job': step.runId,
@@ -57,7 +59,7 @@ export function createTrainingRecorder(deps: PipelineDeps) {
       });
     }
     const metrics = [
-      ...trained.curve,
+      ...trained.course,
       ...Object.entries(trained.metrics).map(([key, value]) => ({ key, value, step: 0 })),
     ].map((point) => ({ ...point, timestamp: endedAt }));
     await database.execute(logBatch, {

@@ -5,9 +5,15 @@ import { basename, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createDatasetStore, createVersionAdder, type DatasetDeps } from '../datasets/index.ts';
 import { ConfigError } from '../platform/index.ts';
-import { recordSource } from './commands.ts';
 import { createPipelineStore } from './pipeline-store.ts';
 import type { ModelProject } from './project-schema.ts';
+import type { PipelineModel } from './tables.ts';
+
+/** What is to be recorded of a source file, when it is not known yet. */
+export interface KeptSource {
+  changed: boolean;
+  source?: NonNullable<PipelineModel['source']>;
+}
 
 type DataPolicy = ModelProject['data'];
 
@@ -28,7 +34,7 @@ export function createSourceKeeper(deps: DatasetDeps) {
       data: DataPolicy,
       folder: string,
       { actor, signal }: { actor: string; signal?: AbortSignal },
-    ): Promise<{ changed: boolean }> {
+    ): Promise<KeptSource> {
       if (data.path === undefined) return { changed: false }; // A dataset of the platform.
       const path = resolve(folder, data.path);
       const found = await stat(path).catch(() => undefined);
@@ -47,8 +53,9 @@ export function createSourceKeeper(deps: DatasetDeps) {
       if (before?.path === path && before.stamp === stamp) return { changed: false };
       const sha256 = await sha256Of(path, signal);
       const isSame = before?.sha256 === sha256 && before.stamp.endsWith(` ${how}`);
+      let changed = false;
       if (!isSame) {
-        await adder.upload({
+        const added = await adder.upload({
           name,
           body: createReadStream(path, { highWaterMark: 2 ** 20 }),
           filename: basename(path),
@@ -59,9 +66,9 @@ export function createSourceKeeper(deps: DatasetDeps) {
           actor,
           ...(signal !== undefined && { signal }),
         });
+        changed = added.created;
       }
-      await database.execute(recordSource, { name, source: { path, stamp, sha256 } });
-      return { changed: !isSame };
+      return { changed, source: { path, stamp, sha256 } };
     },
   };
 }

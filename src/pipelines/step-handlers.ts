@@ -1,4 +1,6 @@
 import { type DatasetColumn, planTarget, type TableStatistics } from '../datasets/index.ts';
+import type { HandlerContext } from '../jobs/index.ts';
+import type { TrainedFolder, TrainIntoOptions } from '../training/index.ts';
 
 export interface PlannedTarget {
   targetName: string;
@@ -17,50 +19,29 @@ export interface ComposedTable {
 }
 
 export interface TrainTask {
+  /** Made and removed by whoever asks. */
   folder: string;
-  options: {
-    table: {
-      parquetPath: string;
-      name: string;
-      version: number;
-      digest: string;
-      rows: number;
-      schema: DatasetColumn[];
-      notes: string[];
-    };
-    name: string;
-    target: string;
-    id?: string;
-    time?: string;
-    ignore?: readonly string[];
-    features?: Record<string, string>;
-    algorithm: 'gradient-boosting' | 'linear';
-    params: Record<string, string | number>;
-    seed: number;
-    split: { kind: 'time'; testFrom: number } | { testShare: number };
-    codeVersion: string;
-    runId: string;
-  };
+  options: Omit<TrainIntoOptions, 'signal' | 'onStage' | 'onProgress' | 'clock'>;
 }
 
-export interface TrainedResult {
-  /** By their path among the run's artifacts. */
-  files: { path: string; file: string }[];
-  metrics: Record<string, number>;
-  params: Record<string, string | number | boolean>;
-  /** Of the version. */
-  tags: Record<string, string>;
-  runTags: Record<string, string>;
-  description: string;
-  /** The course of the training, thinned. */
-  curve: { key: string; value: number; step: number }[];
-  trainedFrom?: number;
-  trainedTo?: number;
-  heldOutFrom?: number;
-  heldOutTo?: number;
-  heldOutRows: number;
-  warnings: string[];
-}
+export type TrainedResult = Pick<
+  TrainedFolder,
+  | 'files'
+  | 'metrics'
+  | 'params'
+  | 'tags'
+  | 'description'
+  | 'course'
+  | 'trainedFrom'
+  | 'trainedTo'
+  | 'heldOutFrom'
+  | 'heldOutTo'
+  | 'heldOutRows'
+  | 'warnings'
+>;
+
+/** More points of a course than this are thinned: nobody sees them in a chart, and a step's result has its limit. */
+const COURSE_POINTS = 500;
 
 /** What a step process does; its libraries are loaded by the first task that needs them. */
 export const stepHandlers = {
@@ -71,5 +52,31 @@ export const stepHandlers = {
   }): Promise<PlannedTarget> => {
     const { targetName, targetColumns } = await planTarget(input);
     return { targetName, targetColumns };
+  },
+
+  train: async (
+    { folder, options }: TrainTask,
+    { signal, log, progress }: HandlerContext,
+  ): Promise<TrainedResult> => {
+    const { trainInto } = await import('../training/index.ts');
+    const trained = await trainInto(folder, {
+      ...options,
+      signal,
+      onStage: ({ stage }) => log(stage),
+      onProgress: ({ iteration, total, metric, value }) =>
+        progress(iteration / total, `${iteration}/${total} ${metric} ${value.toFixed(5)}`),
+    });
+    const {
+      modelPath: _model,
+      heldOutPath: _rows,
+      referencePath: _reference,
+      reportPath: _report,
+      ...kept
+    } = trained;
+    const every = Math.ceil(kept.course.length / COURSE_POINTS);
+    return {
+      ...kept,
+      course: kept.course.filter((_, at) => at % every === 0 || at === kept.course.length - 1),
+    };
   },
 };

@@ -1,0 +1,313 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, expect, it } from 'vitest';
+import { describeDatabases, silentLogger, tempDir } from '../../tests/support/index.ts';
+import { createLocalArtifactStore } from '../artifacts/index.ts';
+import { createDatasetStore } from '../datasets/index.ts';
+import { createAuditStore, type Database } from '../platform/index.ts';
+import { createModelFiles, createRegisteredModel, createVersionRegistrar } from '../registry/index.ts';
+import { createPipelines, loadProject, type Pipelines } from './index.ts';
+import type { AlarmPort, JobSummary, PipelineDeps } from './pipeline-deps.ts';
+
+const DAY = 86_400_000;
+/** A Thursday. */
+const NOW = Date.UTC(2001, 2, 1, 12);
+const door = new URL('../index.ts', import.meta.url);
+
+describeDatabases('pipelines', (openDatabase) => {
+  let database: Database;
+  let now: number;
+  const clock = { now: () => now };
+  let pipelines: Pipelines;
+  let runs: (JobSummary & { model: string; input: any })[];
+  let alarms: AlarmPort[];
+  let rollouts: { state: string }[];
+  let labelled: number;
+  let failStart: boolean;
+  let folder: string;
+  let deps: PipelineDeps;
+
+  beforeEach(async () => {
+    database = await openDatabase();
+    now = NOW;
+    runs = [];
+    alarms = [];
+    rollouts = [];
+    labelled = 0;
+    failStart = false;
+    folder = tempDir();
+    const artifacts = createLocalArtifactStore({ root: tempDir() });
+    deps = {
+      database,
+      artifacts,
+      clock,
+      logger: silentLogger,
+      files: createModelFiles({ artifacts }),
+      jobs: () => ({
+        async start({ key, subject, input }) {
+          if (failStart) throw new Error('the process dies here');
+          const before = runs.find((run) => run.key === key);
+          if (before) return { runId: before.runId, isNew: false };
+          const runId = `run-${runs.length + 1}`;
+          runs.unshift({ runId, key, status: 'running', model: subject, input, createdAt: clock.now() });
+          return { runId, isNew: true };
+        },
+        list: async ({ subject }) => runs.filter(({ model }) => model === subject),
+      }),
+      delivery: {
+        promote: () => Promise.reject(new Error('not asked here')),
+        rollouts: { list: async () => rollouts },
+      },
+      openAlarms: async () => alarms,
+      log: {
+        exportLabelled: () => Promise.reject(new Error('not asked here')),
+        counts: async () => ({ labelled }),
+      },
+      workFolder: tempDir(),
+      codeVersion: 'test',
+    };
+    pipelines = createPipelines({
+      ...deps,
+      runner: { run: () => Promise.reject(new Error('not asked here')) },
+    });
+  });
+
+  async function apply(retrain?: object, more: object = {}) {
+    const rows = Array.from(
+      { length: 60 },
+      (_, i) => `2001-01-${String(1 + (i % 28)).padStart(2, '0')},${i % 7},${i % 2}`,
+    );
+    writeFileSync(join(folder, 'rows.csv'), `day,a,y\n${rows.join('\n')}\n`);
+    return applyFile(retrain, more);
+  }
+  async function applyFile(retrain?: object, more: object = {}) {
+    const model = {
+      data: { path: 'rows.csv', target: 'y', time: 'day' },
+      ...(retrain && { retrain }),
+      ...more,
+    };
+    writeFileSync(join(folder, 'tidemill.config.json'), JSON.stringify({ models: { m: model } }));
+    const loaded = await loadProject(folder, { door });
+    return pipelines.applyProject(loaded!, { actor: 'ann' });
+  }
+  async function register(): Promise<void> {
+    await database.execute(createRegisteredModel, { name: 'm', description: '', tags: [], now: NOW });
+    const source = 'mlflow-artifacts:/1/r/artifacts/model';
+    await createVersionRegistrar(deps).register({
+      name: 'm',
+      source,
+      runId: '',
+      userId: 'ann',
+      description: '',
+      tags: [],
+    });
+  }
+  const end = (status = 'succeeded') => {
+    for (const run of runs) run.status = status;
+  };
+  const causes = async () =>
+    (await pipelines.decisionsOf('m', 50)).map(({ kind, outcome }) => `${kind} ${outcome}`);
+  const drift = (id: string, version = '1'): AlarmPort => ({
+    id,
+    kind: 'drift',
+    version,
+    column: 'a',
+    openedAt: clock.now(),
+  });
+
+  it('keeps the source file as a dataset, and audits what a project says when it changes', async () => {
+    expect(await apply()).toEqual({ models: [{ name: 'm', changed: true }] });
+    expect((await pipelines.findModel('m'))?.source?.sha256).toMatch(/^[0-9a-f]{64}$/);
+    expect(await apply()).toEqual({ models: [{ name: 'm', changed: false }] });
+    const version = await createDatasetStore(database.reader).getVersion('m', 'latest');
+    expect(version).toMatchObject({ version: 1, rows: 60, createdBy: 'ann' });
+    expect(version.schema.find(({ role }) => role === 'time')?.name).toBe('day');
+    expect(await apply({ schedule: '0 4 * * 1' })).toEqual({ models: [{ name: 'm', changed: true }] });
+    const audit = await createAuditStore(database.reader).list({ subject: 'models/m' });
+    expect(audit.map(({ action, actor }) => `${action} by ${actor}`)).toEqual([
+      'project.apply-model by ann',
+      'project.apply-model by ann',
+    ]);
+    writeFileSync(join(folder, 'rows.csv'), 'day,a,y\n2001-02-01,1,0\n2001-02-02,2,1\n');
+    await applyFile();
+    expect(await createDatasetStore(database.reader).getVersion('m', 'latest')).toMatchObject({
+      version: 2,
+      rows: 2,
+    });
+  });
+
+  it('refuses a missing file, a wrong schedule and a wrong feature by file and path', async () => {
+    await expect(applyFile()).rejects.toThrow(
+      /tidemill\.config\.json: models\.m\.data\.path is "rows\.csv": there is no file/,
+    );
+    await expect(apply({ schedule: '0 25 * * *' })).rejects.toThrow(
+      /models\.m\.retrain\.schedule is "0 25 \* \* \*": /,
+    );
+    await expect(apply(undefined, { features: { h: 'hour(dya)' } })).rejects.toThrow(
+      /models\.m: Feature "h".*dya/,
+    );
+    await expect(apply(undefined, { data: { path: 'rows.csv', target: 'y', id: 'b' } })).rejects.toThrow(
+      /models\.m: .*"b"/,
+    );
+    expect(await pipelines.listModels()).toEqual([]);
+  });
+
+  it('takes a model out that its file names no more', async () => {
+    await apply();
+    writeFileSync(
+      join(folder, 'tidemill.config.json'),
+      JSON.stringify({ models: { n: { data: { path: 'rows.csv', target: 'y' } } } }),
+    );
+    const loaded = await loadProject(folder, { door });
+    expect(await pipelines.applyProject(loaded!)).toEqual({
+      models: [
+        { name: 'n', changed: true },
+        { name: 'm', changed: true },
+      ],
+    });
+    expect((await pipelines.listModels()).map(({ name }) => name)).toEqual(['n']);
+    expect(await pipelines.policyOf('m')).toBeUndefined();
+  });
+
+  it('trains a first version at once, and only once for the same rows', async () => {
+    await apply();
+    expect(await pipelines.advance()).toEqual({ didSomething: true });
+    expect(runs.map(({ input }) => input.cause.kind)).toEqual(['first']);
+    expect(runs[0]?.input).toMatchObject({ model: 'm', asOf: NOW, reason: 'the model has no version yet' });
+    end('failed');
+    expect(await pipelines.advance()).toEqual({ didSomething: false });
+    expect(runs).toHaveLength(1);
+  });
+
+  it('starts by its schedule in its time zone, once for each time, and leaves out what passed', async () => {
+    await register();
+    await apply({ schedule: '0 4 * * 1', timeZone: 'America/Phoenix', cooldown: '1h' });
+    expect(await pipelines.advance()).toEqual({ didSomething: false });
+    const monday = Date.UTC(2001, 2, 5, 11);
+    now = monday - 1;
+    expect(await pipelines.advance()).toEqual({ didSomething: false });
+    now = monday + 3 * 7 * DAY + 5;
+    expect(await pipelines.advance()).toEqual({ didSomething: true });
+    expect(runs[0]?.input.cause).toMatchObject({ kind: 'schedule', detail: { scheduled_at: monday } });
+    end();
+    expect(await pipelines.advance()).toEqual({ didSomething: false });
+    expect(runs).toHaveLength(1);
+  });
+
+  it('counts a schedule anew when its clock goes back to the first event', async () => {
+    await register();
+    now = Date.UTC(2026, 0, 1);
+    await apply({ schedule: '0 4 * * 1', cooldown: '1h' });
+    now = NOW;
+    await pipelines.advance();
+    now = NOW + 7 * DAY;
+    expect(await pipelines.advance()).toEqual({ didSomething: true });
+    expect(runs).toHaveLength(1);
+  });
+
+  it('starts on an alarm about the version that serves, not on others', async () => {
+    await register();
+    await apply({ on: ['drift'], cooldown: '1d' });
+    alarms = [{ ...drift('7'), kind: 'performance' }];
+    expect(await pipelines.advance()).toEqual({ didSomething: false });
+    alarms.push(drift('8'));
+    expect(await pipelines.advance()).toEqual({ didSomething: true });
+    expect(runs[0]?.input.cause).toEqual({
+      kind: 'drift',
+      detail: { alarms: ['8'], columns: ['a'], opened_at: NOW },
+    });
+  });
+
+  it('waits for the cooldown, records that once, and starts then when the alarm is still open', async () => {
+    await register();
+    await apply({ on: ['drift'], cooldown: '3d' });
+    alarms = [drift('1')];
+    await pipelines.advance();
+    end();
+    now = NOW + DAY;
+    expect(await pipelines.advance()).toEqual({ didSomething: true });
+    expect(await pipelines.advance()).toEqual({ didSomething: false });
+    expect(await causes()).toEqual(['drift skipped', 'drift started']);
+    expect((await pipelines.decisionsOf('m', 1))[0]?.reason).toMatch(/cooldown until 2001-03-04T12:00Z/);
+    now = NOW + 3 * DAY;
+    await pipelines.advance();
+    expect(await causes()).toEqual(['drift started', 'drift started']);
+    end();
+    alarms = [];
+    now = NOW + 9 * DAY;
+    expect(await pipelines.advance()).toEqual({ didSomething: false });
+    expect(runs).toHaveLength(2);
+  });
+
+  it('starts nothing while a retraining or a rollout of the model is under way', async () => {
+    await register();
+    await apply({ on: ['drift'], cooldown: '0s' });
+    rollouts = [{ state: 'canary' }];
+    alarms = [drift('1')];
+    await pipelines.advance();
+    expect(await causes()).toEqual(['drift skipped']);
+    expect((await pipelines.decisionsOf('m', 1))[0]?.reason).toBe('a rollout of it is under way (canary)');
+    await expect(
+      pipelines.ask({ model: 'm', kind: 'hand', reason: undefined, actor: 'ann', key: 'a' }),
+    ).rejects.toThrow(/m is not retrained now: a rollout/);
+    rollouts = [{ state: 'watching' }, { state: 'done' }];
+    await pipelines.advance();
+    expect(await causes()).toEqual(['hand skipped', 'drift started'].reverse());
+    await expect(
+      pipelines.ask({ model: 'm', kind: 'webhook', reason: 'x', actor: 'ci', key: 'b' }),
+    ).rejects.toThrow(/retraining run-1 is under way/);
+  });
+
+  it('retrains by hand in the cooldown, and by a webhook after it', async () => {
+    await register();
+    await apply({ on: [], cooldown: '6h' });
+    const ask = (kind: 'hand' | 'webhook', key: string) =>
+      pipelines.ask({ model: 'm', kind, reason: 'new rows', actor: 'ann', key });
+    expect((await ask('hand', 'a')).runId).toBe('run-1');
+    expect((await ask('hand', 'a')).runId).toBe('run-1');
+    end();
+    expect((await ask('hand', 'b')).runId).toBe('run-2');
+    end();
+    await expect(ask('webhook', 'c')).rejects.toThrow(/cooldown until 2001-03-01T18:00Z/);
+    now = NOW + 6 * 3_600_000;
+    expect((await ask('webhook', 'c')).runId).toBe('run-3');
+    expect(runs[0]?.input.reason).toBe('a webhook: new rows');
+    await expect(
+      pipelines.ask({ model: 'n', kind: 'hand', reason: undefined, actor: 'ann', key: 'z' }),
+    ).rejects.toThrow(/n has no pipeline: no project names it/);
+  });
+
+  it('takes newly labelled rows and new rows of the source for new data', async () => {
+    await register();
+    await apply({ on: ['newData'], newRows: 100, cooldown: '1h' });
+    expect(
+      (await pipelines.ask({ model: 'm', kind: 'hand', reason: undefined, actor: 'ann', key: 'a' }))
+        .datasetVersion,
+    ).toBe(1);
+    end();
+    now = NOW + DAY;
+    labelled = 99;
+    expect(await pipelines.advance()).toEqual({ didSomething: false });
+    labelled = 100;
+    await pipelines.advance();
+    expect(runs[0]?.input.cause).toEqual({ kind: 'newData', detail: { labelled_rows: 100 } });
+    end();
+    now = NOW + 2 * DAY;
+    writeFileSync(join(folder, 'rows.csv'), 'day,a,y\n2001-02-01,1,0\n2001-02-02,2,1\n');
+    await applyFile({ on: ['newData'], newRows: 100, cooldown: '1h' });
+    await pipelines.advance();
+    expect(runs[0]?.input.cause).toEqual({ kind: 'newData', detail: { dataset_version: 2 } });
+  });
+
+  it('starts the run that a decision names when the process died between the two', async () => {
+    await apply();
+    failStart = true;
+    await expect(pipelines.advance()).rejects.toThrow('the process dies here');
+    expect(runs).toEqual([]);
+    failStart = false;
+    expect(await pipelines.advance()).toEqual({ didSomething: true });
+    expect(await pipelines.advance()).toEqual({ didSomething: false });
+    expect(runs).toHaveLength(1);
+    expect((await pipelines.decisionsOf('m', 5)).map(({ runId }) => runId)).toEqual(['run-1']);
+  });
+});
