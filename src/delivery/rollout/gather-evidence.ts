@@ -75,7 +75,7 @@ export async function gatherEvidence(
       model,
       version: String(version),
       variant,
-      from: startedAt,
+      from: hourOf(startedAt),
       to: now + 1,
     })) ?? NOTHING;
   // A canary was a shadow before, so both of its parts count.
@@ -134,7 +134,7 @@ export async function gatherEvidence(
 
 /** What an earlier rollout of the same version left in the hour in which this one began: counts are kept by the hour. */
 export function countsOfEarlier(rollout: Rollout, all: readonly Rollout[]): VariantCounts | undefined {
-  const hour = Math.floor(rollout.startedAt / HOUR_MS) * HOUR_MS;
+  const hour = hourOf(rollout.startedAt);
   const before = all.find(
     (each) =>
       each.id !== rollout.id &&
@@ -145,6 +145,9 @@ export function countsOfEarlier(rollout: Rollout, all: readonly Rollout[]): Vari
   const counted = before?.evidence as Evidence | undefined;
   return counted?.candidate && sum(counted.candidate, counted.earlier ?? NOTHING);
 }
+
+/** Counts are kept by the hour: what the champion did in the hour before the rollout began counts for it. */
+const hourOf = (ms: number) => Math.floor(ms / HOUR_MS) * HOUR_MS;
 
 const windowFor = (elapsedMs: number): number =>
   WINDOW_STEPS_MS.find((each) => each * WINDOWS >= elapsedMs) ?? (WINDOW_STEPS_MS.at(-1) as number);

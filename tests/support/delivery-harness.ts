@@ -1,0 +1,113 @@
+import { writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { InjectOptions } from 'fastify';
+import { ingestFile } from '../../src/datasets/index.ts';
+import { type Delivery, type DeliveryDeps, judgeChallenger } from '../../src/delivery/index.ts';
+import type { App, Database } from '../../src/platform/index.ts';
+import { createControlPlaneApp } from './control-plane-app.ts';
+import { fixedClock } from './fixed-clock.ts';
+import { tempDir } from './temp-dir.ts';
+
+export const NOW = Date.UTC(2026, 2, 1);
+export const MINUTE = 60_000;
+export const DAY = 86_400_000;
+
+/** A table of `a`, `b` and `answer` (yes where a > b, with noise) as Parquet, rows evenly over some days. */
+export async function writeLabelledRows(options: {
+  rows?: number;
+  from?: number;
+  days?: number;
+  /** Says the opposite. */
+  isTurned?: boolean;
+  path?: string;
+}): Promise<{ path: string; digest: string; rows: number }> {
+  const { rows = 400, from = NOW - 7 * DAY, days = 7, isTurned = false } = options;
+  const folder = tempDir();
+  const csv = join(folder, 'rows.csv');
+  const lines = Array.from({ length: rows }, (_, i) => {
+    const a = ((i * 37) % 100) / 25 - 2;
+    const b = ((i * 61) % 100) / 25 - 2;
+    const isYes = a + (i % 7 === 0 ? -1 : 0) > b !== isTurned;
+    return `${a},${b},${isYes ? 'yes' : 'no'},${Math.floor(from + (i / rows) * days * DAY)}`;
+  });
+  writeFileSync(csv, `a,b,answer,__time\n${lines.join('\n')}\n`);
+  const path = options.path ?? join(folder, 'rows.parquet');
+  const { digest } = await ingestFile({ path: csv, outPath: path });
+  return { path, digest, rows };
+}
+
+/** A control plane with its delivery, to be driven by hand: versions, promotions, time. */
+export async function createDeliveryHarness(
+  database: Database,
+  options: Pick<DeliveryDeps, 'judge' | 'policyOf' | 'log' | 'variantCounts'> = {},
+) {
+  const clock = fixedClock(NOW);
+  let delivery: Delivery | undefined;
+  const app: App = await createControlPlaneApp({
+    judge: judgeChallenger,
+    ...options,
+    database,
+    clock,
+    onDelivery: (made) => {
+      delivery = made;
+    },
+  });
+
+  async function ask(
+    method: InjectOptions['method'],
+    url: string,
+    body?: object,
+    headers: Record<string, string> = { 'x-tidemill-actor': 'ann' },
+  ) {
+    const response = await app.inject({ method, url, headers, ...(body ? { payload: body } : {}) });
+    return {
+      status: response.statusCode,
+      headers: response.headers,
+      body: response.body ? response.json() : undefined,
+    };
+  }
+  const mlflow = (path: string, body: object) => ask('POST', `/api/2.0/mlflow${path}`, body);
+
+  return {
+    app,
+    clock,
+    delivery: delivery as Delivery,
+    ask,
+    mlflow,
+    close: () => app.close(),
+    advance: () => (delivery as Delivery).advance(),
+    promote: (version: string, more: object = {}) =>
+      ask('POST', '/api/v1/models/m/promote', { version, ...more }),
+    rollback: (body: object = {}) => ask('POST', '/api/v1/models/m/rollback', body),
+    hand: (what: 'pause' | 'resume' | 'abort', body: object = {}) =>
+      ask('POST', `/api/v1/models/m/rollouts/current/${what}`, body),
+    rollout: async () => (await ask('GET', '/api/v1/models/m/rollouts/current')).body,
+    decisions: async () => (await ask('GET', '/api/v1/models/m/decisions')).body.decisions,
+    model: async () => (await ask('GET', '/api/v1/models/m')).body,
+    desired: async () => (await ask('GET', '/api/v1/serving/desired-state')).body,
+
+    /** Registers a version of `m` with its held-out rows. */
+    async register(onnx: Uint8Array, heldOutPath?: string): Promise<string> {
+      await mlflow('/registered-models/create', { name: 'm' });
+      const { run } = (await mlflow('/runs/create', { experiment_id: '0' })).body;
+      const root = `0/${run.info.run_id}/artifacts`;
+      const put = (path: string, payload: Uint8Array) =>
+        app.inject({
+          method: 'PUT',
+          url: `/api/2.0/mlflow-artifacts/artifacts/${root}/${path}`,
+          payload: Buffer.from(payload),
+        });
+      await put('model/model.onnx', onnx);
+      if (heldOutPath !== undefined) await put('evaluation/heldout.parquet', await readFile(heldOutPath));
+      const created = await mlflow('/model-versions/create', {
+        name: 'm',
+        source: `mlflow-artifacts:/${root}/model`,
+        run_id: run.info.run_id,
+      });
+      return created.body.model_version.version;
+    },
+  };
+}
+
+export type DeliveryHarness = Awaited<ReturnType<typeof createDeliveryHarness>>;
