@@ -11,11 +11,11 @@ import {
 import { createAuditStore, createMetrics, type Database, type Metrics } from '../platform/index.ts';
 import type { ProfileSpec } from '../profiles/index.ts';
 import type { ProfileEntry } from '../serving/contract.ts';
-import type { Alarm } from './alarm.ts';
+import type { Alarm } from './alarms/alarm.ts';
 import { createMonitoring, type Monitoring, type MonitoringDeps } from './create-monitoring.ts';
-import type { MeasuredWindow } from './measure-performance.ts';
 import { type MonitorPolicy, monitorPolicySchema } from './monitor-policy.ts';
-import { readNewestWatermark } from './profile-entry-store.ts';
+import type { MeasuredWindow } from './windows/measure-performance.ts';
+import { readNewestWatermark } from './windows/profile-entry-store.ts';
 
 const REPORTER = { replica: 'replica', incarnation: 'a' };
 const FIRST_DAY = 20_000;

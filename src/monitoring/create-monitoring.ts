@@ -6,10 +6,10 @@ import {
   type ModelVersion,
 } from '../registry/index.ts';
 import type { ProfileReport, Reporter } from '../serving/contract.ts';
-import type { Alarm } from './alarm.ts';
-import { createAlarmStore } from './alarm-store.ts';
-import { type CloseWindowDeps, closeNextWindow } from './close-windows.ts';
-import { createMessenger } from './deliver-messages.ts';
+import type { Alarm } from './alarms/alarm.ts';
+import { createAlarmStore } from './alarms/alarm-store.ts';
+import { createMessenger } from './alarms/deliver-messages.ts';
+import { createReferenceReader } from './drift/read-reference.ts';
 import {
   acknowledgeAlarm,
   beginWatch,
@@ -18,12 +18,16 @@ import {
   takeProfileReport,
 } from './drift-commands.ts';
 import { createDriftGauges } from './drift-gauges.ts';
-import { type MeasureWindows, measureDueWindows, type PerformanceDeps } from './measure-performance.ts';
 import { DEFAULT_MONITOR_POLICY, type MonitorPolicy } from './monitor-policy.ts';
-import { createProfileEntryStore } from './profile-entry-store.ts';
-import { createReferenceReader } from './read-reference.ts';
-import { createSequenceStore } from './sequence-store.ts';
-import { createWindowStore } from './window-store.ts';
+import { type CloseWindowDeps, closeNextWindow } from './windows/close-windows.ts';
+import {
+  type MeasureWindows,
+  measureDueWindows,
+  type PerformanceDeps,
+} from './windows/measure-performance.ts';
+import { createProfileEntryStore } from './windows/profile-entry-store.ts';
+import { createSequenceStore } from './windows/sequence-store.ts';
+import { createWindowStore } from './windows/window-store.ts';
 
 export interface MonitoringDeps {
   database: Database;

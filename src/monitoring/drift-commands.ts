@@ -1,17 +1,17 @@
 import { type Command, command } from '../platform/index.ts';
 import type { ProfileReport, Reporter } from '../serving/contract.ts';
-import type { Alarm } from './alarm.ts';
-import { createAlarmStore, type WebhookTarget } from './alarm-store.ts';
-import { createOutboxStore } from './outbox-store.ts';
-import { createProfileEntryStore } from './profile-entry-store.ts';
-import { createSequenceStore, type WatchedTest } from './sequence-store.ts';
+import type { Alarm } from './alarms/alarm.ts';
+import { createAlarmStore, type WebhookTarget } from './alarms/alarm-store.ts';
+import { createOutboxStore } from './alarms/outbox-store.ts';
 import type { DriftDb } from './tables.ts';
+import { createProfileEntryStore } from './windows/profile-entry-store.ts';
+import { createSequenceStore, type WatchedTest } from './windows/sequence-store.ts';
 import {
   createWindowStore,
   type NewWindow,
   type PerformanceState,
   type WindowPerformance,
-} from './window-store.ts';
+} from './windows/window-store.ts';
 
 interface Watched {
   tests: WatchedTest[];

@@ -1,6 +1,6 @@
 import type { Gauge, Labels, Metrics } from '../platform/index.ts';
-import type { Alarm } from './alarm.ts';
-import type { MonitorWindow, WindowPerformance } from './window-store.ts';
+import type { Alarm } from './alarms/alarm.ts';
+import type { MonitorWindow, WindowPerformance } from './windows/window-store.ts';
 
 /** What Prometheus sees of the newest windows. What is not known has no series: a gap is no zero. */
 export function createDriftGauges(metrics: Metrics) {

@@ -1,5 +1,18 @@
-export type { Alarm, Span, TestAspect } from './alarm.ts';
+export type { Alarm, Span, TestAspect } from './alarms/alarm.ts';
 export { createMonitoring, type Monitoring, type MonitoringDeps } from './create-monitoring.ts';
+export {
+  type PreparedColumn,
+  type PreparedReference,
+  prepareReference,
+} from './drift/prepare-reference.ts';
+export { type ColumnTest, testWindow } from './drift/test-window.ts';
+export {
+  AVERAGE_RUN_LENGTH,
+  advanceWatch,
+  FRESH_WATCH,
+  QUIET_WINDOWS,
+  type WatchState,
+} from './drift/watch-tests.ts';
 export {
   type ComparedVariants,
   createPredictionLog,
@@ -21,17 +34,4 @@ export {
   policyTimes,
 } from './monitor-policy.ts';
 export { monitoringRoutes } from './monitoring-routes.ts';
-export {
-  type PreparedColumn,
-  type PreparedReference,
-  prepareReference,
-} from './prepare-reference.ts';
-export { readNewestWatermark } from './profile-entry-store.ts';
-export { type ColumnTest, testWindow } from './test-window.ts';
-export {
-  AVERAGE_RUN_LENGTH,
-  advanceWatch,
-  FRESH_WATCH,
-  QUIET_WINDOWS,
-  type WatchState,
-} from './watch-tests.ts';
+export { readNewestWatermark } from './windows/profile-entry-store.ts';

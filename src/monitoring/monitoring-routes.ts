@@ -1,9 +1,9 @@
 import type { App } from '../platform/index.ts';
 import { profileReportSchema, reporterParams } from '../serving/contract.ts';
+import { toWireAlarm } from './alarms/write-alarm-message.ts';
 import type { Monitoring } from './create-monitoring.ts';
 import * as contract from './drift-contract.ts';
-import { toWireWindow } from './wire-window.ts';
-import { toWireAlarm } from './write-alarm-message.ts';
+import { toWireWindow } from './windows/wire-window.ts';
 
 const tags = ['monitoring'];
 

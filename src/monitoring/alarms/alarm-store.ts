@@ -1,6 +1,6 @@
-import { ApiError, appendAudit, type Tx } from '../platform/index.ts';
+import { ApiError, appendAudit, type Tx } from '../../platform/index.ts';
+import type { DriftDb, DriftTables } from '../tables.ts';
 import type { Alarm, Span, TestAspect } from './alarm.ts';
-import type { DriftDb, DriftTables } from './tables.ts';
 
 export interface NewAlarm {
   model: string;

@@ -1,5 +1,5 @@
-import type { Database, Logger } from '../platform/index.ts';
-import { settleMessage } from './drift-commands.ts';
+import type { Database, Logger } from '../../platform/index.ts';
+import { settleMessage } from '../drift-commands.ts';
 import { createOutboxStore, type OutboxMessage } from './outbox-store.ts';
 
 export interface DeliveryOptions {

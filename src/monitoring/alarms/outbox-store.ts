@@ -1,7 +1,7 @@
-import type { Tx } from '../platform/index.ts';
+import type { Tx } from '../../platform/index.ts';
+import type { DriftDb } from '../tables.ts';
 import type { Alarm } from './alarm.ts';
 import type { WebhookTarget } from './alarm-store.ts';
-import type { DriftDb } from './tables.ts';
 import { writeAlarmMessage } from './write-alarm-message.ts';
 
 export interface OutboxMessage {

@@ -1,4 +1,4 @@
-import type { ColumnCounts } from '../profiles/index.ts';
+import type { ColumnCounts } from '../../profiles/index.ts';
 import { groupCounts, sumOf } from './group-bins.ts';
 import type { CountedColumns, PreparedColumn, PreparedReference } from './prepare-reference.ts';
 import type { ColumnTest } from './test-window.ts';

@@ -5,8 +5,8 @@ import {
   type ProfileColumn,
   type ProfileSpec,
   type Reference,
-} from '../profiles/index.ts';
-import { dayVariance, LEAST_DAY_VARIANCE } from '../statistics/index.ts';
+} from '../../profiles/index.ts';
+import { dayVariance, LEAST_DAY_VARIANCE } from '../../statistics/index.ts';
 import { type BinGroups, groupByDeciles, groupCategories, groupCounts } from './group-bins.ts';
 
 /** A rate of fewer hits than these says nothing of how it varies. */

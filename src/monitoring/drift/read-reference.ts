@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { decodeReference, type ProfileSpec } from '../profiles/index.ts';
-import type { ModelVersion } from '../registry/index.ts';
+import { decodeReference, type ProfileSpec } from '../../profiles/index.ts';
+import type { ModelVersion } from '../../registry/index.ts';
 import { type PreparedReference, prepareReference } from './prepare-reference.ts';
 
 export interface LoadedReference {

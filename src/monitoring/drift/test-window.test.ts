@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createRandom } from '../platform/index.ts';
+import { createRandom } from '../../platform/index.ts';
 import {
   buildReference,
   type ColumnValues,
@@ -7,7 +7,7 @@ import {
   createProfile,
   type Profile,
   type ProfileSpec,
-} from '../profiles/index.ts';
+} from '../../profiles/index.ts';
 import { type PreparedReference, prepareReference } from './prepare-reference.ts';
 import { type ColumnTest, testWindow } from './test-window.ts';
 import { advanceWatch, FRESH_WATCH, type WatchState } from './watch-tests.ts';

@@ -1,6 +1,6 @@
-import type { ColumnCounts, ProfileSpec } from '../profiles/index.ts';
-import { ksOfCounts, regularisedBeta, testHomogeneity } from '../statistics/index.ts';
-import type { TestAspect } from './alarm.ts';
+import type { ColumnCounts, ProfileSpec } from '../../profiles/index.ts';
+import { ksOfCounts, regularisedBeta, testHomogeneity } from '../../statistics/index.ts';
+import type { TestAspect } from '../alarms/alarm.ts';
 import { groupCounts, sumOf } from './group-bins.ts';
 import type {
   CountedColumns,

@@ -1,4 +1,4 @@
-import { advanceSequence, FRESH_SEQUENCE, isAlarm, type Sequence } from '../statistics/index.ts';
+import { advanceSequence, FRESH_SEQUENCE, isAlarm, type Sequence } from '../../statistics/index.ts';
 
 /** Windows without news after which an alarm is over. */
 export const QUIET_WINDOWS = 5;

@@ -1,5 +1,5 @@
 import type { ProfileSpec } from '../../profiles/index.ts';
-import { shortNumber } from '../explain-tests.ts';
+import { shortNumber } from '../drift/explain-tests.ts';
 import type { ColumnFacts } from './describe-table.ts';
 import type { TableFile } from './open-table.ts';
 import type { QualityCheck } from './report.ts';

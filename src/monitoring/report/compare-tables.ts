@@ -5,10 +5,10 @@ import { type DuckdbSession, withDuckdb } from '../../datasets/index.ts';
 import { ApiError, nearestName } from '../../platform/index.ts';
 import type { ColumnCounts, ProfileColumn, ProfileSpec } from '../../profiles/index.ts';
 import { benjaminiHochberg } from '../../statistics/index.ts';
-import { explainTest } from '../explain-tests.ts';
-import { sumOf } from '../group-bins.ts';
-import { type PreparedReference, prepareWindows } from '../prepare-reference.ts';
-import { type ColumnTest, testWindow } from '../test-window.ts';
+import { explainTest } from '../drift/explain-tests.ts';
+import { sumOf } from '../drift/group-bins.ts';
+import { type PreparedReference, prepareWindows } from '../drift/prepare-reference.ts';
+import { type ColumnTest, testWindow } from '../drift/test-window.ts';
 import { checkQuality } from './check-quality.ts';
 import { countWindows } from './count-windows.ts';
 import {

@@ -1,7 +1,7 @@
 import type { DuckdbSession } from '../../datasets/index.ts';
 import type { CategoricalColumn, ColumnCounts, NumericColumn, ProfileSpec } from '../../profiles/index.ts';
-import { sumOf } from '../group-bins.ts';
-import type { CountedColumns } from '../prepare-reference.ts';
+import { sumOf } from '../drift/group-bins.ts';
+import type { CountedColumns } from '../drift/prepare-reference.ts';
 import { type ColumnFacts, dictionaryRelation, MANY_DISTINCT } from './describe-table.ts';
 import type { TableFile, TableFileColumn } from './open-table.ts';
 

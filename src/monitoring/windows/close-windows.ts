@@ -1,16 +1,16 @@
-import type { Clock, Database, Logger } from '../platform/index.ts';
-import { createProfile, decodeProfile, type Profile, type ProfileSpec } from '../profiles/index.ts';
-import type { ModelVersion } from '../registry/index.ts';
-import { benjaminiHochberg } from '../statistics/index.ts';
-import type { Alarm } from './alarm.ts';
-import { closeWindow } from './drift-commands.ts';
-import { explainTest } from './explain-tests.ts';
+import type { Clock, Database, Logger } from '../../platform/index.ts';
+import { createProfile, decodeProfile, type Profile, type ProfileSpec } from '../../profiles/index.ts';
+import type { ModelVersion } from '../../registry/index.ts';
+import { benjaminiHochberg } from '../../statistics/index.ts';
+import type { Alarm } from '../alarms/alarm.ts';
+import { explainTest } from '../drift/explain-tests.ts';
+import { type LoadedReference, notesFor } from '../drift/read-reference.ts';
+import { type ColumnTest, testWindow } from '../drift/test-window.ts';
+import { closeWindow } from '../drift-commands.ts';
+import { type MonitorPolicy, policyTimes } from '../monitor-policy.ts';
 import { type FoundWindow, findNextWindow, LEAST_ROWS } from './find-due-window.ts';
-import { type MonitorPolicy, policyTimes } from './monitor-policy.ts';
 import { createProfileEntryStore } from './profile-entry-store.ts';
-import { type LoadedReference, notesFor } from './read-reference.ts';
 import type { WatchedTest } from './sequence-store.ts';
-import { type ColumnTest, testWindow } from './test-window.ts';
 import { createWindowStore, type MonitorWindow, type NewWindow, type ReportedTest } from './window-store.ts';
 
 const FALSE_DISCOVERY_RATE = 0.05;

@@ -1,4 +1,4 @@
-import type { Span } from './alarm.ts';
+import type { Span } from '../alarms/alarm.ts';
 
 /** After the end of a window so long is waited for those who report late. */
 export const GRACE_MS = 3_600_000;

@@ -1,10 +1,10 @@
-import type { Clock, Database } from '../platform/index.ts';
-import type { ModelVersion } from '../registry/index.ts';
-import { testPerformance } from '../statistics/index.ts';
-import type { Alarm, Span } from './alarm.ts';
-import { addPerformance } from './drift-commands.ts';
+import type { Clock, Database } from '../../platform/index.ts';
+import type { ModelVersion } from '../../registry/index.ts';
+import { testPerformance } from '../../statistics/index.ts';
+import type { Alarm, Span } from '../alarms/alarm.ts';
+import { addPerformance } from '../drift-commands.ts';
+import { type MonitorPolicy, type PerformanceMetric, policyTimes } from '../monitor-policy.ts';
 import { GRACE_MS } from './find-due-window.ts';
-import { type MonitorPolicy, type PerformanceMetric, policyTimes } from './monitor-policy.ts';
 import type { WatchedTest } from './sequence-store.ts';
 import {
   createWindowStore,

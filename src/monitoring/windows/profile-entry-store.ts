@@ -1,6 +1,6 @@
-import type { Tx } from '../platform/index.ts';
-import type { ProfileEntry, ProfileReport, Reporter, Variant } from '../serving/contract.ts';
-import type { DriftDb } from './tables.ts';
+import type { Tx } from '../../platform/index.ts';
+import type { ProfileEntry, ProfileReport, Reporter, Variant } from '../../serving/contract.ts';
+import type { DriftDb } from '../tables.ts';
 
 /** A shadow answers nobody: what it saw was counted with the answer that it shadows. */
 const ANSWERING: Variant[] = ['champion', 'canary', 'previous'];

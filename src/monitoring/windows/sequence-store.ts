@@ -1,9 +1,9 @@
-import type { Tx } from '../platform/index.ts';
-import type { Alarm, Span } from './alarm.ts';
-import { createAlarmStore, type WebhookTarget } from './alarm-store.ts';
-import { createOutboxStore } from './outbox-store.ts';
-import type { DriftDb } from './tables.ts';
-import { AVERAGE_RUN_LENGTH, advanceWatch, FRESH_WATCH, type WatchState } from './watch-tests.ts';
+import type { Tx } from '../../platform/index.ts';
+import type { Alarm, Span } from '../alarms/alarm.ts';
+import { createAlarmStore, type WebhookTarget } from '../alarms/alarm-store.ts';
+import { createOutboxStore } from '../alarms/outbox-store.ts';
+import { AVERAGE_RUN_LENGTH, advanceWatch, FRESH_WATCH, type WatchState } from '../drift/watch-tests.ts';
+import type { DriftDb } from '../tables.ts';
 
 /** One test of a window, and what its alarm would say. */
 export interface WatchedTest {

@@ -1,8 +1,8 @@
-import type { Tx } from '../platform/index.ts';
-import type { Span } from './alarm.ts';
-import type { Explanation } from './explain-tests.ts';
-import type { DriftDb, DriftTables } from './tables.ts';
-import type { ColumnTest } from './test-window.ts';
+import type { Tx } from '../../platform/index.ts';
+import type { Span } from '../alarms/alarm.ts';
+import type { Explanation } from '../drift/explain-tests.ts';
+import type { ColumnTest } from '../drift/test-window.ts';
+import type { DriftDb, DriftTables } from '../tables.ts';
 
 /** What became of a window's drift test. */
 export type WindowState = 'tested' | 'too small' | 'no reference' | 'off';
