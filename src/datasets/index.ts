@@ -30,6 +30,12 @@ export type {
   TrainingTask,
 } from './table.ts';
 export {
+  type ComposedTable,
+  type ComposeRequest,
+  type ComposeSource,
+  composeTable,
+} from './training-data/compose-table.ts';
+export {
   ENTITY_COLUMN,
   type ExportHeldOutRequest,
   exportHeldOut,

@@ -16,13 +16,12 @@ export interface Target {
   type: 'double' | 'long' | 'boolean' | 'string';
 }
 
-/** Understands a target: a column, or one expression over the columns of a row. Throws `INVALID_PARAMETER_VALUE`. */
-export async function readTarget(
+/** Reads a target: a column, or one expression over the columns of a row. Throws `INVALID_PARAMETER_VALUE`. */
+export async function parseTarget(
   session: DuckdbSession,
-  relation: string,
   text: string,
   names: readonly string[],
-): Promise<Target> {
+): Promise<Pick<Target, 'name' | 'sql' | 'columns'>> {
   if (text.trim() === '')
     throw new ApiError(
       'INVALID_PARAMETER_VALUE',
@@ -44,7 +43,18 @@ export async function readTarget(
       .trim()
       .replace(/^"(.*)"$/s, '$1')
       .toLowerCase() === only.toLowerCase();
-  const name = isColumn ? only : text.trim();
+  return { ...parsed, name: isColumn ? only : text.trim() };
+}
+
+/** The same, with the type that it has in a table. */
+export async function readTarget(
+  session: DuckdbSession,
+  relation: string,
+  text: string,
+  names: readonly string[],
+): Promise<Target> {
+  const parsed = await parseTarget(session, text, names);
+  const { name } = parsed;
   const [described] = await session
     .rows(`DESCRIBE SELECT ${parsed.sql} AS target FROM ${relation}`)
     .catch((error: unknown) => refuseTarget(text, error));
