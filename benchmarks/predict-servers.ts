@@ -5,11 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLogger, systemClock } from '../src/platform/index.ts';
 import { startModelServer } from '../src/serving/index.ts';
-import { forestModel, sha256Of, withExample } from '../tests/support/served-models.ts';
+import { createControlPlaneClient } from '../src/start-model-server.ts';
+import { forestModel, sha256Of, withProfile } from '../tests/support/served-models.ts';
 
-/** The process under load: `bare` parses and re-serialises the JSON; `tidemill` predicts, with everything on. */
+/**
+ * The process under load: `bare` parses and re-serialises the JSON; `tidemill` predicts, with everything on, its log
+ * shipped to the URL given; `unrecorded` does without log and profile.
+ */
 const FEATURES = 20;
-const which = process.argv[2];
+const [which, sinkUrl = ''] = process.argv.slice(2);
 
 if (which === 'bare') {
   const server = createServer((request, response) => {
@@ -33,7 +37,8 @@ if (which === 'bare') {
   const row = Object.fromEntries(
     Array.from({ length: FEATURES }, (_, i) => [`feature_${i}`, (i * 7 + 3) / 143]),
   );
-  const bytes = await withExample(forestModel({ trees: 100, depth: 6, features: FEATURES }), [row]);
+  const { bytes } = await withProfile(forestModel({ trees: 100, depth: 6, features: FEATURES }), [row]);
+  const { shipSegment, reportProfiles } = createControlPlaneClient(sinkUrl);
   const champion = { version: '1', sha256: sha256Of(bytes), size_bytes: bytes.byteLength };
   const cacheDir = mkdtempSync(join(tmpdir(), 'tidemill-predict-'));
   process.on('exit', () => rmSync(cacheDir, { recursive: true, force: true }));
@@ -46,6 +51,9 @@ if (which === 'bare') {
             signal.addEventListener('abort', () => reject(signal.reason as Error)),
           ),
     fetchModel: () => Promise.resolve(bytes),
+    isRecorded: which === 'tidemill',
+    shipSegment,
+    reportProfiles,
     cacheDir,
     logger: createLogger({ level: 'info', name: 'serve' }),
     clock: systemClock,
