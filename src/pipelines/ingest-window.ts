@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   addDatasetVersion,
+  type ComposedTable,
   createDatasetStore,
   type DatasetColumn,
   type DatasetVersion,
@@ -13,7 +14,7 @@ import { createModelVersionStore } from '../registry/index.ts';
 import type { PipelineDeps } from './pipeline-deps.ts';
 import { durationMs } from './policy-schemas.ts';
 import { datasetOf, type RetrainInput, trainingDatasetOf } from './retrain-input.ts';
-import type { ComposedTable, PlannedTarget } from './step-handlers.ts';
+import type { ComposeTask, PlannedTarget } from './step-handlers.ts';
 import type { StepRunner } from './step-tasks.ts';
 import { trainingDigest } from './training-digest.ts';
 import { type ValidatedTable, validateTable } from './validate-table.ts';
@@ -66,7 +67,10 @@ export function createTableIngester(deps: PipelineDeps, runner: StepRunner) {
       { name: 'plan-target', input: { parquetPath: basePath, schema: base.schema, target: data.target } },
       { signal },
     );
-    const time = data.time ?? base.schema.find(({ role }) => role === 'time')?.name;
+    const time = base.schema.find(
+      ({ name, type, role }) =>
+        type === 'datetime' && (data.time === undefined ? role === 'time' : name === data.time),
+    )?.name;
     const windowMs = config.retrain?.window === undefined ? undefined : durationMs(config.retrain.window);
     return withFolder(async (folder) => {
       const logPath = join(folder, 'labelled.parquet');
@@ -143,21 +147,19 @@ export function createTableIngester(deps: PipelineDeps, runner: StepRunner) {
     const { data } = input.config;
     const range = { ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
     const id = data.id ?? base.schema.find(({ role }) => role === 'id')?.name;
+    const task: ComposeTask = {
+      sources: [
+        { parquetPath: basePath, ...range },
+        ...(logged > 0 ? [{ parquetPath: logPath, ...range, targetIsComputed: true }] : []),
+      ],
+      schema: base.schema,
+      target: data.target,
+      ...(time !== undefined && { time }),
+      ...(id !== undefined && { id }),
+      outPath: join(folder, 'window.parquet'),
+    };
     const composed = await runner.run<ComposedTable>(
-      {
-        name: 'compose',
-        input: {
-          sources: [
-            { parquetPath: basePath, ...range },
-            ...(logged > 0 ? [{ parquetPath: logPath, ...range, targetIsComputed: true }] : []),
-          ],
-          schema: base.schema,
-          target: data.target,
-          ...(time !== undefined && { time }),
-          ...(id !== undefined && { id }),
-          outPath: join(folder, 'window.parquet'),
-        },
-      },
+      { name: 'compose', input: task },
       { signal: step.signal, onLog: step.log, onProgress: step.progress },
     );
     const name = trainingDatasetOf(input.model);
@@ -189,7 +191,7 @@ export function createTableIngester(deps: PipelineDeps, runner: StepRunner) {
       digest: composed.digest,
       rows: composed.rows,
       loggedRows: logged,
-      target: planned.targetName,
+      target: composed.targetName,
       targetColumns: planned.targetColumns,
     };
   }

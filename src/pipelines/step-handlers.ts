@@ -1,4 +1,10 @@
-import { type DatasetColumn, planTarget, type TableStatistics } from '../datasets/index.ts';
+import {
+  type ComposedTable,
+  type ComposeRequest,
+  composeTable,
+  type DatasetColumn,
+  planTarget,
+} from '../datasets/index.ts';
 import type { HandlerContext } from '../jobs/index.ts';
 import type { TrainedFolder, TrainIntoOptions } from '../training/index.ts';
 
@@ -7,16 +13,7 @@ export interface PlannedTarget {
   targetColumns: string[];
 }
 
-export interface ComposedTable {
-  path: string;
-  digest: string;
-  rows: number;
-  schema: DatasetColumn[];
-  statistics: TableStatistics;
-  notes: string[];
-  from?: number;
-  to?: number;
-}
+export type ComposeTask = Omit<ComposeRequest, 'signal'>;
 
 export interface TrainTask {
   /** Made and removed by whoever asks. */
@@ -54,15 +51,22 @@ export const stepHandlers = {
     return { targetName, targetColumns };
   },
 
+  compose: (input: ComposeTask, { signal }: HandlerContext): Promise<ComposedTable> =>
+    composeTable({ ...input, signal }),
+
   train: async (
     { folder, options }: TrainTask,
     { signal, log, progress }: HandlerContext,
   ): Promise<TrainedResult> => {
     const { trainInto } = await import('../training/index.ts');
+    let told: string | undefined;
     const trained = await trainInto(folder, {
       ...options,
       signal,
-      onStage: ({ stage }) => log(stage),
+      onStage({ stage }) {
+        if (stage !== told) log(stage);
+        told = stage;
+      },
       onProgress: ({ iteration, total, metric, value }) =>
         progress(iteration / total, `${iteration}/${total} ${metric} ${value.toFixed(5)}`),
     });

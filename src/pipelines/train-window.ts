@@ -73,6 +73,7 @@ export function createTrainer(deps: PipelineDeps, runner: StepRunner) {
       const { model, config } = input;
       const { data, train, features } = config;
       const version = await datasets.getVersion(window.dataset, window.version);
+      const columns = new Set(version.schema.map(({ name }) => name));
       const oldest = version.statistics.columns.find(({ name }) => name === window.time)?.min;
       const experimentId = await experimentOf(model);
       const trackingRunId = createHash('sha256').update(step.key).digest('hex').slice(0, 32);
@@ -96,7 +97,8 @@ export function createTrainer(deps: PipelineDeps, runner: StepRunner) {
             target: window.target,
             ...(data.id !== undefined && { id: data.id }),
             ...(window.time !== undefined && { time: window.time }),
-            ...(data.ignore !== undefined && { ignore: data.ignore }),
+            // What the target is made of is not among the columns of a window.
+            ignore: (data.ignore ?? []).filter((column) => columns.has(column)),
             ...(features !== undefined && { features }),
             algorithm: train.algorithm,
             params: trainingParameters(train),
