@@ -17,7 +17,7 @@ export default defineProject({
       train: gradientBoosting({ trees: 60 }),
       gate: { metric: 'log_loss', nonInferiority: 0.01, evaluate: '60d' },
       rollout: { canary: [50, 100], stepFor: '7d' },
-      monitor: { drift: 'robust', window: { every: '30d', rows: 30 }, labels: { delay: '1d' } },
+      monitor: { drift: 'robust', window: { every: '30d', rows: 200 }, labels: { delay: '1d' } },
       retrain: { schedule: '0 4 1 * *', on: ['performance'], window: '730d' },
     },
   },

@@ -17,6 +17,7 @@ interface ReplayCommandOptions {
   step: number;
   connections: number;
   pace: boolean;
+  until?: number;
 }
 
 export function configureReplay(command: Command, act: Act): void {
@@ -32,6 +33,7 @@ export function configureReplay(command: Command, act: Act): void {
       duration,
       duration('1d'),
     )
+    .option('--until <date>', 'leave out the rows from this date on, such as 2001-02-15', date)
     .option('--connections <count>', 'requests under way at a time', parseCount, 16)
     .option('--no-pace', 'do not wait for the platform between the steps')
     .action(
@@ -46,7 +48,9 @@ export function configureReplay(command: Command, act: Act): void {
           );
         }
         const serve = await modelServer(options, io.env);
-        const rows = await readReplayRows(resolve(io.cwd, file), options);
+        const all = await readReplayRows(resolve(io.cwd, file), options);
+        const { until = Number.POSITIVE_INFINITY } = options;
+        const rows = all.filter(({ at }) => at < until);
         const totals = { requests: 0, labels: 0, errors: 0 };
         for await (const step of replayTable({
           model,
@@ -87,5 +91,11 @@ export function configureReplay(command: Command, act: Act): void {
 function duration(text: string): number {
   const ms = parseDuration(text);
   if (ms === undefined || ms <= 0) throw new InvalidArgumentError(`It must be ${DURATION_RIGHT}.`);
+  return ms;
+}
+
+function date(text: string): number {
+  const ms = Date.parse(text);
+  if (Number.isNaN(ms)) throw new InvalidArgumentError('It must be a date such as 2001-02-15.');
   return ms;
 }
