@@ -255,6 +255,7 @@ export function createPredictionLog(deps: PredictionLogDeps) {
       checkRange('timeout_ms', timeoutMs, QUERY_LIMITS.longestMs);
       if (sql.trim() === '')
         throw new ApiError('INVALID_PARAMETER_VALUE', 'The query is empty; give a SELECT');
+      if (sql.includes('\0')) throw new ApiError('INVALID_PARAMETER_VALUE', 'The query holds U+0000');
       if (sql.length > MAX_SQL_CHARACTERS) {
         throw new ApiError(
           'INVALID_PARAMETER_VALUE',
@@ -369,6 +370,9 @@ export function createPredictionLog(deps: PredictionLogDeps) {
      * data, also those that a model server has logged but not sent yet.
      */
     async forget(request: ForgetRows): Promise<Forgotten> {
+      const { column, value, model } = request;
+      if ([column, value, model].some((text) => text?.includes('\0')))
+        throw new ApiError('INVALID_PARAMETER_VALUE', 'U+0000 cannot be looked for');
       await started;
       return changing(() => forgetRows({ client, catalog, filing, clock }, request));
     },

@@ -31,7 +31,10 @@ export async function openGuest(
 ): Promise<DuckDBInstance> {
   const spill = join(workFolder, 'spill-guest');
   await mkdir(spill, { recursive: true });
-  const instance = await DuckDBInstance.create(':memory:', options(spill, guestMemoryLimitMb, threads));
+  const instance = await DuckDBInstance.create(
+    ':memory:',
+    options(spill, guestMemoryLimitMb, threads, '1GB'),
+  );
   const connection = await instance.connect();
   for (const statement of [
     `SET GLOBAL TimeZone = 'UTC'`,
@@ -46,12 +49,17 @@ export async function openGuest(
   return instance;
 }
 
-function options(spill: string, memoryLimitMb: number, threads: number): Record<string, string> {
+function options(
+  spill: string,
+  memoryLimitMb: number,
+  threads: number,
+  spillLimit = '4GB',
+): Record<string, string> {
   return {
     threads: String(threads),
     memory_limit: `${memoryLimitMb}MB`,
     temp_directory: spill,
-    max_temp_directory_size: '4GB',
+    max_temp_directory_size: spillLimit,
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     allow_community_extensions: 'false',

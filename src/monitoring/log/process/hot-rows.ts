@@ -180,5 +180,8 @@ function appendText(appender: DuckDBAppender, text: string | null): void {
 function addColumns(columns: HotBatch['columns'], { model, columns: names }: PredictionRow): void {
   const known = columns.get(model) ?? new Set();
   columns.set(model, known);
-  for (const name of names) if (known.size < MAX_COLUMN_NAMES) known.add(name);
+  for (const name of names) {
+    // SQL ends at U+0000, so such a column has no name there.
+    if (known.size < MAX_COLUMN_NAMES && !name.includes('\0')) known.add(name);
+  }
 }

@@ -155,7 +155,7 @@ function time(entry: Record<string, unknown>, field: string): number {
 
 function name(entry: Record<string, unknown>, field: string): string {
   const value = entry[field];
-  if (typeof value !== 'string' || value === '' || value.length > MAX_NAME_LENGTH)
+  if (typeof value !== 'string' || value === '' || value.length > MAX_NAME_LENGTH || value.includes('\0'))
     throw new Error(`${field} is ${shown(value)}`);
   return value;
 }

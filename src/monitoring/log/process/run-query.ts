@@ -1,8 +1,9 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type DuckDBConnection, type DuckDBInstance, StatementType } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { ApiError } from '../../../platform/index.ts';
 import type { FileOnDisk, ProcessSetUp, UserQuery, UserQueryResult } from '../log-messages.ts';
+import { checkSelect } from './check-select.ts';
 import { emptyFolder, openGuest, withConnection } from './duckdb-instances.ts';
 import { jsonValue } from './json-value.ts';
 import { type LogState, type LogStateHolder, labelsOf, predictionsOf } from './log-state.ts';
@@ -113,20 +114,8 @@ export function createQueryRunner(setUp: ProcessSetUp, main: DuckDBInstance, sta
 
 async function answerSelect(connection: DuckDBConnection, query: UserQuery): Promise<UserQueryResult> {
   try {
-    const statements = await connection.extractStatements(query.sql);
-    if (statements.count !== 1)
-      throw new ApiError(
-        'INVALID_PARAMETER_VALUE',
-        `Give one SELECT; this is ${statements.count} statements`,
-      );
-    const statement = await statements.prepare(0);
-    if (statement.statementType !== StatementType.SELECT) {
-      const name = StatementType[statement.statementType] ?? 'something else';
-      throw new ApiError(
-        'INVALID_PARAMETER_VALUE',
-        `The log is only read: give a SELECT, this is ${name.replaceAll('_', ' ')}`,
-      );
-    }
+    await checkSelect(connection, query.sql);
+    const statement = await connection.prepare(query.sql);
     if (statement.parameterCount > 0)
       throw new ApiError('INVALID_PARAMETER_VALUE', 'The SELECT has parameters, which get no values here');
     const result = await statement.stream();

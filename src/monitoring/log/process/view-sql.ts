@@ -72,9 +72,9 @@ function answerSql(json: string, { answer }: ModelView): string {
   return value;
 }
 
-/** SQL does not tell upper from lower case in names. */
+/** SQL does not tell upper from lower case in names, and takes no empty one. */
 function freeName(wanted: string, taken: Set<string>, other: (wanted: string) => string): string {
-  let name = wanted;
+  let name = wanted === '' ? other('') : wanted;
   while (taken.has(name.toLowerCase())) name = other(name);
   taken.add(name.toLowerCase());
   return name;

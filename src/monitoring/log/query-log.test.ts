@@ -1,0 +1,261 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { openTestDatabase } from '../../../tests/support/index.ts';
+import {
+  createLogFixture,
+  DAY_MS,
+  idOf,
+  type LogFixture,
+  labelLine,
+  predictionLine,
+  range,
+  START,
+} from './log-fixture.suite.ts';
+
+let fixture: LogFixture;
+beforeAll(async () => {
+  fixture = createLogFixture(await openTestDatabase('sqlite'), { memoryLimitMb: 256 });
+  await fixture.ship(
+    'predictions',
+    range(0, 1000).map((i) => predictionLine(i)),
+  );
+  await fixture.ship(
+    'feedback',
+    range(0, 500).map((i) => labelLine(i, i % 4 === 0)),
+  );
+  await fixture.log.compact();
+  await fixture.ship(
+    'predictions',
+    range(1000, 1100).map((i) => predictionLine(i)),
+  );
+});
+
+describe('a query of a user', () => {
+  it("has typed columns of the model's signature, other columns as text, and the label beside", async () => {
+    const { ship, log } = fixture;
+    await ship('predictions', [
+      predictionLine(2002, { f: { date: '2001-05-01', distance: 7, gate: 'B4', label: 'mine' }, k: 'ann' }),
+    ]);
+    const { columns, rows } = await log.query(
+      `select date, distance, destination, gate, feature_label, prediction, label, key, label_timestamp from flights where gate = 'B4'`,
+    );
+    expect(columns.map(({ type }) => type)).toEqual([
+      'TIMESTAMP',
+      'DOUBLE',
+      'VARCHAR',
+      'VARCHAR',
+      'VARCHAR',
+      'INTEGER',
+      'INTEGER',
+      'VARCHAR',
+      'TIMESTAMP',
+    ]);
+    expect(rows).toEqual([['2001-05-01T00:00:00.000Z', 7, null, 'B4', 'mine', 1, null, 'ann', null]]);
+  });
+
+  it('sees the latest label of each prediction, and the history in labels', async () => {
+    const { ship, select } = fixture;
+    await ship('feedback', [
+      labelLine(1000, true, { t: START + 3 * DAY_MS }),
+      labelLine(1000, false, { t: START + 2 * DAY_MS }),
+      labelLine(1001, false, { t: START, at: 5 }),
+      labelLine(1001, true, { t: START, at: 6 }),
+      labelLine(1002, false, { t: START, at: 5 }),
+      labelLine(1002, true, { t: START, at: 5 }),
+    ]);
+    const ids = [1000, 1001, 1002].map((i) => `'${idOf(i)}'`).join(', ');
+    expect(
+      await select(`select label from flights where prediction_id in (${ids}) order by prediction_id`),
+    ).toEqual([[1], [1], [1]]);
+    expect(
+      await select(
+        `select label, is_latest from labels where prediction_id = '${idOf(1000)}' order by timestamp`,
+      ),
+    ).toEqual([
+      ['false', false],
+      ['true', true],
+    ]);
+    expect(await select(`select label from predictions where prediction_id = '${idOf(1001)}'`)).toEqual([
+      ['true'],
+    ]);
+  });
+
+  it('answers every type as JSON has it', async () => {
+    const [row] = await fixture.select(
+      `select 1::BIGINT, 9007199254740993, 1.5::DECIMAL(4,2), 'x', true, NULL, [1, 2], {'a': 1}, date '2001-04-01',
+         timestamp '2001-04-01 10:00:00', 'nan'::DOUBLE, '01890000-0000-7000-8000-000000000000'::UUID,
+         12345678901234567890.5::DECIMAL(38,1), map {'k': 1}, '\\xAA'::BLOB`,
+    );
+    expect(row).toEqual([
+      1,
+      '9007199254740993',
+      1.5,
+      'x',
+      true,
+      null,
+      [1, 2],
+      { a: 1 },
+      '2001-04-01',
+      '2001-04-01T10:00:00.000Z',
+      'NaN',
+      '01890000-0000-7000-8000-000000000000',
+      '12345678901234567890.5',
+      [{ key: 'k', value: 1 }],
+      '\\xAA',
+    ]);
+  });
+
+  it('says when there are more rows than it may answer', async () => {
+    const { log } = fixture;
+    expect(await log.query('select * from range(10)', { limitRows: 3 })).toMatchObject({
+      rows: [[0], [1], [2]],
+      truncated: true,
+    });
+    expect((await log.query('select * from range(3)', { limitRows: 3 })).truncated).toBe(false);
+    await expect(log.query('select 1', { limitRows: 0 })).rejects.toThrow('limit_rows');
+  });
+
+  it('names what is wrong with it, and which views there are', async () => {
+    await expect(fixture.log.query('selct 1')).rejects.toThrow('syntax error');
+    await expect(fixture.log.query('')).rejects.toThrow('empty');
+    await expect(fixture.log.query('select * from flihgts')).rejects.toThrow(
+      /flihgts does not exist.*There are: predictions, labels, flights/,
+    );
+    await expect(fixture.log.query('select nothing from flights')).rejects.toThrow('nothing');
+  });
+
+  it('has an empty view of a registered model without rows', async () => {
+    const { select } = createLogFixture(await openTestDatabase('sqlite'));
+    expect(await select('select avg(distance), count(*) from flights')).toEqual([[null, 0]]);
+    expect(await select('select count(*) from predictions')).toEqual([[0]]);
+  });
+});
+
+describe('hostile SQL', () => {
+  const secret = () => {
+    const path = join(fixture.root, 'secret.csv');
+    writeFileSync(path, 'a\n42\n');
+    return path;
+  };
+
+  it.each([
+    ['a file', () => `select * from read_csv('${secret()}')`],
+    ['a file by its name', () => `select * from '${secret()}'`],
+    ['a text file', () => `select * from read_text('/etc/passwd')`],
+    ['a blob', () => `select * from read_blob('${secret()}')`],
+    ['a folder', () => `select * from glob('${fixture.root}/*')`],
+    ['Parquet elsewhere', () => `select * from read_parquet('${fixture.root}/*.parquet')`],
+    ['the address book of a network', () => `select * from read_csv('http://127.0.0.1:1/x.csv')`],
+    ['a query in a query', () => `select * from query('copy (select 1) to ''${fixture.root}/q''')`],
+  ])('cannot read %s', async (_what, sql) => {
+    await expect(fixture.log.query(sql())).rejects.toMatchObject({ code: 'INVALID_PARAMETER_VALUE' });
+  });
+
+  it.each([
+    `copy (select 1) to 'out.csv'`,
+    `attach 'x.db'`,
+    `pragma database_list`,
+    `set memory_limit = '100GB'`,
+    `reset all`,
+    `install httpfs`,
+    `load 'x'`,
+    `create table t as select 1`,
+    `insert into predictions select 1`,
+    `delete from labels`,
+    `drop view predictions`,
+    `call pragma_version()`,
+    `checkpoint`,
+    `export database 'x'`,
+    `begin transaction`,
+    `explain select 1`,
+    `prepare p as select 1`,
+    `use memory`,
+    `vacuum`,
+    `select 1; select 2`,
+    `select 1; copy (select 1) to 'out.csv'`,
+    `select ?`,
+  ])('is refused: %s', async (sql) => {
+    await expect(fixture.log.query(sql)).rejects.toMatchObject({ code: 'INVALID_PARAMETER_VALUE' });
+    expect(existsSync('out.csv')).toBe(false);
+  });
+
+  it('cannot log, change settings by a function, or reach the tables behind the views', async () => {
+    for (const sql of [
+      `select * from enable_logging(storage := 'file', storage_path := '${fixture.root}/logs')`,
+      `select * from hot_predictions_1`,
+      `select * from duckdb_settings()`,
+      `select sql from duckdb_views`,
+      `select current_setting('temp_directory')`,
+      `select (select count(*) from main.enable_logging())`,
+      `select write_log('x')`,
+      `with a as (from query_table('labels')) select * from a`,
+      `select * from log_segments`,
+    ]) {
+      await expect(fixture.log.query(sql)).rejects.toMatchObject({ code: 'INVALID_PARAMETER_VALUE' });
+    }
+    expect(existsSync(join(fixture.root, 'logs'))).toBe(false);
+  });
+
+  it.each([
+    ['recursion', 'with recursive r(n) as (select 1 union all select n + 1 from r) select count(*) from r'],
+    [
+      'a huge join',
+      'select sum(a.range * b.range * c.range) from range(1000000) a, range(1000000) b, range(1000000) c',
+    ],
+  ])('that never ends is stopped: %s', async (_what, sql) => {
+    await expect(fixture.log.query(sql, { timeoutMs: 300 })).rejects.toThrow('took longer than 0.3 s');
+    expect(await fixture.select('select 1')).toEqual([[1]]);
+  });
+
+  it('that takes all memory or answers gigabytes is refused, and others go on', async () => {
+    const big = fixture.log.query(`select repeat('x', 4000) from range(100000)`, { limitRows: 100_000 });
+    await expect(big).rejects.toThrow('larger than');
+    const huge = fixture.log.query('select list(range) from range(1000000000)', { timeoutMs: 60_000 });
+    await expect(huge).rejects.toMatchObject({ code: 'INVALID_PARAMETER_VALUE' });
+    const deep = fixture.log.query(`select ${'('.repeat(40_000)}1${')'.repeat(40_000)}`);
+    await expect(deep).rejects.toMatchObject({ code: expect.any(String) });
+    expect(await fixture.select('select count(*) > 1000 from flights')).toEqual([[true]]);
+  });
+
+  it('ends when whoever asked has gone', async () => {
+    const gone = new AbortController();
+    const asked = fixture.log.query(
+      'with recursive r(n) as (select 1 union all select n + 1 from r) select count(*) from r',
+      {
+        signal: gone.signal,
+      },
+    );
+    gone.abort(new Error('gone'));
+    await expect(asked).rejects.toThrow('gone');
+  });
+});
+
+describe('several queries at once', () => {
+  it('see one state each, while segments arrive and files change', async () => {
+    const { ship, select, log } = createLogFixture(await openTestDatabase('sqlite'));
+    const counts: number[] = [];
+    const shipping = (async () => {
+      for (let k = 0; k < 12; k++) {
+        await ship(
+          'predictions',
+          range(k * 10, k * 10 + 10).map((i) => predictionLine(i)),
+        );
+        if (k % 4 === 3) await log.compact();
+      }
+    })();
+    const asking = (async () => {
+      for (let k = 0; k < 15; k++) {
+        const [[rows, ids]] = (await select(
+          'select count(*), count(distinct prediction_id) from predictions',
+        )) as [[number, number]];
+        expect(rows).toBe(ids);
+        counts.push(rows);
+      }
+    })();
+    await Promise.all([shipping, asking]);
+    expect(counts).toEqual(counts.toSorted((a, b) => a - b));
+    expect(counts.every((count) => count % 10 === 0)).toBe(true);
+    expect(await select('select count(*) from predictions')).toEqual([[120]]);
+  });
+});
