@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { makeTable } from '../../tests/support/make-table.ts';
+import type { Table } from '../datasets/index.ts';
+import { parseFeatures } from '../features/index.ts';
 import { createSession, type ModelSession } from '../models/index.ts';
 import { compareExport, everyNth } from './compare-export.ts';
 import { encodeTable } from './graph-inputs.ts';
@@ -56,5 +58,48 @@ describe('the check of an export', () => {
     values[7]! += 0.01;
     await expect(check({ values })).rejects.toThrow(/value \S+ instead of \S+, at held-out row 7/);
     await session.release();
+  });
+
+  it('fails on a feature that the graph computes otherwise than the table has it', async () => {
+    const made = makeTable({ rows: 200, seed: 2, numeric: 1 });
+    const values = Float64Array.from({ length: 200 }, (_, i) => i - 100);
+    const table: Table = {
+      ...made,
+      columns: [
+        ...made.columns,
+        {
+          name: 'half',
+          type: 'numeric',
+          source: 'double',
+          derived: true,
+          values: Float32Array.from(values, (x) => x / 2),
+        },
+        {
+          name: 'side',
+          type: 'category',
+          derived: true,
+          codes: Int32Array.from(values, (x) => (x < 0 ? 0 : 1)),
+          categories: ['left', 'right'],
+        },
+      ],
+      raw: [{ name: 'x', type: 'numeric', source: 'double', values }],
+    };
+    const trainWith = (half: string, side: string) =>
+      train({
+        train: table,
+        test: table,
+        algorithm: 'gradient-boosting',
+        params: { trees: 3 },
+        seed: 1,
+        features: parseFeatures({ half, side }, [{ name: 'x', type: 'double' }]),
+      });
+    const side = "if(x < 0, 'left', 'right')";
+    expect((await trainWith('x / 2', side)).exportCheck).toMatchObject({ labelMismatches: 0 });
+    await expect(trainWith('x / 2 + if(x = 7, 1e-5, 0)', side)).rejects.toThrow(
+      "feature 'half' 3.5000100135803223 instead of 3.5, at held-out row 107",
+    );
+    await expect(trainWith('x / 2', "if(x <= 0, 'left', 'right')")).rejects.toThrow(
+      "feature 'side' 'left' instead of 'right', at held-out row 100",
+    );
   });
 });

@@ -19,7 +19,7 @@ export interface ExportCheck {
 /** Probabilities may differ by this much, because the graph sums in float32 and the trainer in double precision. */
 const PROBABILITY_TOLERANCE = 2e-5;
 const BATCH_ROWS = 4096;
-const TRAINING_ROWS = 20_000;
+const TRAINING_ROWS = 4000;
 
 /**
  * Runs the exported model on all held-out rows and some of the training rows, and compares its answers with the
