@@ -1,10 +1,17 @@
 import type { Command } from '../platform/index.ts';
-import { claimRuns, finishRun, freeAllRuns, parkRun, releaseRuns, renewRuns } from './holder-commands.ts';
-import { dropLease, takeLease } from './lease-commands.ts';
-import { cancelRun, decideStep, pruneRuns, retryRun, startRun } from './operator-commands.ts';
-import { awaitStep, beginStep, endSleep, endStep, giveUpStep, noteRun } from './step-commands.ts';
+import {
+  claimRuns,
+  finishRun,
+  freeAllRuns,
+  parkRun,
+  releaseRuns,
+  renewRuns,
+} from './store/holder-commands.ts';
+import { dropLease, takeLease } from './store/lease-commands.ts';
+import { cancelRun, decideStep, pruneRuns, retryRun, startRun } from './store/operator-commands.ts';
+import { awaitStep, beginStep, endSleep, endStep, giveUpStep, noteRun } from './store/step-commands.ts';
 
-export { jobMigrations } from './migrations.ts';
+export { jobMigrations } from './store/migrations.ts';
 
 export const jobCommands: readonly Command<any, any>[] = [
   startRun,

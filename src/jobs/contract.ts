@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ATTEMPT_OUTCOMES, RUN_STATUSES, STEP_KINDS, STEP_STATUSES } from './tables.ts';
+import { ATTEMPT_OUTCOMES, RUN_STATUSES, STEP_KINDS, STEP_STATUSES } from './store/tables.ts';
 
 /** The longest that a question for lines is held. */
 export const MAX_WAIT_MS = 30_000;

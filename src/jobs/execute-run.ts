@@ -1,16 +1,16 @@
 import { setImmediate } from 'node:timers';
 import { ApiError, type Clock, type Command, type Database, type Logger } from '../platform/index.ts';
 import type { Approval, ApprovalRequest, CrashPoint, Flow, FlowContext } from './flow.ts';
-import { type ClaimedRun, finishRun, parkRun } from './holder-commands.ts';
-import { recordError } from './job-error.ts';
 import type { JobMetrics } from './job-metrics.ts';
 import { pause } from './pause.ts';
-import { toJson } from './run-json.ts';
 import { createRunNotes, type RunNotes } from './run-notes.ts';
 import { runStep } from './run-step.ts';
-import { type Claim, isLeaseLost } from './run-writes.ts';
-import { awaitStep, endSleep, noteRun } from './step-commands.ts';
-import type { StepKind, StepRow } from './tables.ts';
+import { type ClaimedRun, finishRun, parkRun } from './store/holder-commands.ts';
+import { recordError } from './store/job-error.ts';
+import { toJson } from './store/run-json.ts';
+import { type Claim, isLeaseLost } from './store/run-writes.ts';
+import { awaitStep, endSleep, noteRun } from './store/step-commands.ts';
+import type { StepKind, StepRow } from './store/tables.ts';
 
 export interface RunDeps {
   database: Database;

@@ -35,12 +35,12 @@ async function serve(database: Database, flows: Record<string, (flow: FlowContex
     get: ask,
     post: (path: string, body: unknown, actor = 'grace') =>
       ask(path, postJson(body, { 'x-tidemill-actor': actor })),
-    async run(flow: string, key = 'k', subject = 'flights') {
+    run: async (flow: string, key = 'k', subject = 'flights') => {
       const trigger = { kind: 'hand', detail: { why: 'test' } };
       return (await jobs.start({ flow, subject, input: { n: 1 }, key, trigger, actor: 'ada' })).runId;
     },
     /** Follows the log to the end of the run. */
-    async follow(runId: string, until = ['succeeded', 'failed', 'cancelled', 'waiting']) {
+    follow: async (runId: string, until = ['succeeded', 'failed', 'cancelled', 'waiting']) => {
       const texts: string[] = [];
       for (let after = 0, seen = ''; ; ) {
         const { body } = await ask(`/api/v1/jobs/${runId}/logs?after=${after}&wait_ms=20000&seen=${seen}`);

@@ -1,9 +1,9 @@
 import { ApiError, type App, requestSignal } from '../platform/index.ts';
 import * as contract from './contract.ts';
 import type { Jobs } from './create-jobs.ts';
-import { clean } from './job-error.ts';
-import type { JobRun, JobStep, LogLine } from './run-store.ts';
-import { FINISHED } from './tables.ts';
+import { clean } from './store/job-error.ts';
+import type { JobRun, JobStep, LogLine } from './store/run-store.ts';
+import { FINISHED } from './store/tables.ts';
 
 /** Another replica's doings are not heard in this process: a waiting question looks for them this often. */
 const REPLICA_POLL_MS = 500;

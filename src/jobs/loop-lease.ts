@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Database, Logger } from '../platform/index.ts';
-import { dropLease, takeLease } from './lease-commands.ts';
+import { dropLease, takeLease } from './store/lease-commands.ts';
 
 export interface LoopLeaseOptions {
   database: Database;

@@ -31,7 +31,7 @@ async function startReplicas(count: number) {
   return {
     databases,
     statement: (text: string) => runStatement(url, text),
-    jobsOn(replica: number, flows: Record<string, Flow>, more: Partial<JobsDeps> = {}): Jobs {
+    jobsOn: (replica: number, flows: Record<string, Flow>, more: Partial<JobsDeps> = {}): Jobs => {
       const jobs = createJobs({
         database: databases[replica] as Database,
         clock: fixedClock(),
@@ -190,7 +190,7 @@ describe.skipIf(template === undefined)('replicas on one PostgreSQL', () => {
     const { runId } = await jobs.start(request('patient'));
     await begun;
     const database = databases[0] as Database;
-    const { execute } = database;
+    const execute = database.execute.bind(database);
     let refused = 0;
     database.execute = (command, input) => {
       if (command.name !== 'job.endStep' || refused >= 3) return execute(command, input);

@@ -1,5 +1,5 @@
-import { clean } from './job-error.ts';
-import type { Notes } from './step-commands.ts';
+import { clean } from './store/job-error.ts';
+import type { Notes } from './store/step-commands.ts';
 
 const MAX_LINE_CHARS = 4000;
 /** Lines that wait to be written; more than that in a quarter of a second nobody reads. */

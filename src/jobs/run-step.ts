@@ -1,11 +1,11 @@
 import { ApiError } from '../platform/index.ts';
 import type { StepHost } from './execute-run.ts';
 import type { StepContext, StepOptions } from './flow.ts';
-import { isWorthRetrying, type RecordedError, recallError, recordError } from './job-error.ts';
 import { pause } from './pause.ts';
-import { fromJson, toJson } from './run-json.ts';
-import { beginStep, endStep, giveUpStep } from './step-commands.ts';
-import type { StepRow } from './tables.ts';
+import { isWorthRetrying, type RecordedError, recallError, recordError } from './store/job-error.ts';
+import { fromJson, toJson } from './store/run-json.ts';
+import { beginStep, endStep, giveUpStep } from './store/step-commands.ts';
+import type { StepRow } from './store/tables.ts';
 
 const HOUR_MS = 3_600_000;
 const MOST_BACKOFF_MS = 300_000;

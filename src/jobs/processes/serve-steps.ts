@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { ApiError, nearestName } from '../platform/index.ts';
+import { ApiError, nearestName } from '../../platform/index.ts';
 import { endGroup } from './end-group.ts';
 import { type FromChild, type StepTask, type ToChild, toWire } from './step-messages.ts';
 

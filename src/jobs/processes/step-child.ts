@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { ApiError } from '../platform/index.ts';
+import { ApiError } from '../../platform/index.ts';
 import { type FromChild, fromWire, type StepTask, type ToChild } from './step-messages.ts';
 
 export interface TaskListener {

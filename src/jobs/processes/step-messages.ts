@@ -1,4 +1,4 @@
-import { ApiError, type ErrorCode } from '../platform/index.ts';
+import { ApiError, type ErrorCode } from '../../platform/index.ts';
 
 export interface StepTask {
   name: string;

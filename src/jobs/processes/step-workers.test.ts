@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
-import { silentLogger } from '../../tests/support/index.ts';
-import { createStepWorkers, type StepWorkersOptions } from './index.ts';
+import { silentLogger } from '../../../tests/support/index.ts';
+import { createStepWorkers, type StepWorkersOptions } from '../index.ts';
 
 const started: ReturnType<typeof createStepWorkers>[] = [];
 
@@ -13,7 +13,7 @@ afterEach(async () => {
 
 function workersOf(options: Partial<StepWorkersOptions> = {}) {
   const workers = createStepWorkers({
-    entry: new URL('../../tests/support/step-process.ts', import.meta.url),
+    entry: new URL('../../../tests/support/step-process.ts', import.meta.url),
     size: 1,
     logger: silentLogger,
     killAfterMs: 100,
@@ -132,7 +132,7 @@ describe('step workers', () => {
   });
 
   it('say why no process starts, and start none without end', async () => {
-    const workers = workersOf({ entry: new URL('../../tests/support/no-such-entry.ts', import.meta.url) });
+    const workers = workersOf({ entry: new URL('../../../tests/support/no-such-entry.ts', import.meta.url) });
     await expect(workers.run({ name: 'add', input: null })).rejects.toThrow('no-such-entry.ts');
   });
 
@@ -153,7 +153,7 @@ describe('step workers', () => {
     async (name) => {
       const parent = spawn(
         process.execPath,
-        [fileURLToPath(new URL('../../tests/support/step-parent.ts', import.meta.url)), name],
+        [fileURLToPath(new URL('../../../tests/support/step-parent.ts', import.meta.url)), name],
         { stdio: ['ignore', 'pipe', 'inherit'] },
       );
       const line = await new Promise<string>((resolve) =>

@@ -1,4 +1,4 @@
-import { ApiError, type Logger } from '../platform/index.ts';
+import { ApiError, type Logger } from '../../platform/index.ts';
 import { type StepChild, startStepChild, type TaskListener } from './step-child.ts';
 import type { StepTask } from './step-messages.ts';
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { command, type DialectName, type Tx } from '../platform/index.ts';
+import { command, type DialectName, type Tx } from '../../platform/index.ts';
 import { type Claim, databaseNow, holdRun } from './run-writes.ts';
 import type { JobDb, RunRow, StepRow } from './tables.ts';
 
@@ -175,6 +175,12 @@ export const releaseRuns = command(
         .returning('run_id')
         .executeTakeFirst();
       if (released === undefined) continue;
+      await db
+        .updateTable('job_steps')
+        .set({ status: 'retrying', progress: null, progress_note: null })
+        .where('run_id', '=', runId)
+        .where('status', '=', 'running')
+        .execute();
       await db
         .updateTable('job_attempts')
         .set({ outcome: 'interrupted', finished_at: now })

@@ -1,4 +1,4 @@
-import { ApiError, type ErrorCode } from '../platform/index.ts';
+import { ApiError, type ErrorCode } from '../../platform/index.ts';
 
 /** An error as a run keeps it: plain data that a later process can throw again. */
 export interface RecordedError {

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { command, type DialectName, type Tx } from '../platform/index.ts';
+import { command, type DialectName, type Tx } from '../../platform/index.ts';
 import { databaseNow } from './run-writes.ts';
 import type { JobDb } from './tables.ts';
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import type { Migration } from '../platform/index.ts';
+import type { Migration } from '../../platform/index.ts';
 
 export const jobMigrations: Migration[] = [
   {

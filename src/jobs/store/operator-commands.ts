@@ -1,4 +1,4 @@
-import { ApiError, appendAudit, command, type Tx } from '../platform/index.ts';
+import { ApiError, appendAudit, command, type Tx } from '../../platform/index.ts';
 import { cutOffSteps } from './holder-commands.ts';
 import { FINISHED, type JobDb, type RunRow } from './tables.ts';
 

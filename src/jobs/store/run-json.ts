@@ -1,4 +1,4 @@
-import { ApiError } from '../platform/index.ts';
+import { ApiError } from '../../platform/index.ts';
 
 const MAX_JSON_CHARS = 1024 * 1024;
 

@@ -1,4 +1,4 @@
-import { ApiError, type Tx } from '../platform/index.ts';
+import { ApiError, type Tx } from '../../platform/index.ts';
 import type { RecordedError } from './job-error.ts';
 import { fromJson } from './run-json.ts';
 import type { AttemptOutcome, AttemptRow, JobDb, JobTables, RunRow, RunStatus, StepRow } from './tables.ts';

@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely';
-import { ApiError, type DialectName, type Tx } from '../platform/index.ts';
+import { ApiError, type DialectName, type Tx } from '../../platform/index.ts';
 import type { JobDb, RunRow } from './tables.ts';
 
 /** Who writes: a run's holder, and the epoch of its lease. */

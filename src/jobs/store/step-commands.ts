@@ -1,4 +1,4 @@
-import { command, type Tx } from '../platform/index.ts';
+import { command, type Tx } from '../../platform/index.ts';
 import { type Claim, holdRun } from './run-writes.ts';
 import type { AttemptOutcome, JobDb, RunRow, StepKind, StepRow } from './tables.ts';
 
