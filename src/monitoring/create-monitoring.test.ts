@@ -158,7 +158,7 @@ describeDatabases('monitoring', (openDatabase) => {
 
     it('are too small under 200 rows, which is said, and raise nothing', async () => {
       await report(day(0, { rows: 150, missing: 0.9 }));
-      clock.advance(7 * DAY_MS);
+      clock.advance(31 * DAY_MS);
       expect(await monitoring.advance()).toEqual({ didSomething: false });
       clock.advance(HOUR_MS);
       await monitoring.advance();

@@ -18,6 +18,8 @@ import {
   takeProfileReport,
 } from './drift-commands.ts';
 import { createDriftGauges } from './drift-gauges.ts';
+import { type BaselineDeps, createBaselineReader } from './evaluation/read-baseline.ts';
+import { createScoringChild } from './evaluation/scoring-child.ts';
 import { DEFAULT_MONITOR_POLICY, type MonitorPolicy } from './monitor-policy.ts';
 import { type CloseWindowDeps, closeNextWindow } from './windows/close-windows.ts';
 import {
@@ -34,12 +36,15 @@ export interface MonitoringDeps {
   clock: Clock;
   logger: Logger;
   metrics: Metrics;
-  files: { referencePath(version: ModelVersion): Promise<string | undefined> };
+  files: {
+    referencePath(version: ModelVersion): Promise<string | undefined>;
+    /** How much a version relies on each column, as shares of 1. */
+    importanceOf?(version: ModelVersion): Promise<Record<string, number> | undefined>;
+  } & Partial<BaselineDeps['files']>;
   log: { measureWindows: MeasureWindows };
   /** How a model is watched; the defaults where no project speaks of it. */
   policyOf?: (model: string) => Promise<MonitorPolicy | undefined>;
-  /** How much a version relies on each column, as shares of 1. */
-  importanceOf?: (version: ModelVersion) => Promise<Record<string, number> | undefined>;
+  /** What a version reached on its evaluation set; computed from its files unless given. */
   baselineOf?: PerformanceDeps['baselineOf'];
   /** Hears the newest event time of each report, after it is kept. */
   onWatermark?: (eventMs: number) => void;
@@ -71,19 +76,30 @@ export function createMonitoring(deps: MonitoringDeps) {
   const versions = createModelVersionStore(reader);
   const gauges = createDriftGauges(deps.metrics);
   const messenger = createMessenger({ database, logger });
+  const { modelPath, heldOutPath } = deps.files;
+  const scoring = createScoringChild();
+  const baselines =
+    modelPath && heldOutPath
+      ? createBaselineReader({
+          database,
+          logger,
+          files: { modelPath, heldOutPath },
+          score: (request) => scoring.score(request),
+        })
+      : undefined;
   const policyOf = async (model: string) => (await deps.policyOf?.(model)) ?? DEFAULT_MONITOR_POLICY;
   const closing: CloseWindowDeps = {
     database,
     clock,
     logger,
     referenceOf: createReferenceReader((version) => deps.files.referencePath(version)),
-    importanceOf: async (version) => deps.importanceOf?.(version),
+    importanceOf: async (version) => deps.files.importanceOf?.(version),
   };
   const measuring: PerformanceDeps = {
     database,
     clock,
     measureWindows: (request) => deps.log.measureWindows(request),
-    baselineOf: deps.baselineOf ?? (async () => []),
+    baselineOf: deps.baselineOf ?? baselines?.baselineOf ?? (async () => []),
   };
   let watched = new Map<string, Watched>();
   let knownRevision: number | undefined;
@@ -226,6 +242,10 @@ export function createMonitoring(deps: MonitoringDeps) {
 
     /** Waits for webhooks that are being sent. */
     idle: messenger.idle,
-    stop: messenger.stop,
+    async stop(): Promise<void> {
+      baselines?.stop();
+      scoring.stop();
+      await messenger.stop();
+    },
   };
 }

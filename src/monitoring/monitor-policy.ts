@@ -30,7 +30,14 @@ export const monitorPolicySchema = z.strictObject({
   window: z
     .strictObject({
       every: every.describe('A window is so long at least, in UTC'),
-      rows: z.int().min(200).max(10_000_000).default(500).describe('And holds so many rows, or goes on'),
+      rows: z
+        .int()
+        .min(10)
+        .max(10_000_000)
+        .default(500)
+        .describe(
+          'And holds so many rows, or goes on, 31 times as long at most; under 200 rows drift is not tested',
+        ),
     })
     .prefault({}),
   labels: z

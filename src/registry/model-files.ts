@@ -13,11 +13,14 @@ const HELD_OUT_PATH = 'evaluation/heldout.parquet';
 
 /** Below a run's artifacts: what the model was trained on, counted. */
 const REFERENCE_PATH = 'evaluation/reference.json';
+/** Beside it: how much the model relies on each column. */
+const IMPORTANCE_PATH = 'importance.json';
 
 const modelKey = (sha256: string) => `registry/models/${sha256}.onnx`;
 const heldOutKey = (sha256: string) => `registry/heldout/${sha256}.parquet`;
 /** By the model's digest: the reference belongs to the model's bytes. */
 const referenceKey = (modelSha256: string) => `registry/references/${modelSha256}.json`;
+const importanceKey = (modelSha256: string) => `registry/importance/${modelSha256}.json`;
 
 export type ModelFiles = ReturnType<typeof createModelFiles>;
 
@@ -105,12 +108,24 @@ export function createModelFiles({ artifacts }: { artifacts: ArtifactStore }) {
     async keepReference(artifactUri: string, modelSha256: string): Promise<void> {
       const key = keyOfLocation(artifactUri, REFERENCE_PATH);
       if (key !== undefined) await keep(key, () => referenceKey(modelSha256));
+      const importance = keyOfLocation(artifactUri, IMPORTANCE_PATH);
+      if (importance !== undefined) await keep(importance, () => importanceKey(modelSha256));
     },
 
     /** A file on this machine with what the version was trained on, counted; undefined when none was logged. */
     async referencePath({ sha256 }: Pick<ModelVersion, 'sha256'>): Promise<string | undefined> {
       if (sha256 === undefined || !(await artifacts.head(referenceKey(sha256)))) return undefined;
       return artifacts.localPath(referenceKey(sha256));
+    },
+
+    /** How much a version relies on each column, as shares of 1; undefined when its run does not say. */
+    async importanceOf({
+      sha256,
+    }: Pick<ModelVersion, 'sha256'>): Promise<Record<string, number> | undefined> {
+      const key = sha256 === undefined ? undefined : importanceKey(sha256);
+      const info = key === undefined ? undefined : await artifacts.head(key);
+      if (key === undefined || info === undefined || info.sizeBytes > MAX_MLMODEL_BYTES) return undefined;
+      return readImportance(new TextDecoder().decode(await artifacts.read(key)));
     },
 
     /** The bytes of a servable version, whose digest the store checks as they are read. */
@@ -168,6 +183,22 @@ export function onnxFileOf(mlmodel: string): string | undefined {
     if (data !== undefined) return data;
   }
   return undefined;
+}
+
+/** Shares by column out of a training's list; undefined when it is none. */
+function readImportance(text: string): Record<string, number> | undefined {
+  let list: unknown;
+  try {
+    list = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!Array.isArray(list)) return undefined;
+  const pairs = (list as unknown[]).flatMap((each): [string, number][] => {
+    const { column, share } = (each ?? {}) as { column?: unknown; share?: unknown };
+    return typeof column === 'string' && typeof share === 'number' ? [[column, share]] : [];
+  });
+  return Object.fromEntries(pairs);
 }
 
 const indentOf = (line: string) => line.length - line.trimStart().length;

@@ -12,7 +12,7 @@ export interface DeliveryOptions {
   firstRetryMs?: number;
 }
 
-const AT_ONCE = 4;
+const AT_ONCE = 100;
 const LONGEST_WAIT_MS = 3_600_000;
 /** With waits of 1 s doubling to an hour, the last try is some 18 hours after the first. */
 const MOST_ATTEMPTS = 30;
@@ -25,7 +25,9 @@ export function createMessenger(options: DeliveryOptions) {
   const { database, logger, nowMs = Date.now, timeoutMs = 10_000, firstRetryMs = 1000 } = options;
   const outbox = createOutboxStore(database.reader);
   const stopped = new AbortController();
-  let running: Promise<void> | undefined;
+  const busy = new Map<string, Promise<void>>();
+  let looking: Promise<void> | undefined;
+  let isPoked = false;
 
   async function post({ id, url, body }: OutboxMessage): Promise<string | undefined> {
     try {
@@ -64,31 +66,55 @@ export function createMessenger(options: DeliveryOptions) {
     });
   }
 
-  async function run(): Promise<void> {
-    for (;;) {
-      const messages = await outbox.due(nowMs(), AT_ONCE);
-      if (messages.length === 0 || stopped.signal.aborted) return;
-      await Promise.all(messages.map(deliver));
+  /** Starts the next message of each receiver that is free: one that is slow holds up only its own. */
+  async function look(): Promise<void> {
+    const messages = await outbox.due(nowMs(), AT_ONCE, [...busy.keys()]);
+    for (const message of messages) {
+      if (stopped.signal.aborted) return;
+      if (busy.has(message.url)) continue;
+      busy.set(
+        message.url,
+        deliver(message)
+          .catch(tell)
+          .finally(() => {
+            busy.delete(message.url);
+            poke();
+          }),
+      );
     }
+  }
+
+  function tell(error: unknown): void {
+    if (!stopped.signal.aborted) logger.error({ err: error }, 'webhooks cannot be delivered');
+  }
+
+  function poke(): void {
+    if (stopped.signal.aborted) return;
+    if (looking !== undefined) {
+      isPoked = true;
+      return;
+    }
+    isPoked = false;
+    looking = look()
+      .catch(tell)
+      .finally(() => {
+        looking = undefined;
+        if (isPoked) poke();
+      });
+  }
+
+  async function idle(): Promise<void> {
+    while (looking !== undefined || busy.size > 0) await Promise.all([looking, ...busy.values()]);
   }
 
   return {
     /** Looks for messages that are due; returns at once. */
-    poke(): void {
-      if (running !== undefined || stopped.signal.aborted) return;
-      running = run()
-        .catch((error: unknown) => {
-          if (!stopped.signal.aborted) logger.error({ err: error }, 'webhooks cannot be delivered');
-        })
-        .finally(() => {
-          running = undefined;
-        });
-    },
+    poke,
     /** Settles when nothing is under way. */
-    idle: async (): Promise<void> => running,
+    idle,
     async stop(): Promise<void> {
       stopped.abort(new Error('stopped'));
-      await running;
+      await idle();
     },
   };
 }

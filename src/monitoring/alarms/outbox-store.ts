@@ -36,16 +36,20 @@ export function createOutboxStore(tx: Tx) {
       }
     },
 
-    /** Messages whose next try is due at `now` of the machine's own clock. */
-    async due(now: number, limit: number): Promise<OutboxMessage[]> {
-      return db
+    /** Messages whose next try is due at `now` of the machine's own clock, but those to `busy` receivers. */
+    async due(now: number, limit: number, busy: readonly string[] = []): Promise<OutboxMessage[]> {
+      let query = db
         .selectFrom('monitor_outbox')
         .select(['id', 'url', 'body', 'attempts'])
         .where('state', '=', 'waiting')
         .where('next_at', '<=', now)
         .orderBy('next_at')
-        .limit(limit)
-        .execute();
+        .orderBy('alarm_id')
+        // What opened is told before what closed it.
+        .orderBy('id', 'desc')
+        .limit(limit);
+      if (busy.length > 0) query = query.where('url', 'not in', busy);
+      return query.execute();
     },
 
     async settle(

@@ -19,11 +19,11 @@ it('closes a day with enough rows an hour after its end', () => {
   });
 });
 
-it('goes on for as many days as it takes to have enough rows, seven at most', () => {
+it('goes on for as many days as it takes to have enough rows, 31 at most', () => {
   const byHour = new Map(Array.from({ length: 9 }, (_, day) => [day * DAY + HOUR, 150]));
   expect(findNextWindow(byHour, rule)).toMatchObject({ from: 0, to: 4 * DAY, rows: 600 });
-  const few = new Map(Array.from({ length: 9 }, (_, day) => [day * DAY + HOUR, 10]));
-  expect(findNextWindow(few, rule)).toMatchObject({ from: 0, to: 7 * DAY, rows: 70 });
+  const few = new Map(Array.from({ length: 40 }, (_, day) => [day * DAY + HOUR, 10]));
+  expect(findNextWindow(few, rule)).toMatchObject({ from: 0, to: 31 * DAY, rows: 310 });
 });
 
 it('begins after the window before, and leaves time without rows to no window', () => {

@@ -2,8 +2,8 @@ import type { Span } from '../alarms/alarm.ts';
 
 /** After the end of a window so long is waited for those who report late. */
 export const GRACE_MS = 3_600_000;
-/** A window that stays too small ends after so many times its length. */
-export const MOST_SPANS = 7;
+/** A window that has too few rows ends after so many times its length. */
+export const MOST_SPANS = 31;
 /** Below so many rows a window is too small to be tested. */
 export const LEAST_ROWS = 200;
 
@@ -14,7 +14,7 @@ export interface FoundWindow extends Span {
 }
 
 /**
- * The next window of a model: a span of `everyMs` or `rows` rows, whichever is later, seven spans at most. Spans
+ * The next window of a model: a span of `everyMs` or `rows` rows, whichever is later, 31 spans at most. Spans
  * begin at multiples of `everyMs`, in UTC; time without a row belongs to no window.
  *
  * @param byHour rows by the start of their hour

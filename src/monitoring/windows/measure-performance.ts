@@ -107,7 +107,7 @@ export async function measureDueWindows(
       if (found === undefined)
         throw new Error(`Of ${windows.length} windows ${measured.length} were measured`);
       const judged = isChampion
-        ? await judgeWindow(deps, metric, window, found, baseline)
+        ? await judgeWindow(deps, { metric, policy, window, found, baseline })
         : justMeasured(metric, found);
       const outcome = await database.execute(addPerformance, {
         model,
@@ -152,11 +152,15 @@ function justMeasured(metric: PerformanceMetric, found: MeasuredWindow): JudgedW
 
 async function judgeWindow(
   { database }: PerformanceDeps,
-  metric: PerformanceMetric,
-  window: MonitorWindow,
-  found: MeasuredWindow,
-  baseline: number[],
+  input: {
+    metric: PerformanceMetric;
+    policy: MonitorPolicy;
+    window: MonitorWindow;
+    found: MeasuredWindow;
+    baseline: number[];
+  },
 ): Promise<JudgedWindow> {
+  const { metric, policy, window, found, baseline } = input;
   const { rows, labelled, value } = found;
   const skill = skillOf(metric, found);
   const base: WindowPerformance = {
@@ -175,7 +179,8 @@ async function judgeWindow(
     ({ performance }) => performance,
   );
   const usual = medianOf(own.flatMap((each) => (each === undefined ? [] : [each.labelled])));
-  const least = Math.max(LEAST_LABELLED, usual === undefined ? 0 : LEAST_SHARE * usual);
+  const fewest = Math.min(LEAST_LABELLED, LEAST_SHARE * policy.window.rows);
+  const least = Math.max(fewest, usual === undefined ? 0 : LEAST_SHARE * usual);
   if (labelled < least) {
     return without(
       'too few labels',
