@@ -119,7 +119,7 @@ export function toEvidence(judgement: Judgement, look: Case['look']): Record<str
 }
 
 export function writeComparison(comparison: Comparison): Record<string, unknown> {
-  const { marginFrom, clusteredBy, blockMs, moreClusters, moreRows, lo, hi, ...same } = comparison;
+  const { marginFrom, clusteredBy, blockMs, moreClusters, moreRows, lo, hi, shown, ...same } = comparison;
   return {
     ...same,
     // Under two clusters there is no interval.
@@ -130,6 +130,16 @@ export function writeComparison(comparison: Comparison): Record<string, unknown>
     ...(blockMs === undefined ? {} : { block_ms: blockMs }),
     ...(moreClusters === undefined ? {} : { more_clusters: moreClusters }),
     ...(moreRows === undefined ? {} : { more_rows: moreRows }),
+    ...(shown?.mcnemar
+      ? {
+          mcnemar: {
+            only_champion_right: shown.mcnemar.onlyChampionRight,
+            only_challenger_right: shown.mcnemar.onlyChallengerRight,
+            p: shown.mcnemar.p,
+          },
+        }
+      : {}),
+    ...(shown?.delong ? { delong: shown.delong } : {}),
   };
 }
 

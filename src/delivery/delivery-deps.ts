@@ -37,8 +37,21 @@ export interface RolloutLog {
     candidate: string;
   }): Promise<{
     windows: { from: number; to: number; champion: VariantLoss; candidate: VariantLoss }[];
-    shadowPairs?: { rows: number; disagree: number; meanAbsoluteDifference: number } | undefined;
+    shadowPairs?: ShadowPairs | undefined;
   }>;
+}
+
+/** Both versions' answers to the same requests. */
+export interface ShadowPairs {
+  rows: number;
+  disagree: number;
+  meanAbsoluteDifference: number;
+  windows?: {
+    rows: number;
+    labelled: number;
+    championLoss?: number | undefined;
+    candidateLoss?: number | undefined;
+  }[];
 }
 
 export interface VariantLoss {

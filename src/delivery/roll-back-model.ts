@@ -1,5 +1,5 @@
-import { rollBackDelivery } from './commands.ts';
 import type { DeliveryDeps } from './delivery-deps.ts';
+import { rollBackDelivery } from './rollout/rollout-commands.ts';
 
 export interface RollbackRequest {
   name: string;

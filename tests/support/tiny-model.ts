@@ -13,6 +13,8 @@ export interface TinyModel {
   columns?: [string, string];
   /** Left out: the probability that the weights give for the example row; else a wrong record. */
   recordedProbability?: number;
+  /** More of the file's metadata. */
+  metadata?: Record<string, string>;
 }
 
 /** An ONNX file of a few hundred bytes: binary logistic regression on two numeric columns, classes 'no' and 'yes'. */
@@ -21,6 +23,7 @@ export function tinyClassifier({
   bias = 0,
   columns = ['a', 'b'],
   recordedProbability,
+  metadata,
 }: TinyModel): Uint8Array {
   const graph = new OnnxGraphBuilder();
   graph.input('numeric', 'float32', ['rows', 2]);
@@ -51,6 +54,7 @@ export function tinyClassifier({
       [SIGNATURE_KEY]: JSON.stringify(signature),
       [EXAMPLE_KEY]: JSON.stringify(example),
       [FRAMEWORK_KEY]: 'test',
+      ...metadata,
     },
   });
 }

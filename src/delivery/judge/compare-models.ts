@@ -1,6 +1,6 @@
 import type { ClassValue } from '../../models/index.ts';
 import { ApiError } from '../../platform/index.ts';
-import { judgePaired, type PairedScores } from '../../statistics/index.ts';
+import { delong, judgePaired, mcnemar, type PairedScores } from '../../statistics/index.ts';
 import { DEFAULT_MARGIN_SHARE, type GateMetric } from '../delivery-policy.ts';
 import { type Clusters, clusterRows } from './cluster-rows.ts';
 import type { Comparison, GateQuestion, SliceResult } from './judge-input.ts';
@@ -55,7 +55,8 @@ export function compareModels(
   const clusters = clusterOf(pair, question, metric);
   const known = pair.champion.metrics[metric];
   const margin = question.margin ?? Math.max(SMALLEST_MARGIN, DEFAULT_MARGIN_SHARE * Math.abs(known ?? 0));
-  const judged = judgePaired(scoresOf(pair, clusters.of), {
+  const scores = scoresOf(pair, clusters.of);
+  const judged = judgePaired(scores, {
     metric,
     alpha: question.alpha,
     delta: margin,
@@ -87,9 +88,17 @@ export function compareModels(
       clusteredBy: clusters.by,
       ...(clusters.blockMs === undefined ? {} : { blockMs: clusters.blockMs }),
       ...more,
+      ...(scores.task === 'regression' ? {} : { shown: showTests(scores) }),
     },
     notes: clusters.notes,
   };
+}
+
+function showTests(scores: PairedScores): NonNullable<Comparison['shown']> {
+  const shown: NonNullable<Comparison['shown']> = { mcnemar: mcnemar(scores) };
+  if (scores.task !== 'binary') return shown;
+  const { challenger, champion, p } = delong(scores);
+  return Number.isFinite(p) ? { ...shown, delong: { challenger, champion, p } } : shown;
 }
 
 /**

@@ -112,11 +112,17 @@ async function compare(
         incomparable: `the champion answers another question: ${asked.task} of '${asked.target}', not ${output.task} of '${output.target}'`,
       };
     }
+    const { chooseMetric, compareModels, compareSlices } = await import('./compare-models.ts');
+    const classes = unionOfClasses(output, asked);
+    try {
+      chooseMetric(question.metric, classes?.length);
+    } catch (error) {
+      return { incomparable: reasonOf(error) };
+    }
     const labelled = await readLabelled(heldOut.path, challenger);
     const unseen = findUnseenRows(challenger.metadata, champion.metadata, labelled.times);
     if (unseen.none !== undefined) return { incomparable: unseen.none, notes: unseen.notes };
     const rows = unseen.keep === undefined ? labelled : takeRows(labelled, unseen.keep);
-    const classes = unionOfClasses(output, asked);
     const oursScored = await scoreModel(challenger, rows, classes);
     const theirsScored = await scoreModel(champion, rows, classes).catch((error: unknown) => {
       if (error instanceof ApiError && error.status < 500) return error.message;
@@ -124,7 +130,6 @@ async function compare(
     });
     if (typeof theirsScored === 'string')
       return { incomparable: `the champion cannot score the held-out rows: ${theirsScored}` };
-    const { compareModels, compareSlices } = await import('./compare-models.ts');
     const pair: ScoredPair = {
       challenger: oursScored,
       champion: theirsScored,

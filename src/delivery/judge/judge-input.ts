@@ -54,6 +54,11 @@ export interface Comparison {
   /** How many more of each would probably decide; only when inconclusive. */
   moreClusters?: number;
   moreRows?: number;
+  /** Tests that take rows as independent: shown, never deciding. */
+  shown?: {
+    mcnemar?: { onlyChampionRight: number; onlyChallengerRight: number; p: number };
+    delong?: { challenger: number; champion: number; p: number };
+  };
 }
 
 export interface SliceResult {

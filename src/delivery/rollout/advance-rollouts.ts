@@ -1,19 +1,19 @@
 import { ApiError } from '../../platform/index.ts';
 import { createChampionStore, createModelVersionStore } from '../../registry/index.ts';
-import {
-  changeRollout,
-  endLostRollout,
-  type NewDecision,
-  noteRolloutEvidence,
-  type RolloutEffect,
-} from '../commands.ts';
 import type { Outcome, Verdict } from '../decision-store.ts';
 import type { DeliveryDeps } from '../delivery-deps.ts';
 import { rolloutTimes } from '../delivery-policy.ts';
 import type { JudgeInput, Judgement } from '../judge/judge-input.ts';
+import type { NewDecision } from '../record-decision.ts';
 import type { Assessment } from './assess-evidence.ts';
 import { countsOfEarlier, type Evidence, type Gathered, gatherEvidence } from './gather-evidence.ts';
 import { nextStep } from './next-step.ts';
+import {
+  changeRollout,
+  endLostRollout,
+  noteRolloutEvidence,
+  type RolloutEffect,
+} from './rollout-commands.ts';
 import { createRolloutStore, type Rollout, type RolloutChange } from './rollout-store.ts';
 import { createChampionWatch } from './watch-champion.ts';
 

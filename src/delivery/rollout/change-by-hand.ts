@@ -1,8 +1,9 @@
 import { ApiError } from '../../platform/index.ts';
-import { changeRollout, type NewDecision, type RolloutEffect } from '../commands.ts';
 import type { Outcome } from '../decision-store.ts';
 import type { DeliveryDeps } from '../delivery-deps.ts';
+import type { NewDecision } from '../record-decision.ts';
 import { nextStep } from './next-step.ts';
+import { changeRollout, type RolloutEffect } from './rollout-commands.ts';
 import type { Rollout, RolloutChange } from './rollout-store.ts';
 
 export interface HandRequest {

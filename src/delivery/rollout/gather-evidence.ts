@@ -1,5 +1,5 @@
 import { lookAlpha } from '../../statistics/index.ts';
-import type { DeliveryDeps, VariantCounts } from '../delivery-deps.ts';
+import type { DeliveryDeps, ShadowPairs, VariantCounts } from '../delivery-deps.ts';
 import {
   type Assessment,
   assessDisagreement,
@@ -118,11 +118,12 @@ export async function gatherEvidence(
     candidate: String(rollout.candidate),
   });
   if (compared) {
-    const labelled = compared.windows.reduce((all, each) => all + each.candidate.labelled, 0);
+    const windows = isShadow ? shadowWindows(compared.shadowPairs) : compared.windows;
+    const labelled = windows.reduce((all, each) => all + each.candidate.labelled, 0);
     const { metric, nonInferiority } = rollout.gate;
     // The log's loss is the log loss or the squared error: only the former is the unit of a margin.
     const margin = metric === undefined || metric === 'log_loss' ? nonInferiority : undefined;
-    lookAt('loss', labelled, (alpha) => assessLoss(compared.windows, margin, alpha));
+    lookAt('loss', labelled, (alpha) => assessLoss(windows, margin, alpha));
     const pairs = compared.shadowPairs;
     if (pairs && pairs.rows > 0)
       lookAt('disagreement', pairs.rows, (alpha) =>
@@ -131,6 +132,13 @@ export async function gatherEvidence(
   }
   return { evidence, looks, inStep: seen - (evidence.before_step ?? 0) };
 }
+
+/** In shadow both versions have answered the very same requests. */
+const shadowWindows = (pairs: ShadowPairs | undefined) =>
+  (pairs?.windows ?? []).map(({ rows, labelled, championLoss, candidateLoss }) => ({
+    champion: { rows, labelled, meanLoss: championLoss },
+    candidate: { rows, labelled, meanLoss: candidateLoss },
+  }));
 
 /** What an earlier rollout of the same version left in the hour in which this one began: counts are kept by the hour. */
 export function countsOfEarlier(rollout: Rollout, all: readonly Rollout[]): VariantCounts | undefined {

@@ -1,6 +1,6 @@
-import type { RolloutEffect } from '../commands.ts';
 import type { Outcome } from '../decision-store.ts';
 import { canaryWeights, rolloutTimes } from '../delivery-policy.ts';
+import type { RolloutEffect } from './rollout-commands.ts';
 import type { Rollout, RolloutChange } from './rollout-store.ts';
 
 /** Where a rollout goes when its step is passed: shadow -> the first weight -> … -> champion, which is watched. */

@@ -305,7 +305,7 @@ describeDatabases('rollouts', (openDatabase) => {
     await harness.rollback();
     await harness.register(good(), heldOut);
     const both = await Promise.all([harness.promote('2'), harness.promote('3')]);
-    expect(both.map(({ status }) => status).sort()).toEqual([200, 409]);
+    expect(both.map(({ status }) => status).sort((a, b) => a - b)).toEqual([200, 409]);
     expect(both.find(({ status }) => status === 409)?.body.message).toContain('has to wait');
   });
 
