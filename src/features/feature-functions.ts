@@ -236,5 +236,5 @@ function asDate(text: string, fail: (problem: string) => never): Expression {
 export function nameType(expression: Expression): string {
   const { type } = expression;
   const what = { number: 'a number', text: 'a text', boolean: 'true or false', datetime: 'a date' }[type];
-  return expression.kind === 'column' ? `${JSON.stringify(expression.name)}, ${what},` : what;
+  return expression.kind === 'column' ? `${JSON.stringify(expression.name)} (${what})` : what;
 }

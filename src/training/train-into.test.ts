@@ -163,7 +163,7 @@ describe('training into a folder', () => {
   });
 
   it('counts rows without a time in chunks', async () => {
-    const untimed = { ...table, schema: table.schema.map(({ role: _, ...column }) => column) };
+    const untimed = { ...table, schema: table.schema.map(({ name, type, nullable }) => ({ name, type, nullable })) };
     const trained = await train({
       table: untimed,
       split: { testShare: 0.25 },
