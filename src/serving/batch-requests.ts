@@ -46,7 +46,8 @@ export interface BatcherOptions<Context = undefined> {
   /** A request that is not answered after so long gets 503. */
   timeoutMs: number;
   now?: () => number;
-  observeRun?: (rows: number, inferenceMs: number) => void;
+  /** Given the context of the run's first request. */
+  observeRun?: (rows: number, inferenceMs: number, context: Context) => void;
   /** Given all requests that a run completes, before any of them is answered. */
   onAnswered?: (requests: AnsweredRequest<Context>[]) => void;
 }
@@ -172,7 +173,7 @@ export function createBatcher<Context = undefined>(options: BatcherOptions<Conte
     }
     try {
       const result = await run(batch);
-      options.observeRun?.(batch.rows, result.inferenceMs);
+      options.observeRun?.(batch.rows, result.inferenceMs, (parts[0] as Part<Context>).job.context);
       deliver(parts, result, batch);
     } catch (error) {
       if (parts.length > 1 && !passesByItself(error)) await eachAlone(parts);

@@ -19,6 +19,10 @@ export function describeModels(document: Json, roster: ModelRoster, defaultName:
     operation['parameters'] = [];
     describePrediction(operation, served);
     document['paths'][`/models/${encodeURIComponent(name)}/predict`] = { post: operation };
+    if (document['paths']['/models/{name}/feedback'] !== undefined)
+      document['paths'][`/models/${encodeURIComponent(name)}/feedback`] = {
+        post: describeFeedback(document, name, served),
+      };
     if (name === defaultName) describePrediction(document['paths']['/predict']['post'], served);
   }
   return document;
@@ -98,6 +102,29 @@ function describePrediction(operation: Json, served: ServedVersion): void {
     description: 'The prediction, or `predictions` where the request had `instances`',
     content: { 'application/json': { schema: { anyOf: [answer, list200] } } },
   };
+}
+
+function describeFeedback(document: Json, name: string, served: ServedVersion): Json {
+  const operation = structuredClone(document['paths']['/models/{name}/feedback']['post']) as Json;
+  const { output } = served.facts.signature;
+  operation['operationId'] = `feedback_${name.replace(/[^A-Za-z0-9]+/g, '_')}`;
+  operation['summary'] = `The truth about predictions of ${output.target} by ${name}`;
+  operation['parameters'] = [];
+  const label = output.task === 'regression' ? { type: 'number' } : { enum: output.classes };
+  const one = {
+    type: 'object',
+    required: ['prediction_id', 'label'],
+    properties: {
+      prediction_id: { type: 'string' },
+      label: { ...label, description: output.target },
+      timestamp: { type: ['string', 'number'], description: 'ISO 8601, or milliseconds since 1970' },
+    },
+  };
+  operation['requestBody'] = {
+    required: true,
+    content: { 'application/json': { schema: { anyOf: [one, { type: 'array', minItems: 1, items: one }] } } },
+  };
+  return operation;
 }
 
 function columnSchema({ type, nullable, categories }: InputColumn): Json {

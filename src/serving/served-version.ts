@@ -128,13 +128,11 @@ export function createServedVersion(deps: {
     maxQueueRows: limits.maxQueueRows,
     maxRuns: isInline ? 1 : 2,
     timeoutMs: limits.timeoutMs,
-    observeRun: (rows) => batchRows.observe(rows),
-    onAnswered(requests) {
-      const [first] = requests;
-      if (first === undefined) return;
-      inferenceSeconds[first.context.variant].observe(first.answers.inferenceMs / 1000);
-      answerer.answer(requests);
+    observeRun(rows, inferenceMs, { variant }) {
+      inferenceSeconds[variant].observe(inferenceMs / 1000);
+      batchRows.observe(rows);
     },
+    onAnswered: (requests) => answerer.answer(requests),
   });
 
   function readSpec(): ProfileSpec | undefined {

@@ -131,9 +131,17 @@ export function createLogShipper(options: ShipperOptions) {
   ): Promise<void> {
     const snapshot: Snapshot = { position, part: capture.part, dropped, entries: capture.all };
     const path = join(folder, SNAPSHOT_FILE);
-    // Not synced: it outlives this process, and a power cut costs a recount.
-    await writeFile(`${path}.tmp`, JSON.stringify(snapshot));
-    await rename(`${path}.tmp`, path);
+    try {
+      // Not synced: it outlives this process, and a power cut costs a recount.
+      await writeFile(`${path}.tmp`, JSON.stringify(snapshot));
+      await rename(`${path}.tmp`, path);
+    } catch (error) {
+      // A full disk is helped by shipping.
+      logger.warn(
+        { err: error },
+        'the snapshot of the profiles could not be kept; a crash now would cost counts',
+      );
+    }
   }
 
   const isNews = () =>
@@ -174,9 +182,7 @@ export function createLogShipper(options: ShipperOptions) {
     const capture = book.capture();
     const { position, dropped } = log;
     book.takeBack(capture);
-    await keepSnapshot(capture, position, dropped).catch((error: unknown) =>
-      logger.warn({ err: error }, 'the snapshot of the profiles could not be kept'),
-    );
+    await keepSnapshot(capture, position, dropped);
   }
 
   async function run(): Promise<void> {
