@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { OUTCOMES, VERDICTS } from './decision-store.ts';
+import { DECISION_KINDS, OUTCOMES, VERDICTS } from './decision-store.ts';
 import { ROLLOUT_STATES } from './tables.ts';
 
 export const modelParams = z.object({ name: z.string() });
@@ -77,6 +77,9 @@ export const recordedDecisionSchema = z
   .strictObject({
     id: z.int().describe('Its number in the audit'),
     at: z.int(),
+    kind: z
+      .enum(DECISION_KINDS)
+      .describe("What asked: the gate, a rollout's evidence, labels after it, or a person"),
     action: z.string(),
     version: z.string(),
     champion: z.string().optional(),

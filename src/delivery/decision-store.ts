@@ -34,12 +34,17 @@ export const OUTCOMES = [
 ] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
+/** What asked: the gate, a rollout's evidence, the labels after it, or a person. */
+export const DECISION_KINDS = ['gate', 'shadow', 'canary', 'watch', 'hand'] as const;
+export type DecisionKind = (typeof DECISION_KINDS)[number];
+
 /** One decision about what serves: who, when, why and on which evidence; also in the audit under the same number. */
 export interface DecisionRecord {
   /** The sequence of its audit entry. */
   id: number;
   model: string;
   at: number;
+  kind: DecisionKind;
   /** `champion.promote`, `rollout.undo`, … */
   action: string;
   version: number;
@@ -65,6 +70,7 @@ export function createDecisionStore(tx: Tx) {
           id: decision.id,
           model: decision.model,
           at: decision.at,
+          kind: decision.kind,
           action: decision.action,
           version: decision.version,
           champion: decision.champion ?? null,
@@ -135,6 +141,7 @@ function toDecision(row: DeliveryTables['decisions']): DecisionRecord {
     id: row.id,
     model: row.model,
     at: row.at,
+    kind: row.kind as DecisionKind,
     action: row.action,
     version: row.version,
     champion: row.champion ?? undefined,

@@ -20,6 +20,7 @@ export const deliveryMigrations: Migration[] = [
           id bigint primary key,
           model ${text} not null,
           at bigint not null,
+          kind ${text} not null,
           action ${text} not null,
           version bigint not null,
           champion bigint,

@@ -103,6 +103,7 @@ export function createPromoter(deps: DeliveryDeps & { judge: Judge }) {
       decision: {
         model: name,
         at: clock.now(),
+        kind: 'gate' as const,
         action: ACTION_OF[effect.kind],
         version,
         champion: champion?.version,

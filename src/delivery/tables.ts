@@ -17,6 +17,7 @@ export interface DeliveryTables {
     id: number;
     model: string;
     at: number;
+    kind: string;
     action: string;
     version: number;
     champion: number | null;

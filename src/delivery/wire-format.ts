@@ -14,10 +14,11 @@ export function toWirePromotion(
 }
 
 export function toWireDecision(decision: DecisionRecord): z.infer<typeof contract.recordedDecisionSchema> {
-  const { id, at, action, verdict, outcome, summary, actor, reason, evidence, key } = decision;
+  const { id, at, kind, action, verdict, outcome, summary, actor, reason, evidence, key } = decision;
   return {
     id,
     at,
+    kind,
     action,
     version: String(decision.version),
     champion: toText(decision.champion),

@@ -1,6 +1,6 @@
 import { ApiError } from '../../platform/index.ts';
 import { createChampionStore, createModelVersionStore } from '../../registry/index.ts';
-import type { Outcome, Verdict } from '../decision-store.ts';
+import type { DecisionKind, Outcome, Verdict } from '../decision-store.ts';
 import type { DeliveryDeps } from '../delivery-deps.ts';
 import { rolloutTimes } from '../delivery-policy.ts';
 import type { JudgeInput, Judgement } from '../judge/judge-input.ts';
@@ -140,6 +140,7 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
       ...said,
       model: rollout.model,
       at: clock.now(),
+      kind: kindOf(rollout),
       version: rollout.candidate,
       champion: rollout.champion,
       actor: PLATFORM_ACTOR,
@@ -163,6 +164,9 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
     },
   };
 }
+
+export const kindOf = ({ state, resumeState }: Pick<Rollout, 'state' | 'resumeState'>): DecisionKind =>
+  state === 'watching' ? 'watch' : (resumeState ?? state) === 'shadow' ? 'shadow' : 'canary';
 
 function lengthOf(rollout: Rollout): { lengthMs: number; capMs: number } {
   const { shadowMs, stepMs, maxStepMs } = rolloutTimes(rollout.policy);

@@ -31,6 +31,7 @@ export async function changeByHand(
   const decision: NewDecision = {
     model: rollout.model,
     at,
+    kind: 'hand',
     action: planned.effect === 'promote' ? 'champion.promote' : `rollout.${what}`,
     version: rollout.candidate,
     champion: rollout.champion,

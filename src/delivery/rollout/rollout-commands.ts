@@ -95,6 +95,7 @@ export const endLostRollout = command(
     const decision: NewDecision = {
       model,
       at,
+      kind: wasWatched ? 'watch' : (before.resumeState ?? state) === 'shadow' ? 'shadow' : 'canary',
       action: wasWatched ? 'rollout.done' : 'rollout.abort',
       version: candidate,
       champion,
@@ -128,7 +129,15 @@ export const rollBackDelivery = command(
     const rollouts = createRolloutStore(tx);
     await createRegisteredModelStore(tx).lock(name);
     const underWay = await rollouts.findUnderWay(name);
-    const base = { model: name, at: cause.at, actor: cause.actor, reason: cause.reason, key: undefined };
+    const kind = 'hand' as const;
+    const base = {
+      model: name,
+      kind,
+      at: cause.at,
+      actor: cause.actor,
+      reason: cause.reason,
+      key: undefined,
+    };
     if (underWay) {
       const { id, candidate, champion } = underWay;
       if (expectedVersion !== undefined && expectedVersion !== candidate) {

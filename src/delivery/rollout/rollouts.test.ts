@@ -109,12 +109,14 @@ describeDatabases('rollouts', (openDatabase) => {
       note: expect.stringContaining('0 labelled rows'),
     });
     expect(await after(DAY)).toEqual({ didSomething: false });
-    expect((await harness.decisions()).map(({ outcome, actor }: any) => [outcome, actor])).toEqual([
-      ['done', 'tidemill'],
-      ['promoted', 'tidemill'],
-      ['next step', 'tidemill'],
-      ['rollout', 'ann'],
-      ['promoted', 'ann'],
+    expect(
+      (await harness.decisions()).map(({ kind, outcome, actor }: any) => [kind, outcome, actor]),
+    ).toEqual([
+      ['watch', 'done', 'tidemill'],
+      ['canary', 'promoted', 'tidemill'],
+      ['canary', 'next step', 'tidemill'],
+      ['gate', 'rollout', 'ann'],
+      ['gate', 'promoted', 'ann'],
     ]);
     expect((await harness.ask('GET', '/api/v1/audit/verify')).body).toEqual({ ok: true, entries: 5 });
   });
