@@ -11,6 +11,7 @@ export {
 } from './distributions.ts';
 export { delong } from './gate/delong.ts';
 export {
+  BCA_CLUSTERS,
   type JudgeOptions,
   judgePaired,
   lookAlpha,

@@ -1,32 +1,70 @@
 import { createRandom } from '../../platform/index.ts';
 import { normalCdf, normalQuantile, studentQuantile } from '../distributions.ts';
 
+/** A resample whose squares are below this share of the sample's took one value, over and over. */
+const SMALLEST_SPREAD = 1e-12;
+
 export interface Interval {
   estimate: number;
   lo: number;
   hi: number;
-  /** Of the estimate; what more clusters would shrink. */
-  standardError: number;
 }
 
-/** A one-sided `alpha` bound on either side of the mean of `values`, by Student's t. Infinite with less than two values. */
-export function studentInterval(values: ArrayLike<number>, alpha: number): Interval {
+export interface BoundOptions {
+  /** One-sided, on either side. */
+  alpha: number;
+  /** How many; 100/alpha keeps a hundred of them beyond each bound. */
+  resamples: number;
+  seed: number;
+}
+
+/**
+ * Bounds of the mean of a few clusters' values: on either side the wider of Student's t and the studentised bootstrap.
+ *
+ * t alone is right for symmetric clusters, and promises too much where a rare bad day has not been met yet; the
+ * resampled t-statistics (Efron 1982; Hall 1988, doi:10.1214/aos/1176350933) know the skewness that the sample shows.
+ * ADR 0010 has the error rates. Infinite with less than two values.
+ */
+export function studentInterval(values: Float64Array, { alpha, resamples, seed }: BoundOptions): Interval {
   const n = values.length;
-  let estimate = 0;
-  for (let i = 0; i < n; i++) estimate += values[i]! / n;
+  const estimate = meanOf(values);
   if (n < 2) {
-    return {
-      estimate: n === 1 ? estimate : Number.NaN,
-      lo: Number.NEGATIVE_INFINITY,
-      hi: Number.POSITIVE_INFINITY,
-      standardError: Number.POSITIVE_INFINITY,
-    };
+    return { estimate, lo: Number.NEGATIVE_INFINITY, hi: Number.POSITIVE_INFINITY };
   }
   let squares = 0;
-  for (let i = 0; i < n; i++) squares += (values[i]! - estimate) ** 2;
+  for (const value of values) squares += (value - estimate) ** 2;
   const standardError = Math.sqrt(squares / (n - 1) / n);
-  const reach = studentQuantile(1 - alpha, n - 1) * standardError;
-  return { estimate, lo: estimate - reach, hi: estimate + reach, standardError };
+  const t = studentQuantile(1 - alpha, n - 1);
+  const drawn = resampleT(values, estimate, squares, { resamples, seed });
+  const below = drawn.length > 0 ? Math.max(t, quantileOf(drawn, 1 - alpha)) : t;
+  const above = drawn.length > 0 ? Math.max(t, -quantileOf(drawn, alpha)) : t;
+  return { estimate, lo: estimate - below * standardError, hi: estimate + above * standardError };
+}
+
+/** Sorted t-statistics of resamples about the estimate. Those of one value only have no spread, and are left out. */
+function resampleT(
+  values: Float64Array,
+  estimate: number,
+  squares: number,
+  { resamples, seed }: Pick<BoundOptions, 'resamples' | 'seed'>,
+): Float64Array {
+  const n = values.length;
+  const distances = values.map((value) => value - estimate);
+  const random = createRandom(seed);
+  const drawn = new Float64Array(resamples);
+  let kept = 0;
+  for (let i = 0; i < resamples; i++) {
+    let sum = 0;
+    let sumOfSquares = 0;
+    for (let draw = 0; draw < n; draw++) {
+      const distance = distances[Math.floor(random() * n)]!;
+      sum += distance;
+      sumOfSquares += distance * distance;
+    }
+    const spread = sumOfSquares - (sum * sum) / n;
+    if (spread > SMALLEST_SPREAD * squares) drawn[kept++] = sum / Math.sqrt((spread * n) / (n - 1));
+  }
+  return drawn.subarray(0, kept).sort();
 }
 
 /**
@@ -36,16 +74,15 @@ export function studentInterval(values: ArrayLike<number>, alpha: number): Inter
  * from the share of them below the estimate (a tie counts half), a from the jackknife over clusters.
  *
  * @param difference the statistic of clusters taken `weights` times
- * @param resamples how many; 100/alpha keeps a hundred of them beyond each bound
  */
 export function bcaInterval(
   difference: (weights: Float64Array) => number,
   clusters: number,
-  { alpha, resamples, seed }: { alpha: number; resamples: number; seed: number },
+  { alpha, resamples, seed }: BoundOptions,
 ): Interval {
   const weights = new Float64Array(clusters).fill(1);
   const estimate = difference(weights);
-  const { acceleration, standardError } = jackknife(difference, weights);
+  const acceleration = accelerationOf(difference, weights);
   const random = createRandom(seed);
   const drawn = new Float64Array(resamples);
   let kept = 0;
@@ -59,7 +96,9 @@ export function bcaInterval(
     if (value < estimate) below++;
     else if (value === estimate) below += 0.5;
   }
-  if (Number.isNaN(estimate) || kept === 0) return { ...studentInterval([], alpha), estimate };
+  if (Number.isNaN(estimate) || kept === 0) {
+    return { estimate, lo: Number.NEGATIVE_INFINITY, hi: Number.POSITIVE_INFINITY };
+  }
   const sorted = drawn.subarray(0, kept).sort();
   // Held inside, so that an estimate beyond all resamples gives the outermost one and not NaN.
   const bias = normalQuantile(Math.min(1 - 0.5 / kept, Math.max(0.5 / kept, below / kept)));
@@ -69,14 +108,11 @@ export function bcaInterval(
     const share = slope > 0 ? normalCdf(bias + shift / slope) : shift > 0 ? 1 : 0;
     return quantileOf(sorted, share);
   };
-  return { estimate, lo: bound(alpha), hi: bound(1 - alpha), standardError };
+  return { estimate, lo: bound(alpha), hi: bound(1 - alpha) };
 }
 
-/** Leaves each cluster out in turn. Efron and Tibshirani (1993), An Introduction to the Bootstrap, eq. 14.15 and 11.5. */
-function jackknife(
-  difference: (weights: Float64Array) => number,
-  ones: Float64Array,
-): { acceleration: number; standardError: number } {
+/** By the jackknife over clusters: Efron and Tibshirani (1993), An Introduction to the Bootstrap, eq. 14.15. */
+function accelerationOf(difference: (weights: Float64Array) => number, ones: Float64Array): number {
   const values: number[] = [];
   const weights = ones.slice();
   for (let cluster = 0; cluster < ones.length; cluster++) {
@@ -92,10 +128,7 @@ function jackknife(
     squares += (mean - value) ** 2;
     cubes += (mean - value) ** 3;
   }
-  return {
-    acceleration: squares > 0 ? cubes / (6 * squares ** 1.5) : 0,
-    standardError: Math.sqrt((squares * (values.length - 1)) / values.length),
-  };
+  return squares > 0 ? cubes / (6 * squares ** 1.5) : 0;
 }
 
 /** Linear between the order statistics, as the default of numpy.quantile. */
@@ -104,4 +137,10 @@ function quantileOf(sorted: Float64Array, share: number): number {
   const low = Math.floor(place);
   const high = Math.min(sorted.length - 1, low + 1);
   return sorted[low]! + (place - low) * (sorted[high]! - sorted[low]!);
+}
+
+function meanOf(values: Float64Array): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum / values.length;
 }

@@ -41,31 +41,47 @@ function binaryScores(rows: number, clusters: number, seed = 3): PairedScores {
   return { task: 'binary', classes: 2, labels, champion, challenger, clusters: days };
 }
 
-const skewed = Array.from({ length: 30 }, (_, i) => (((i * 7919) % 101) / 101) ** 3 - 0.2);
+const many = Array.from({ length: 60 }, (_, i) => (((i * 7919) % 101) / 101) ** 3 - 0.2);
+const skewed = many.slice(0, 30);
 const ask = { metric: 'mae', alpha: 0.05, delta: 0.01, seed: 1 } as const;
 
 describe('the interval', () => {
-  it("is Student's t on the clusters' own differences under 20 clusters, as scipy has it", () => {
-    const judged = judgePaired(differing(skewed.slice(0, 7)), ask);
+  it("is Student's t on the clusters' own differences under 50 clusters, as scipy has it, or wider", () => {
+    const judged = judgePaired(differing(skewed.slice(0, 7)), { ...ask, bootstrap: 1 });
     expect(judged).toMatchObject({ method: 't', clusters: 7, rows: 7 });
     expect(judged.estimate).toBeCloseTo(-0.0660315217175785, 10);
     expect(judged.lo).toBeCloseTo(-0.21016425057123062, 9);
     expect(judged.hi).toBeCloseTo(0.0781012071360736, 9);
+    const wider = judgePaired(differing(skewed.slice(0, 7)), ask);
+    expect(wider.lo).toBeLessThanOrEqual(judged.lo + 1e-12);
+    expect(wider.hi).toBeGreaterThan(judged.hi);
   });
 
-  it('is BCa from 20 clusters on, as scipy.stats.bootstrap has it', () => {
-    const judged = judgePaired(differing(skewed), { ...ask, bootstrap: 200_000 });
+  it('is wider on the side on which rare clusters may hide, and there only', () => {
+    const rareBadDays = [0.02, 0.03, 0.02, 0.04, 0.03, 0.02, -0.2, 0.03, 0.02];
+    const reach = ({ lo, hi, estimate }: { lo: number; hi: number; estimate: number }) => [
+      estimate - lo,
+      hi - estimate,
+    ];
+    const [t] = reach(judgePaired(differing(rareBadDays), { ...ask, bootstrap: 1 }));
+    const [below, above] = reach(judgePaired(differing(rareBadDays), ask));
+    expect(below).toBeGreaterThan(1.5 * t!);
+    expect(above).toBeCloseTo(t!, 12);
+  });
+
+  it('is BCa from 50 clusters on, as scipy.stats.bootstrap has it', () => {
+    const judged = judgePaired(differing(many), { ...ask, bootstrap: 200_000 });
     expect(judged.method).toBe('bca');
-    expect(judged.estimate).toBeCloseTo(0.038150113413458774, 10);
-    expect(Math.abs(judged.lo + 0.03440615800658607)).toBeLessThan(0.001);
-    expect(Math.abs(judged.hi - 0.1297421166418398)).toBeLessThan(0.001);
-    const surer = judgePaired(differing(skewed), { ...ask, alpha: 0.01, bootstrap: 200_000 });
-    expect(Math.abs(surer.lo + 0.06063272164697338)).toBeLessThan(0.0015);
-    expect(Math.abs(surer.hi - 0.1720701580197786)).toBeLessThan(0.002);
+    expect(judged.estimate).toBeCloseTo(0.04490191054200018, 10);
+    expect(Math.abs(judged.lo - -0.009965304147510552)).toBeLessThan(0.001);
+    expect(Math.abs(judged.hi - 0.10999690312272624)).toBeLessThan(0.001);
+    const surer = judgePaired(differing(many), { ...ask, alpha: 0.01, bootstrap: 200_000 });
+    expect(Math.abs(surer.lo - -0.030491208098785375)).toBeLessThan(0.0015);
+    expect(Math.abs(surer.hi - 0.1396804183643246)).toBeLessThan(0.002);
   });
 
   it('is the same for the same seed, and hardly another for another', () => {
-    const scores = binaryScores(3000, 30);
+    const scores = binaryScores(3000, 60);
     const options = { metric: 'log_loss', alpha: 0.05, delta: 0, seed: 5 } as const;
     const judged = judgePaired(scores, options);
     expect(judgePaired(scores, options)).toEqual(judged);
@@ -75,7 +91,7 @@ describe('the interval', () => {
   });
 
   it('takes more resamples for a smaller alpha, so that its bounds do not end at the outermost one', () => {
-    const scores = differing(Array.from({ length: 40 }, (_, i) => Math.sin(i * 12.9898)));
+    const scores = differing(Array.from({ length: 60 }, (_, i) => Math.sin(i * 12.9898)));
     const bounds = [0.05, 0.01, 0.001].map((alpha) => judgePaired(scores, { ...ask, alpha }).lo);
     expect(bounds[0]! > bounds[1]! && bounds[1]! > bounds[2]!).toBe(true);
   });
@@ -219,7 +235,7 @@ describe('the verdict', () => {
   });
 
   it('is non-inferior for the same answers under a margin, and inconclusive without one', () => {
-    for (const clusters of [7, 30]) {
+    for (const clusters of [7, 60]) {
       const scores = binaryScores(1000, clusters);
       const same = { ...scores, challenger: scores.champion };
       for (const metric of ['log_loss', 'roc_auc'] as const) {

@@ -10,8 +10,11 @@ import {
 } from './paired-scores.ts';
 import { sumLosses } from './sum-losses.ts';
 
-/** From so many clusters on the interval is BCa's; below it is Student's t on the clusters' own differences. */
-export const BCA_CLUSTERS = 20;
+/**
+ * From so many clusters on the interval is BCa's; below it is Student's on the clusters' own differences. At 20 clusters
+ * BCa's 5 % were 6.9 % in simulation, also without any skewness, and 8.5 % with much; at 50 they were 5.7 % (ADR 0010).
+ */
+export const BCA_CLUSTERS = 50;
 const LEAST_RESAMPLES = 2000;
 const RESAMPLES_BEYOND_BOUND = 100;
 /** More clusters than this are no advice. */
@@ -39,6 +42,7 @@ export interface PairedVerdict {
   hi: number;
   alpha: number;
   delta: number;
+  /** Student's t, widened by its bootstrap, under 50 clusters; the bias-corrected and accelerated bootstrap from there. */
   method: 't' | 'bca';
   /** Those that the interval rests on: for the AUC by t, those that have both classes. */
   clusters: number;
@@ -95,12 +99,11 @@ function intervalOf(
   clusters: number,
   { alpha, bootstrap, seed }: JudgeOptions,
 ): { interval: Interval; clusters: number } {
-  if (method === 't') {
-    const values = statistic.byCluster.filter((value) => !Number.isNaN(value));
-    return { interval: studentInterval(values, alpha), clusters: values.length };
-  }
   const resamples = bootstrap ?? Math.max(LEAST_RESAMPLES, Math.ceil(RESAMPLES_BEYOND_BOUND / alpha));
-  return { interval: bcaInterval(statistic.difference, clusters, { alpha, resamples, seed }), clusters };
+  const bounds = { alpha, resamples, seed };
+  if (method === 'bca') return { interval: bcaInterval(statistic.difference, clusters, bounds), clusters };
+  const values = statistic.byCluster.filter((value) => !Number.isNaN(value));
+  return { interval: studentInterval(values, bounds), clusters: values.length };
 }
 
 function verdictOf({ lo, hi }: Interval, delta: number): Verdict {
@@ -109,26 +112,29 @@ function verdictOf({ lo, hi }: Interval, delta: number): Verdict {
   return hi < -delta ? 'worse' : 'inconclusive';
 }
 
-/** How many clusters more until the interval about the same estimate would lie on one side of −delta. */
+/** How many clusters more until the bound on the side of −delta would not reach it, about the same estimate. */
 function clustersToDecide(
-  { estimate, standardError }: Interval,
+  { estimate, lo, hi }: Interval,
   clusters: number,
   { alpha, delta }: JudgeOptions,
 ): number | undefined {
   const distance = Math.abs(estimate + delta);
-  if (!(distance > 0) || !Number.isFinite(standardError)) return undefined;
-  const spread = standardError * Math.sqrt(clusters);
-  const normal = normalQuantile(1 - alpha);
-  const byNormal = ((normal * spread) / distance) ** 2;
-  if (byNormal > MOST_CLUSTERS) return undefined;
-  let needed = Math.max(clusters + 1, Math.ceil(byNormal));
-  while (
-    needed < BCA_CLUSTERS &&
-    (studentQuantile(1 - alpha, needed - 1) * spread) / Math.sqrt(needed) >= distance
-  ) {
-    needed++;
+  const reach = estimate > -delta ? estimate - lo : hi - estimate;
+  if (!(distance > 0) || !Number.isFinite(reach)) return undefined;
+  const quantile = (n: number) =>
+    n < BCA_CLUSTERS ? studentQuantile(1 - alpha, n - 1) : normalQuantile(1 - alpha);
+  const now = quantile(clusters);
+  const reachAt = (n: number) => (reach * Math.sqrt(clusters / n) * quantile(n)) / now;
+  if (reachAt(MOST_CLUSTERS) >= distance) return undefined;
+  let tooFew = clusters;
+  let enough = clusters + 1;
+  while (reachAt(enough) >= distance) [tooFew, enough] = [enough, enough * 2];
+  while (enough - tooFew > 1) {
+    const middle = Math.floor((tooFew + enough) / 2);
+    if (reachAt(middle) >= distance) tooFew = middle;
+    else enough = middle;
   }
-  return needed - clusters;
+  return enough - clusters;
 }
 
 function checkScores(scores: PairedScores, { metric, alpha, delta }: JudgeOptions): void {
