@@ -28,10 +28,10 @@ export interface JobsDeps {
   pollMs?: number;
   /** How long `stop` waits for steps that heed their signal. Default 5000. */
   graceMs?: number;
+  /** Of each flow, so many finished runs are kept (1000), and none that finished longer ago (no limit). */
   retention?: { keepRuns?: number; keepMs?: number };
 }
 
-const DAY_MS = 86_400_000;
 const PRUNE_EVERY_MS = 3_600_000;
 const PRUNE_LIMIT = 200;
 
@@ -165,8 +165,8 @@ export function createRunPool(deps: JobsDeps) {
   async function prune(): Promise<void> {
     if (performance.now() - prunedAt < PRUNE_EVERY_MS) return;
     prunedAt = performance.now();
-    const { keepRuns = 1000, keepMs = 365 * DAY_MS } = deps.retention ?? {};
-    const request = { before: clock.now() - keepMs, keepRuns, limit: PRUNE_LIMIT };
+    const { keepRuns = 1000, keepMs = Number.MAX_SAFE_INTEGER } = deps.retention ?? {};
+    const request = { before: Math.max(0, clock.now() - keepMs), keepRuns, limit: PRUNE_LIMIT };
     while (state === 'begun' && (await database.execute(pruneRuns, request)) === PRUNE_LIMIT);
   }
 

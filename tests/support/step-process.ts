@@ -36,6 +36,13 @@ serveSteps({
     log(`began ${child.pid}`);
     await new Promise(() => {});
   },
+  // What it starts has its output, and outlives it.
+  abandon: async () => {
+    const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'inherit' });
+    process.stderr.write(`left ${child.pid} behind\n`);
+    process.kill(process.pid, 'SIGABRT');
+    await new Promise(() => {});
+  },
   print: async () => {
     console.log('to the output');
     console.error('to the errors');

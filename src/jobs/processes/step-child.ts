@@ -23,6 +23,8 @@ export interface ChildOptions {
 
 /** Of what a child wrote to its error output, what is kept for the message of its end. */
 const TAIL_CHARS = 2000;
+/** How long the last of its output is waited for when something that it started holds it open. */
+const OUTPUT_MS = 1000;
 
 export type StepChild = ReturnType<typeof startStepChild>;
 
@@ -95,8 +97,6 @@ export function startStepChild({ entry, env, killAfterMs, recycleRssBytes, onRea
     if (hasExited) return;
     hasExited = true;
     clearTimeout(killTimer);
-    // Nothing that it started may stay behind.
-    if (isLeader) killGroup('SIGKILL');
     const said = tail.trim();
     const error = new ApiError(
       'TEMPORARILY_UNAVAILABLE',
@@ -110,10 +110,17 @@ export function startStepChild({ entry, env, killAfterMs, recycleRssBytes, onRea
   child.once('error', (error) => {
     if (child.pid === undefined) ended(`could not be started (${error.message})`);
   });
-  // 'close' comes after the last of its output.
-  child.once('close', (code, signal) =>
-    ended(signal === null ? `ended with exit code ${code} and no answer` : `was ended by ${signal}`),
-  );
+  child.once('exit', (code, signal) => {
+    const why = signal === null ? `ended with exit code ${code} and no answer` : `was ended by ${signal}`;
+    // Nothing that it started may stay behind, or hold its output open.
+    if (isLeader) killGroup('SIGKILL');
+    // 'close' comes after the last of its output.
+    const timer = setTimeout(() => ended(why), OUTPUT_MS);
+    child.once('close', () => {
+      clearTimeout(timer);
+      ended(why);
+    });
+  });
 
   /** Asks it to end, and kills it when it does not. */
   function end(): Promise<void> {

@@ -105,6 +105,16 @@ describe('step workers', () => {
     },
   );
 
+  it('leave nothing behind of a process that died', async () => {
+    const error = await workersOf()
+      .run({ name: 'abandon', input: null })
+      .catch((thrown: Error) => thrown);
+    const message = (error as Error).message;
+    expect(message).toContain('was ended by SIGABRT');
+    const pid = Number(/left (\d+) behind/.exec(message)?.[1]);
+    await expect.poll(() => isAlive(pid)).toBe(false);
+  });
+
   it('end a task that takes too long', async () => {
     const workers = workersOf();
     await workers.run({ name: 'pid', input: null });

@@ -39,11 +39,9 @@ export function dueRuns(db: JobDb, { dialect, flows, now }: Pick<ClaimRuns, 'dia
 /** Takes runs that are due, under a new epoch each; what their former holder left unfinished is marked so. */
 export const claimRuns = command('job.claim', async (tx: Tx, input: ClaimRuns): Promise<ClaimedRun[]> => {
   const db = tx as JobDb;
-  const candidates = await dueRuns(db, input)
-    .select(['run_id', 'epoch', 'status'])
-    .orderBy('sequence')
-    .limit(input.limit)
-    .execute();
+  const due = dueRuns(db, input).select(['run_id', 'epoch', 'status']).orderBy('sequence').limit(input.limit);
+  // Replicas that look at the same moment take different ones.
+  const candidates = await (input.dialect === 'postgres' ? due.forUpdate().skipLocked() : due).execute();
   const claimed: ClaimedRun[] = [];
   for (const candidate of candidates) {
     const run = await db
