@@ -1,10 +1,12 @@
+import { writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createDesiredSource } from '../tests/support/desired-source.ts';
 import { tempDir } from '../tests/support/index.ts';
 import { irisModel, SETOSA } from '../tests/support/served-models.ts';
-import type { DesiredState } from './serving/index.ts';
+import { type DesiredState, RefusedError } from './serving/index.ts';
 import { createControlPlaneClient, startModelServerFromOptions } from './start-model-server.ts';
 
 const closing: (() => unknown)[] = [];
@@ -123,5 +125,146 @@ describe('what is asked of the control plane', () => {
     await expect(
       createControlPlaneClient('https://127.0.0.1:1').resolveDesiredState('r', never),
     ).rejects.toThrow('ECONNREFUSED');
+  });
+});
+
+describe('what is brought to the control plane', () => {
+  const name = { kind: 'predictions', replica: 'r-1', incarnation: 'i-1', sequence: 7 } as const;
+
+  function segment(text: string, bytes = text.length) {
+    const path = join(tempDir(), 'segment.ndjson');
+    writeFileSync(path, text);
+    return { path, bytes, sha256: 'digest' };
+  }
+
+  it('puts the first bytes of a segment under its name, with its digest, and reports with its reporter', async () => {
+    const asked: unknown[] = [];
+    const url = await listenWith((request, response) => {
+      let body = '';
+      request.on('data', (chunk: Buffer) => (body += chunk.toString()));
+      request.on('end', () => {
+        const {
+          'content-length': length,
+          'content-type': type,
+          'x-content-sha256': digest,
+        } = request.headers;
+        asked.push({ method: request.method, url: request.url, length, type, digest, body });
+        response.writeHead(asked.length === 1 ? 200 : 204).end();
+      });
+    });
+    const { shipSegment, reportProfiles } = createControlPlaneClient(url);
+    await shipSegment(name, segment('{"id":"1"}\n{"torn', 11), never);
+    const report = { watermark: 5, dropped: 0, entries: [] };
+    await reportProfiles({ replica: 'r-1', incarnation: 'i-1' }, report, never);
+    expect(asked).toEqual([
+      {
+        method: 'PUT',
+        url: '/api/v1/serving/segments/predictions/r-1/i-1/7',
+        length: '11',
+        type: 'application/x-ndjson',
+        digest: 'digest',
+        body: '{"id":"1"}\n',
+      },
+      {
+        method: 'PUT',
+        url: '/api/v1/serving/profiles/r-1/i-1',
+        length: String(JSON.stringify(report).length),
+        type: 'application/json',
+        digest: undefined,
+        body: JSON.stringify(report),
+      },
+    ]);
+  });
+
+  it('takes a conflict or a malformed body for a refusal, and anything else for a reason to try again', async () => {
+    let status = 409;
+    const url = await listenWith((request, response) => {
+      request.resume().on('end', () => response.writeHead(status).end('why'));
+    });
+    const { shipSegment, reportProfiles } = createControlPlaneClient(url);
+    for (status of [400, 409, 413, 422]) {
+      await expect(shipSegment(name, segment('{}\n'), never)).rejects.toThrow(RefusedError);
+    }
+    for (status of [401, 404, 429, 500, 503]) {
+      const failed = shipSegment(name, segment('{}\n'), never);
+      await expect(failed).rejects.not.toThrow(RefusedError);
+      await expect(failed).rejects.toThrow(`answered ${status}: why`);
+    }
+    status = 503;
+    const report = { watermark: null, dropped: 0, entries: [] };
+    await expect(reportProfiles({ replica: 'r', incarnation: 'i' }, report, never)).rejects.toThrow('503');
+  });
+
+  it('hears a refusal that comes before a large segment was read', async () => {
+    const url = await listenWith((_request, response) => response.writeHead(413).end('too large'));
+    const { shipSegment } = createControlPlaneClient(url);
+    const large = segment(`${'x'.repeat(8 * 1024 * 1024)}\n`);
+    await expect(shipSegment(name, large, never)).rejects.toThrow(/too large|EPIPE|ECONNRESET|closed/);
+  });
+
+  it('ends when it is told to stop, fails when nobody listens, and when the file is gone', async () => {
+    const silent = await listenWith(() => {});
+    const stop = new AbortController();
+    const waiting = createControlPlaneClient(silent).shipSegment(name, segment('{}\n'), stop.signal);
+    stop.abort();
+    await expect(waiting).rejects.toThrow(/abort/i);
+    const nobody = createControlPlaneClient('http://127.0.0.1:1');
+    await expect(nobody.shipSegment(name, segment('{}\n'), never)).rejects.toThrow('ECONNREFUSED');
+    const missing = { path: join(tempDir(), 'gone'), bytes: 3, sha256: 'x' };
+    await expect(createControlPlaneClient(silent).shipSegment(name, missing, never)).rejects.toThrow(
+      'ENOENT',
+    );
+  });
+});
+
+describe('a model server with the clock of events', () => {
+  it('stamps what comes without a time with the newest event before it', async () => {
+    const bytes = irisModel();
+    const champion = createDesiredSource().version('1', bytes);
+    const lines: any[] = [];
+    const shipped = Promise.withResolvers<void>();
+    const url = await listenWith((request, response) => {
+      if (request.url?.endsWith('/model')) return void response.end(bytes);
+      if (request.method === 'GET') {
+        if (request.headers['if-none-match'] === undefined)
+          response.end(JSON.stringify({ ...EMPTY, models: [{ name: 'iris', champion }] }));
+        return;
+      }
+      let body = '';
+      request.on('data', (chunk: Buffer) => (body += chunk.toString()));
+      request.on('end', () => {
+        if (request.url?.includes('/segments/'))
+          lines.push(
+            ...body
+              .trim()
+              .split('\n')
+              .map((line) => JSON.parse(line)),
+          );
+        response.end('{}');
+        if (lines.length === 3) shipped.resolve();
+      });
+    });
+    const server = await startModelServerFromOptions({
+      controlPlaneUrl: url,
+      cacheDir: tempDir(),
+      host: '127.0.0.1',
+      port: 0,
+      clockKind: 'events',
+      env: { TIDEMILL_LOG_LEVEL: 'silent', TIDEMILL_REPORT_MS: '10' },
+      version: '1.0.0',
+    });
+    closing.unshift(() => server.stop());
+    await server.ready;
+    const post = (path: string, body: object) =>
+      fetch(server.url + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+    await post('/predict', { features: SETOSA, timestamp: '2001-04-01T00:00:00Z' });
+    await post('/predict', { features: SETOSA });
+    await post('/feedback', { prediction_id: 'x', label: 'setosa' });
+    await shipped.promise;
+    expect(lines.map(({ t }) => t)).toEqual(Array(3).fill(Date.UTC(2001, 3, 1)));
   });
 });

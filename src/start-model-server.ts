@@ -162,6 +162,7 @@ async function put(
   { headers, body }: { headers: Record<string, string>; body: string | Readable },
 ): Promise<void> {
   const target = targetOf(base, path);
+  signal.throwIfAborted();
   const answered = Promise.withResolvers<IncomingMessage>();
   const send = target.startsWith('https:') ? askHttps : askHttp;
   const sent = send(target, { method: 'PUT', headers, signal, timeout: PUT_STALL_MS }, answered.resolve);
