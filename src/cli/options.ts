@@ -100,6 +100,16 @@ export function parseCounts(text: string): number[] {
   return text.split(',').map((part) => parseCount(part.trim()));
 }
 
+/** Collects `--feature name=expression`; the expression may hold more equals signs. */
+export function collectExpression(text: string, expressions: Record<string, string> = {}) {
+  const at = text.indexOf('=');
+  const name = text.slice(0, at).trim();
+  if (at < 1 || name === '')
+    throw new InvalidArgumentError('Write it as name=expression, such as hour=hour(date).');
+  if (Object.hasOwn(expressions, name)) throw new InvalidArgumentError(`${name} is given twice.`);
+  return { ...expressions, [name]: text.slice(at + 1).trim() };
+}
+
 /** Collects a repeated `--set key=value`; numbers and booleans are read as such. */
 export function collectSetting(text: string, settings: Record<string, string | number | boolean> = {}) {
   const at = text.indexOf('=');

@@ -7,7 +7,14 @@ import type { Act } from './act.ts';
 import { CliError, usageError } from './cli-error.ts';
 import { controlPlane, type HttpClient } from './http-client.ts';
 import { interruption } from './interruption.ts';
-import { collectSetting, parseSeed, parseShare, withExamples, withUrl } from './options.ts';
+import {
+  collectExpression,
+  collectSetting,
+  parseSeed,
+  parseShare,
+  withExamples,
+  withUrl,
+} from './options.ts';
 import { type Promotion, promote, showPromotion, waitUntilPromoted } from './promote.ts';
 import { showTraining } from './show-training.ts';
 import { formatBytes, type Terminal } from './terminal.ts';
@@ -22,6 +29,7 @@ export interface TrainOptions {
   time?: string;
   ignore?: string[];
   text?: string[];
+  feature?: Record<string, string>;
   algorithm: 'gradient-boosting' | 'linear';
   set?: Record<string, string | number | boolean>;
   classWeight?: string;
@@ -45,6 +53,11 @@ export function configureTrain(command: Command, act: Act): void {
     .option('--time <column>', 'a column that says when a row happened')
     .option('--ignore <columns...>', 'columns that must not become features')
     .option('--text <columns...>', 'columns that are text whatever their values look like')
+    .option(
+      '--feature <name=expression>',
+      "a column computed from others, such as 'hour=hour(date)'; may be repeated",
+      collectExpression,
+    )
     .addOption(
       new Option('--algorithm <name>', 'how to learn; linear is logistic for classes')
         .choices(['gradient-boosting', 'linear'])
@@ -110,6 +123,7 @@ export function configureTrain(command: Command, act: Act): void {
   withExamples(command, [
     ['tidemill train examples/iris/iris.csv --target species --name iris --promote', ''],
     ["tidemill train flights.parquet --target 'delay > 15' --name flights --set trees=150", ''],
+    ["tidemill train flights.parquet --target 'delay > 15' --name flights --feature 'hour=hour(date)'", ''],
     ['tidemill train --data churn@3 --target churned --name churn --split time --time month', ''],
   ]);
 }
@@ -152,6 +166,7 @@ export async function trainModel(
       ...(options.time !== undefined && { time: options.time }),
       ...(options.ignore !== undefined && { ignore: options.ignore }),
       ...(options.text !== undefined && { text: options.text }),
+      ...(options.feature !== undefined && { features: options.feature }),
       algorithm: options.algorithm,
       params: {
         ...options.set,

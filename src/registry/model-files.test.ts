@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { tempDir } from '../../tests/support/index.ts';
 import { tinyClassifier } from '../../tests/support/tiny-model.ts';
@@ -26,4 +27,18 @@ it('has one model file at a time in memory to look at it', async () => {
   const inspected = await Promise.all(names.map((name) => files.inspect(`mlflow-artifacts:/${name}`)));
   expect(inspected.map(({ servable }) => servable)).toEqual([true, true, true, true]);
   expect(most).toBe(1);
+});
+
+it('keeps what a model was trained on, by the model, beyond the run that made it', async () => {
+  const store = createLocalArtifactStore({ root: tempDir() });
+  const files = createModelFiles({ artifacts: store });
+  const text = '{"spec":{"columns":[]},"windows":[]}';
+  await store.put('tracking/1/run/artifacts/evaluation/reference.json', Buffer.from(text));
+  const version = { sha256: 'a'.repeat(64) };
+  expect(await files.referencePath(version)).toBeUndefined();
+  await files.keepReference('mlflow-artifacts:/1/run/artifacts', version.sha256);
+  await store.delete('tracking/1/run/artifacts/evaluation/reference.json');
+  expect(readFileSync((await files.referencePath(version))!, 'utf8')).toBe(text);
+  expect(await files.referencePath({ sha256: 'b'.repeat(64) })).toBeUndefined();
+  expect(await files.referencePath({ sha256: undefined })).toBeUndefined();
 });

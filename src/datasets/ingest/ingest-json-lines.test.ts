@@ -28,6 +28,12 @@ describe('a JSON lines file', () => {
       '{"d":"2026-01-01"}\n{"d":"2026-13-01"}\n{"d":"2026-01-03"}\n',
       'line 2, column "d": "2026-13-01" is not a date',
     ],
+    [
+      'a key that stands twice',
+      '{"a":1}\n{"a":{"b":1,"b":2},"c":"\\"c\\":","\\u0061":3}\n',
+      'table.jsonl, line 2: the key "a" stands twice',
+    ],
+    ['a key that stands twice with one type', '{"a":1}\n{"a":2,"a":3}\n', 'line 2: the key "a" stands twice'],
     ['names that differ in case', '{"A":1,"a":2}\n', 'the names "A" and "a" differ only in case'],
     [
       'a value nested too deeply',

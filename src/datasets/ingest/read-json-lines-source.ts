@@ -198,7 +198,26 @@ async function findBadLine({ path, sourceName }: SourceRequest): Promise<void> {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       fail(`${shorten(text)} is not an object; give one object of column names and values per line`);
     }
+    const repeated = repeatedKey(text);
+    if (repeated !== undefined)
+      fail(`the key ${JSON.stringify(repeated)} stands twice; give one value per column`);
   }
+}
+
+/** The first key that an object, given as JSON, has twice; those of objects inside of it do not count. */
+function repeatedKey(json: string): string | undefined {
+  const seen = new Set<string>();
+  let depth = 0;
+  for (const { 0: token, 1: colon } of json.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?|[{}[\]]/g)) {
+    if (token === '{' || token === '[') depth++;
+    else if (token === '}' || token === ']') depth--;
+    else if (depth === 1 && colon !== undefined) {
+      const key = JSON.parse(token.slice(0, -colon.length)) as string;
+      if (seen.has(key)) return key;
+      seen.add(key);
+    }
+  }
+  return undefined;
 }
 
 async function explainBadLine(request: SourceRequest, error: unknown): Promise<never> {
@@ -225,6 +244,11 @@ async function settleMixed(request: SourceRequest, name: string): Promise<string
   const nested = counts.has('list') || counts.has('object');
   if (nested && !counts.has('number') && !counts.has('string') && !counts.has('boolean')) return 'STRUCT';
   if (request.text.includes(name) && !nested) return 'VARCHAR';
+  if (counts.size === 1) {
+    // DuckDB saw two kinds where each line has one: a line has the key twice.
+    await findBadLine(request);
+    return 'VARCHAR';
+  }
   const [, [kind, other]] = [...counts].sort((a, b) => b[1].count - a[1].count) as [
     unknown,
     [string, { line: number; value: unknown }],
