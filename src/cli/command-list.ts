@@ -116,6 +116,12 @@ export const COMMANDS: CommandEntry[] = [
     load: async () => ({ configure: (await import('./retrain.ts')).configureRetrain }),
   },
   {
+    name: 'backtest',
+    summary: 'replay a dated table under policies of retraining, and show what each would have given',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./backtest.ts')).configureBacktest }),
+  },
+  {
     name: 'explain',
     summary: 'show every threshold, default and formula that decides about a model',
     group: MODELS,
@@ -126,6 +132,24 @@ export const COMMANDS: CommandEntry[] = [
     summary: 'add tables as versioned datasets, list and show them',
     group: MODELS,
     load: async () => ({ configure: (await import('./datasets.ts')).configureDatasets }),
+  },
+  {
+    name: 'drift',
+    summary: 'compare two files column by column, as a report or a check, without a server',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./drift.ts')).configureDrift }),
+  },
+  {
+    name: 'alarms',
+    summary: 'list alarms of drift and performance, acknowledge or close one',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./alarms.ts')).configureAlarms }),
+  },
+  {
+    name: 'windows',
+    summary: 'show the windows in which a model was watched: drift, performance, labels',
+    group: MODELS,
+    load: async () => ({ configure: (await import('./alarms.ts')).configureWindows }),
   },
   {
     name: 'log',

@@ -34,4 +34,9 @@ export {
   policyTimes,
 } from './monitor-policy.ts';
 export { monitoringRoutes } from './monitoring-routes.ts';
+export { type CompareRequest, compareTables } from './report/compare-tables.ts';
+export type { ColumnReport, DriftReport, QualityCheck } from './report/report.ts';
+export { writeHtml } from './report/write-html.ts';
+export { type FoundWindow, findNextWindow, LEAST_ROWS } from './windows/find-due-window.ts';
+export { REFERENCE_WINDOWS, skillOf } from './windows/measure-performance.ts';
 export { readNewestWatermark } from './windows/profile-entry-store.ts';

@@ -1,3 +1,9 @@
+export {
+  type BacktestRequest,
+  type BacktestResult,
+  runBacktest,
+} from './backtest/run-backtest.ts';
+export { BACKTEST_POLICIES, type BacktestPolicy } from './backtest/simulate-policy.ts';
 export { checkProject } from './check-project.ts';
 export { createPipelines, type Pipelines } from './create-pipelines.ts';
 export {

@@ -7,6 +7,7 @@ import {
 } from '../datasets/index.ts';
 import type { HandlerContext } from '../jobs/index.ts';
 import type { TrainedFolder, TrainIntoOptions } from '../training/index.ts';
+import { replayHandlers } from './backtest/replay-handlers.ts';
 
 export interface PlannedTarget {
   targetName: string;
@@ -42,6 +43,8 @@ const COURSE_POINTS = 500;
 
 /** What a step process does; its libraries are loaded by the first task that needs them. */
 export const stepHandlers = {
+  ...replayHandlers,
+
   'plan-target': async (input: {
     parquetPath: string;
     schema: readonly DatasetColumn[];

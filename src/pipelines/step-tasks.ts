@@ -1,6 +1,6 @@
 /** A task of the step processes, by its name: what goes in and what comes out, both plain JSON. */
 export interface StepTask {
-  name: 'plan-target' | 'compose' | 'train' | 'replay-training';
+  name: string;
   input: unknown;
 }
 

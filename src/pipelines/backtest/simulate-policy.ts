@@ -1,0 +1,242 @@
+import type { Judgement } from '../../delivery/index.ts';
+import {
+  advanceWatch,
+  FRESH_WATCH,
+  type PerformanceMetric,
+  REFERENCE_WINDOWS,
+  skillOf,
+  type WatchState,
+} from '../../monitoring/index.ts';
+import { testPerformance } from '../../statistics/index.ts';
+import { type Answered, measureWindow } from './measure-answers.ts';
+import type { ReplayedServing, ReplayedTraining, Window } from './replay-tasks.ts';
+
+/** Ways of retraining that can be compared. */
+export const BACKTEST_POLICIES = ['never', 'weekly', 'drift', 'performance', 'project'] as const;
+export type BacktestPolicy = (typeof BACKTEST_POLICIES)[number];
+
+/** What a table says, and how a model is watched and retrained on it; the same for every policy. */
+export interface Replay {
+  /** Rows in the order of time. */
+  times: Float64Array;
+  labels: Int32Array | Float64Array;
+  /** Undefined for values. */
+  classes: number | undefined;
+  /** Windows in the order of time; those from `firstWindow` on are lived through. */
+  windows: Window[];
+  firstWindow: number;
+  metric: PerformanceMetric;
+  labelDelayMs: number;
+  cooldownMs: number;
+  /** The project's own triggers, for the policy `project`. */
+  project: {
+    on: readonly string[];
+    /** The next time of the schedule after a moment; undefined without a schedule. */
+    nextSchedule: ((afterMs: number) => number) | undefined;
+  };
+}
+
+/** A training whose files are there, with the moments that it belongs to. */
+export interface ReplayModel {
+  /** Names its rows: equal windows give one model. */
+  key: string;
+  number: number;
+  testFrom: number;
+  to: number;
+  trained: ReplayedTraining;
+}
+
+export interface ReplayWorkers {
+  /** The model that a retraining at a moment makes; the words say why it makes none. */
+  train(at: number, isFirst: boolean): Promise<ReplayModel | { failed: string }>;
+  judge(challenger: ReplayModel, champion: ReplayModel): Promise<Judgement>;
+  /** Answers of a model, in the replay's order of classes, from its held-out rows on. */
+  serve(model: ReplayModel): Promise<ReplayedServing>;
+}
+
+export interface BacktestEvent {
+  at: number;
+  kind: 'alarm' | 'promoted' | 'rejected' | 'failed';
+  /** What moved, which verdict, why. */
+  what: string;
+  cause?: string;
+}
+
+export interface SimulatedPolicy {
+  policy: BacktestPolicy;
+  /** Of each row of a lived window, by the model that served then. */
+  answered: Answered;
+  events: BacktestEvent[];
+  retrainings: number;
+  promoted: number;
+  rejected: number;
+  failed: number;
+  alarms: { drift: number; performance: number };
+}
+
+const WEEK_MS = 7 * 86_400_000;
+
+interface Champion {
+  model: ReplayModel;
+  serving: ReplayedServing;
+  drift: Map<string, WatchState>;
+  performance: WatchState;
+  /** Skill of windows that later ones are compared with. */
+  reference: number[];
+  baseline: number;
+}
+
+/**
+ * Lives through a table under one policy: each window is answered by the champion, tested, its labels come after their
+ * delay; what the policy calls for is trained and put before the gate. A promoted version serves from then on.
+ */
+export async function simulatePolicy(
+  policy: BacktestPolicy,
+  replay: Replay,
+  workers: ReplayWorkers,
+  { onWindow, signal }: { onWindow?: (done: number) => void; signal?: AbortSignal } = {},
+): Promise<SimulatedPolicy> {
+  const { windows, firstWindow, labels, classes } = replay;
+  const width = classes ?? 1;
+  const answered: Answered = { labels, answers: new Float32Array(labels.length * width), classes };
+  const result: SimulatedPolicy = {
+    policy,
+    answered,
+    events: [],
+    retrainings: 0,
+    promoted: 0,
+    rejected: 0,
+    failed: 0,
+    alarms: { drift: 0, performance: 0 },
+  };
+  const start = (windows[firstWindow] as Window).from;
+  const first = await workers.train(start, true);
+  if ('failed' in first) throw new Error(`The first model cannot be trained: ${first.failed}`);
+  let champion = await enthrone(first);
+  let lastTrainedAt = start;
+  let scheduleAfter = start;
+  let unmeasured: Window[] = [];
+
+  async function enthrone(model: ReplayModel): Promise<Champion> {
+    const serving = await workers.serve(model);
+    const { metric } = replay;
+    const own: Answered = { labels: labels.subarray(serving.firstRow), answers: serving.answers, classes };
+    const held = windows.filter(({ from, to }) => from >= model.testFrom && to <= model.to);
+    const reference = held.flatMap(
+      (window) => skillOf(metric, measureWindow(own, metric, shift(window, serving.firstRow))) ?? [],
+    );
+    return {
+      model,
+      serving,
+      drift: new Map(),
+      performance: FRESH_WATCH,
+      reference,
+      baseline: reference.length,
+    };
+  }
+
+  function watchDrift(index: number, window: Window): void {
+    const found = champion.serving.tests.find((each) => each.index === index);
+    for (const { column, aspect, p } of found?.tests ?? []) {
+      const key = `${column} ${aspect}`;
+      const { state, event } = advanceWatch(
+        champion.drift.get(key) ?? FRESH_WATCH,
+        p,
+        champion.serving.testCount,
+      );
+      champion.drift.set(key, state);
+      if (event !== 'opened') continue;
+      result.alarms.drift++;
+      result.events.push({
+        at: window.to,
+        kind: 'alarm',
+        what: `drift of ${column}${aspect === 'values' ? '' : ` (${aspect})`}`,
+      });
+    }
+  }
+
+  function watchPerformance(now: number): void {
+    const due = unmeasured.filter(({ to }) => to + replay.labelDelayMs <= now);
+    unmeasured = unmeasured.slice(due.length);
+    for (const window of due) {
+      const skill = skillOf(replay.metric, measureWindow(answered, replay.metric, window));
+      if (skill === undefined) continue;
+      if (champion.reference.length < REFERENCE_WINDOWS) {
+        champion.reference.push(skill);
+        continue;
+      }
+      const { p } = testPerformance(champion.reference, skill);
+      const { state, event } = advanceWatch(champion.performance, p, 1);
+      champion.performance = state;
+      if (event !== 'opened') continue;
+      result.alarms.performance++;
+      result.events.push({
+        at: now,
+        kind: 'alarm',
+        what: `performance: ${replay.metric} as skill ${skill.toFixed(3)}`,
+      });
+    }
+  }
+
+  const isDrifting = () => [...champion.drift.values()].some(({ isOpen }) => isOpen);
+  function causeAt(now: number): string | undefined {
+    if (policy === 'weekly') return now >= lastTrainedAt + WEEK_MS ? 'a week is over' : undefined;
+    const causes = policy === 'project' ? replay.project.on : [policy];
+    const next = policy === 'project' ? replay.project.nextSchedule?.(scheduleAfter) : undefined;
+    const isScheduled = next !== undefined && next <= now;
+    if (isScheduled) scheduleAfter = now;
+    if (now < lastTrainedAt + replay.cooldownMs) return undefined;
+    if (causes.includes('performance') && champion.performance.isOpen) return 'performance';
+    if (causes.includes('drift') && isDrifting()) return 'drift';
+    return isScheduled ? 'schedule' : undefined;
+  }
+
+  async function retrain(now: number, cause: string): Promise<void> {
+    lastTrainedAt = now;
+    result.retrainings++;
+    const challenger = await workers.train(now, false);
+    if ('failed' in challenger) {
+      result.failed++;
+      result.events.push({ at: now, kind: 'failed', what: challenger.failed, cause });
+      return;
+    }
+    const { comparison, broken, incomparable } = await workers.judge(challenger, champion.model);
+    const verdict = comparison?.verdict;
+    const words = verdict ?? broken ?? incomparable ?? 'not compared';
+    if (broken === undefined && (verdict === 'better' || verdict === 'non-inferior')) {
+      result.promoted++;
+      result.events.push({ at: now, kind: 'promoted', what: words, cause });
+      champion = await enthrone(challenger);
+      // What another version did is no evidence about this one.
+      unmeasured = [];
+    } else {
+      result.rejected++;
+      result.events.push({ at: now, kind: 'rejected', what: words, cause });
+    }
+  }
+
+  for (let index = firstWindow; index < windows.length; index++) {
+    signal?.throwIfAborted();
+    const window = windows[index] as Window;
+    const { serving } = champion;
+    const offset = serving.firstRow;
+    answered.answers.set(
+      serving.answers.subarray((window.first - offset) * width, (window.last - offset) * width),
+      window.first * width,
+    );
+    unmeasured.push(window);
+    watchDrift(index, window);
+    watchPerformance(window.to);
+    const cause = policy === 'never' ? undefined : causeAt(window.to);
+    // After the last window nothing would be served any more.
+    if (cause !== undefined && index + 1 < windows.length) await retrain(window.to, cause);
+    onWindow?.((index + 1 - firstWindow) / (windows.length - firstWindow));
+  }
+  return result;
+}
+
+const shift = (window: Window, by: number): Window => ({
+  ...window,
+  first: window.first - by,
+  last: window.last - by,
+});
