@@ -151,7 +151,8 @@ async function writeCanonical(
       `COPY (SELECT ${selected.join(', ')} FROM ${source.relation}) TO ${quoteText(resolvePath(outPath))}
        (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${rowsOfGroup(source.columns.length)}, USE_TMP_FILE false)`,
     )
-    .catch((error: unknown) => {
+    .catch(async (error: unknown) => {
+      await source.findBadLine?.();
       if (
         error instanceof Error &&
         /^(Invalid Input|Conversion|TProtocol|IO|Snappy|Invalid) ?(Error|Exception)/i.test(error.message)

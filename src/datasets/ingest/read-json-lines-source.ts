@@ -69,7 +69,14 @@ export async function readJsonLinesSource(request: SourceRequest): Promise<Sourc
       texts.columns.find((column) => column.name === name) ??
       convertColumn(name, text.includes(name) ? 'VARCHAR' : type, false)!,
   );
-  return { relation, columns, notes: [...notes, ...texts.notes], rows: scan.lines, ...scan.file };
+  return {
+    relation,
+    columns,
+    notes: [...notes, ...texts.notes],
+    rows: scan.lines,
+    ...scan.file,
+    findBadLine: () => findBadLine(request),
+  };
 }
 
 /** DuckDB's reader follows nesting on its stack, and ends the process where that is used up. */

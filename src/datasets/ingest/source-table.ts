@@ -22,6 +22,8 @@ export interface SourceTable {
   sizeBytes: number;
   /** Rows that the file holds by our own count, where we counted. */
   rows?: number;
+  /** Where reading failed: throws for the first line that is not as it should be, if there is one. */
+  findBadLine?: () => Promise<void>;
 }
 
 export interface SourceRequest {
