@@ -16,7 +16,7 @@ type Draw = { numbers: Float32Array } | { codes: Int32Array; labels: readonly st
 
 const MISSING_SHARE = 0.05;
 /** Rows come from random places of these pools, because drawing each anew would take most of the time. */
-const POOL = 1 << 22;
+const POOL = 1 << 21;
 let pools: { normals: Float64Array; uniforms: Float64Array } | undefined;
 
 function drawPools() {

@@ -24,6 +24,8 @@ export interface WatchOptions {
   rowsPerWindow: number;
   referenceWindows: number;
   effect: number;
+  /** Of the reference's days, where it is other: a reference that does not know how days differ. */
+  referenceEffect?: number;
   effects: DayEffects;
   seed: number;
   /** Then everything moves by this many standard deviations, and the windows until each numeric column alarms are counted. */
@@ -48,7 +50,9 @@ export function watchDataSets(options: WatchOptions): WatchResult {
   const result: WatchResult = { windows: 0, tests: 0, windowsWithAlarm: 0, alarmsByAspect: {}, delays: [] };
   for (let dataSet = 0; dataSet < options.dataSets; dataSet++) {
     const days = createDays({ ...options, seed: options.seed * 100_003 + dataSet });
-    const { spec, prepared } = takeReference(days, options);
+    const { referenceEffect: effect = options.effect } = options;
+    const reference = createDays({ ...options, effect, seed: -1 - options.seed * 100_003 - dataSet });
+    const { spec, prepared } = takeReference(reference, options);
     const watch = createWatch(spec, prepared);
     result.tests = prepared.tests;
     for (let window = 0; window < options.windows; window++) {
