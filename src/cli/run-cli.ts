@@ -83,13 +83,17 @@ function createAct(io: Io): Act {
   return (run) =>
     async (...args) => {
       const command = args.at(-1) as Command;
-      await run(createTerminal(io, { json: Boolean(command.optsWithGlobals()['json']) }), ...args);
+      await run(createTerminal(io, { json: command.optsWithGlobals()['json'] === true }), ...args);
     };
 }
 
+/** A command may have its own `--json [file]`; then those above it must not take the flag from it. */
 function addJsonOption(command: Command): void {
-  command.option('--json', 'print one JSON document instead of text');
   for (const child of command.commands) addJsonOption(child);
+  const takesFile = (each: Command) =>
+    each.options.some(({ long, optional }) => long === '--json' && optional);
+  if (takesFile(command) || command.commands.some(takesFile)) return;
+  command.option('--json', 'print one JSON document instead of text');
 }
 
 function reportFailure(error: unknown, io: Io, json: boolean): number {

@@ -92,6 +92,8 @@ async function compare(
     facts: facts.current,
     rule: { kind: 'whole' },
   });
+  setDistinct(facts.reference, before.distinct);
+  setDistinct(facts.current, now.distinct);
   const prepared = prepareWindows(spec, before.windows);
   if (before.windows.length < 20) {
     notes.push(
@@ -149,6 +151,13 @@ async function compare(
     columns,
     notes,
   };
+}
+
+function setDistinct(facts: Map<string, ColumnFacts>, exact: ReadonlyMap<string, number>): void {
+  for (const [name, distinct] of exact) {
+    const known = facts.get(name);
+    if (known) facts.set(name, { ...known, distinct });
+  }
 }
 
 function leaveOut(table: TableFile, { ignore = [] }: CompareRequest): TableFile {

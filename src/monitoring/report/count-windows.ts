@@ -21,16 +21,20 @@ export function windowSql(table: TableFile, rule: WindowRule): string {
   return `CAST(floor(${rule.sql} / ${DAY_MS}) AS INTEGER)`;
 }
 
-/** Counts a file by the bins of `spec`, window by window. Columns that the file lacks stay empty. */
+/**
+ * Counts a file by the bins of `spec`, window by window. Columns that the file lacks stay empty. `distinct` has the
+ * exact number of values of texts that have few.
+ */
 export async function countWindows(
   session: DuckdbSession,
   table: TableFile,
   columns: readonly TableFileColumn[],
   { spec, facts, rule }: { spec: ProfileSpec; facts: ReadonlyMap<string, ColumnFacts>; rule: WindowRule },
-): Promise<{ windows: CountedColumns[]; labels: number[] }> {
+): Promise<{ windows: CountedColumns[]; distinct: Map<string, number> }> {
   const window = windowSql(table, rule);
   const where = rule.kind === 'days' ? ` WHERE ${rule.sql} IS NOT NULL` : '';
   const byName = new Map(columns.map((column) => [column.name, column]));
+  const distinct = new Map<string, number>();
   const windows = new Map<number, (ColumnCounts | undefined)[]>();
   const countsOf = (label: number) => {
     const known = windows.get(label);
@@ -89,6 +93,10 @@ export async function countWindows(
       `SELECT ${window} AS w, ${value} AS value, count(*) AS n, count(${sql}) AS present FROM ${table.relation}${join}${where} GROUP BY 1, 2`,
     );
     const indexes = new Map(column.categories.map((category, i) => [category, i]));
+    if (!isWide) {
+      const values = new Set(rows.map((row) => row['value']));
+      distinct.set(column.name, values.size - (values.has(null) ? 1 : 0));
+    }
     for (const row of rows) {
       const counts = countsOf(Number(row['w']));
       const at = counts[index] ?? emptyCategorical(column);
@@ -107,7 +115,7 @@ export async function countWindows(
     column.kind === 'categorical' ? emptyCategorical(column) : emptyNumeric(column),
   );
   return {
-    labels,
+    distinct,
     windows: labels.map((label) => ({
       columns: windows.get(label)!.map((counts, index) => counts ?? empty[index]!),
     })),

@@ -1,0 +1,177 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { tempDir } from '../../../tests/support/index.ts';
+import { ingestFile } from '../../datasets/index.ts';
+import { createRandom } from '../../platform/index.ts';
+import { compareTables } from './compare-tables.ts';
+import { nextBelow } from './count-windows.ts';
+import { writeHtml } from './write-html.ts';
+
+interface Made {
+  rows: number;
+  seed: number;
+  firstDay: string;
+  shift?: number;
+  missing?: number;
+  newCity?: number;
+  /** Replaces a column of every row. */
+  change?: (row: Record<string, unknown>) => void;
+}
+
+const folder = tempDir();
+
+function writeCsv(name: string, made: Made): string {
+  const random = createRandom(made.seed);
+  const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+  const start = Date.parse(made.firstDay);
+  const rows = Array.from({ length: made.rows }, (_, i) => {
+    const row: Record<string, unknown> = {
+      day: new Date(start + Math.floor(i / 250) * 86_400_000).toISOString().slice(0, 10),
+      amount: random() < (made.missing ?? 0) ? '' : (100 + 20 * (normal() + (made.shift ?? 0))).toFixed(3),
+      hour: Math.floor(random() * 24),
+      city: random() < (made.newCity ?? 0) ? '"New, <City>"' : `city ${Math.floor(random() ** 2 * 12)}`,
+      late: random() < 0.3,
+      id: `row ${i}`,
+    };
+    made.change?.(row);
+    return row;
+  });
+  const names = Object.keys(rows[0]!);
+  const path = join(folder, name);
+  writeFileSync(path, `${names.join(',')}\n${rows.map((row) => Object.values(row).join(',')).join('\n')}\n`);
+  return path;
+}
+
+const reference = writeCsv('january.csv', { rows: 10_000, seed: 1, firstDay: '2001-01-01' });
+
+const compareWith = (made: Omit<Made, 'firstDay'>, time?: string) =>
+  compareTables({
+    referencePath: reference,
+    currentPath: writeCsv(`current-${made.seed}.csv`, { firstDay: '2001-03-01', ...made }),
+    ...(time === undefined ? {} : { time }),
+  });
+
+it('finds no drift, and no failed check, in rows of the same kind', async () => {
+  const found = await compareWith({ rows: 3000, seed: 2 }, 'day');
+  expect(found).toMatchObject({
+    reference: { file: 'january.csv', rows: 10_000, columns: 6, windows: 40, windows_by: 'day' },
+    current: { rows: 3000 },
+    drift: { found: false, columns: [] },
+    quality: { passed: true, failed: 0 },
+  });
+  const notTested = found.columns.filter(({ status }) => status === 'not tested');
+  expect(notTested.map(({ name, note }) => [name, note])).toEqual([['day', 'its days are the windows']]);
+  const hour = found.columns.find(({ name }) => name === 'hour')!;
+  expect(hour.reference).toMatchObject({ rows: 10_000, missing: 0, min: 0, max: 23 });
+  expect(found.columns.find(({ name }) => name === 'city')!.current).toMatchObject({ distinct: 12 });
+});
+
+it('names the columns that drifted and what moved, the strongest first', async () => {
+  const found = await compareWith({ rows: 3000, seed: 3, shift: 0.5, newCity: 0.05 });
+  expect(found.reference.windows_by).toBe('random chunk');
+  expect(found.drift.columns.toSorted()).toEqual(['amount', 'city']);
+  const [first, second] = found.columns;
+  expect([first!.name, second!.name].toSorted()).toEqual(['amount', 'city']);
+  const amount = found.columns.find(({ name }) => name === 'amount')!;
+  expect(amount.words).toMatch(/^from 12\d\.\d+ (9\.\d|10|11) % -> 2\d %/);
+  expect(amount.tests.map(({ aspect, drifted }) => [aspect, drifted])).toEqual([
+    ['values', true],
+    ['missing', false],
+    ['unseen', false],
+  ]);
+  const failed = found.quality.checks.filter(({ passed }) => !passed);
+  expect(failed.map(({ check, column }) => [check, column])).toEqual([
+    ['range', 'amount'],
+    ['new categories', 'city'],
+  ]);
+  expect(failed[1]!.detail).toMatch(/"New, <City>" \(\d+\)/);
+});
+
+it('calls missing values drift and a failed check', async () => {
+  const found = await compareWith({ rows: 3000, seed: 4, missing: 0.9 });
+  expect(found.drift.columns).toEqual(['amount']);
+  expect(found.columns[0]).toMatchObject({ words: expect.stringMatching(/^missing 0 % -> (89|90|91) %$/) });
+  expect(found.quality.checks.filter(({ passed }) => !passed)).toMatchObject([
+    { check: 'missing values', column: 'amount' },
+  ]);
+});
+
+it('tells columns that are gone, new, of another type, constant, out of range, and repeated rows', async () => {
+  const found = await compareWith({
+    rows: 3000,
+    seed: 5,
+    change(row) {
+      row['late'] = 'perhaps';
+      row['amount'] = Number(row['amount']) > 125 ? 1e6 : row['amount'];
+      delete row['city'];
+      row['extra'] = 1;
+      row['hour'] = 7;
+      row['id'] = 'row 7';
+      row['day'] = '2001-03-01';
+    },
+  });
+  const failed = found.quality.checks.filter(({ passed }) => !passed);
+  expect(failed.map(({ check, column }) => `${check} ${column ?? ''}`).toSorted()).toEqual([
+    'column is known extra',
+    'column is there city',
+    'duplicates ',
+    'not constant day',
+    'not constant hour',
+    'not constant id',
+    'not constant late',
+    'range amount',
+    'type late',
+  ]);
+  expect(found.columns.find(({ name }) => name === 'late')).toMatchObject({
+    status: 'not tested',
+    note: 'it is boolean in the reference and text now',
+  });
+});
+
+it('reads Parquet as it reads CSV', async () => {
+  const csv = writeCsv('april.csv', { rows: 2000, seed: 6, firstDay: '2001-04-01', shift: 1 });
+  const [before, now] = [join(folder, 'january.parquet'), join(folder, 'april.parquet')];
+  await ingestFile({ path: reference, outPath: before });
+  await ingestFile({ path: csv, outPath: now });
+  const a = await compareTables({ referencePath: reference, currentPath: csv, time: 'day' });
+  const b = await compareTables({ referencePath: before, currentPath: now, time: 'day' });
+  expect(b.drift).toEqual(a.drift);
+  expect(b.columns[0]!.tests[0]!.psi).toBeCloseTo(a.columns[0]!.tests[0]!.psi, 2);
+});
+
+it('refuses what cannot be compared, naming it', async () => {
+  await expect(
+    compareTables({ referencePath: reference, currentPath: reference, time: 'dya' }),
+  ).rejects.toMatchObject({ message: 'january.csv has no column dya; did you mean day?' });
+  await expect(
+    compareTables({ referencePath: reference, currentPath: reference, time: 'city' }),
+  ).rejects.toMatchObject({ message: 'city holds no dates but text; columns of dates: day' });
+  const broken = join(folder, 'broken.parquet');
+  writeFileSync(broken, 'PAR1 is all there is');
+  await expect(compareTables({ referencePath: broken, currentPath: reference })).rejects.toThrow(
+    'broken.parquet cannot be read as Parquet',
+  );
+});
+
+it('is written as one HTML file that loads nothing and shows text as text', async () => {
+  const found = await compareWith({ rows: 3000, seed: 7, newCity: 0.3, shift: 1 });
+  const html = writeHtml(found);
+  expect(html).toContain('▲ 2 columns have drifted');
+  expect(html).toContain('New, &lt;City&gt;');
+  expect(html).not.toContain('<City>');
+  expect(html).not.toMatch(/<(script|link|img|iframe)|https?:|@import|url\(/);
+  // Every chart has its table, every table its headings.
+  expect(html.match(/<figure>/g)!.length).toBe(html.match(/As a table/g)!.length);
+  expect(html.match(/<table/g)!.length).toBe(html.match(/<thead>/g)!.length);
+  const ids = [...html.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
+  expect(new Set(ids).size).toBe(ids.length);
+});
+
+it('takes an edge of a bin for the bin above it', () => {
+  for (const value of [0, 1, -1, 1e-300, -123.25, 5e-324]) {
+    const below = nextBelow(value);
+    expect(below).toBeLessThan(value);
+    expect((below + value) / 2 === below || (below + value) / 2 === value).toBe(true);
+  }
+});
