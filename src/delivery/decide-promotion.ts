@@ -29,7 +29,7 @@ export function decidePromotion(judgement: Judgement, about: Case): GateDecision
     const summary = `Version ${version} of '${name}' cannot serve: ${judgement.broken}`;
     return { passes: false, verdict: 'broken', summary, evidence };
   }
-  const found = judge(judgement, champion, look);
+  const found = judge(judgement, version, champion, look);
   if (found.passes) return { ...found, evidence };
   if (force) {
     const summary = `${found.summary}; forced: ${reason}`;
@@ -49,6 +49,7 @@ const REFUSED: Partial<Record<Verdict, string>> = {
 
 function judge(
   { comparison, incomparable, checks, example }: Judgement,
+  version: number,
   champion: ModelVersion | undefined,
   look: Case['look'],
 ): Omit<GateDecision, 'evidence'> {
@@ -68,15 +69,19 @@ function judge(
     return { passes: false, verdict: 'incomparable', summary };
   }
   const { verdict } = comparison;
-  const measured = describeComparison(comparison, champion.version, look);
+  const measured = describeComparison(comparison, { challenger: version, champion: champion.version, look });
   const passes = verdict === 'better' || verdict === 'non-inferior';
   if (passes && blocked.length > 0)
     return { passes: false, verdict: 'blocked', summary: `${stops} (${verdict} otherwise: ${measured})` };
   return { passes, verdict, summary: measured };
 }
 
-/** `log_loss 0.431 against 0.44 of version 3 on 5000 rows of 7 days: better by 0.0088, between 0.0021 and 0.0155 …`. */
-export function describeComparison(comparison: Comparison, champion: number, look: Case['look']): string {
+/** `log_loss 0.431 of version 4 against 0.44 of 3 on 5000 held-out rows, 7 days: better by 0.0088, between …`. */
+export function describeComparison(
+  comparison: Comparison,
+  about: { challenger: number; champion: number; look: Case['look']; what?: string },
+): string {
+  const { challenger, champion, look, what = 'held-out rows' } = about;
   const { metric, rows, clusters, clusteredBy, blockMs, estimate, lo, hi, alpha, margin } = comparison;
   const groups = {
     day: `${clusters} days`,
@@ -89,7 +94,7 @@ export function describeComparison(comparison: Comparison, champion: number, loo
     comparison.moreRows !== undefined && comparison.moreClusters !== undefined
       ? `. About ${comparison.moreRows} more rows${clusteredBy === 'row' ? '' : ` (${comparison.moreClusters} more ${clusteredBy === 'entity' ? 'entities' : clusteredBy === 'day' ? 'days' : 'blocks'})`} would decide`
       : '';
-  return `${metric} ${format(comparison.challenger)} against ${format(comparison.champion)} of version ${champion} on ${rows} held-out rows, ${groups}: ${estimate < 0 ? 'worse' : 'better'} by ${format(Math.abs(estimate))}, between ${format(lo)} and ${format(hi)} (α ${format(alpha)}${asked}; margin ${format(margin)}; ${isMoreBetter(metric) ? 'higher' : 'lower'} ${metric} is better)${more}`;
+  return `${metric} ${format(comparison.challenger)} of version ${challenger} against ${format(comparison.champion)} of ${champion} on ${rows} ${what}, ${groups}: ${estimate < 0 ? 'worse' : 'better'} by ${format(Math.abs(estimate))}, between ${format(lo)} and ${format(hi)} (α ${format(alpha)}${asked}; margin ${format(margin)}; ${isMoreBetter(metric) ? 'higher' : 'lower'} ${metric} is better)${more}`;
 }
 
 /** What the record and the audit keep of a judgement, as the wire has it. */

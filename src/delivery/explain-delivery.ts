@@ -165,7 +165,7 @@ export function explainDelivery({ gate, rollout }: DeliveryPolicy): Explanation[
       'watch',
       'rollout: watched after 100 %',
       duration(times.watchMs),
-      'at 1/8, 1/4, 1/2 and 1 of it the gate judges the predecessor on the rows labelled since; better gets its place back',
+      'at 1/8, 1/4, 1/2 and 1 of it the gate judges the predecessor on the rows labelled since; better gets its place back; in the first 3 days at a tenth of α, by shorter blocks',
     ),
   ];
 }

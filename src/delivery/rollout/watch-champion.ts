@@ -18,6 +18,8 @@ const FEWEST_ROWS = 50;
 /** A watch shorter than this compares by shorter blocks than days. */
 const BY_DAYS_FROM_MS = 3 * 86_400_000;
 const BLOCKS = 10;
+/** Blocks of a few days cannot tell how much days differ: what is shown by them must be shown more strongly. */
+const SHORT_ALPHA_SHARE = 0.1;
 
 type Seen = Pick<Rollout, 'looks' | 'evidence' | 'lookedAt'>;
 
@@ -45,7 +47,12 @@ export function createChampionWatch(deps: AdvancerDeps) {
     const { candidate, champion } = rollout;
     const comparison = judged?.judgement.comparison;
     const words = comparison
-      ? describeComparison(comparison, candidate, judged.look).replace('held-out rows', 'rows labelled since')
+      ? describeComparison(comparison, {
+          challenger: champion,
+          champion: candidate,
+          look: judged.look,
+          what: 'rows labelled since',
+        })
       : (judged?.judgement.incomparable ?? judged?.why ?? 'no labelled rows came');
     if (comparison?.verdict === 'better') {
       const summary = `version ${champion} is better than ${candidate}, which took its place, and gets it back: ${words}`;
@@ -109,7 +116,8 @@ export function createChampionWatch(deps: AdvancerDeps) {
         question: digest,
         at: now,
       });
-      const look = { k, alpha: lookAlpha(gate.alpha, k) };
+      const isShort = sinceMs < BY_DAYS_FROM_MS;
+      const look = { k, alpha: lookAlpha(gate.alpha, k) * (isShort ? SHORT_ALPHA_SHARE : 1) };
       const judgement = await deps.judge({
         challengerPath: await files.modelPath(predecessor),
         challengerSha256: predecessor.sha256,
@@ -120,7 +128,7 @@ export function createChampionWatch(deps: AdvancerDeps) {
           ...questionOf(gate, look.alpha),
           atLeast: undefined,
           slices: [],
-          ...(sinceMs < BY_DAYS_FROM_MS ? { blockMs: Math.max(1000, Math.round(sinceMs / BLOCKS)) } : {}),
+          ...(isShort ? { blockMs: Math.max(1000, Math.round(sinceMs / BLOCKS)) } : {}),
         },
       });
       const evidence: Record<string, unknown> = { labelled: rows, ...toEvidence(judgement, look) };
