@@ -163,21 +163,24 @@ export function createSegmentFiling(deps: FilingDeps) {
     return old.length;
   }
 
+  const startedMs = Date.now();
+  /** On SQLite one process is alive at a time. */
+  const isOfDeadProcess = (generation: string): boolean =>
+    database.dialect === 'sqlite' && madeAt(generation) < startedMs;
+
   /** Removes the artifacts that nothing names any more. */
   async function collectGarbage({ isStart = false } = {}): Promise<void> {
     // On SQLite this process is alone, so that at its start whatever is unfinished is nobody's.
     const isAlone = isStart && database.dialect === 'sqlite';
     const anHourAgo = Date.now() - HOUR_MS;
     for (const { generation, newestMs } of await store.filedGenerations()) {
-      if (intake.isOver(generation) && (isAlone || newestMs < anHourAgo || isOurs(generation))) {
-        await database.execute(retireGeneration, {
-          generation,
-          folder: `${INCOMING}/${generation}`,
-          nowMs: Date.now(),
-        });
-      }
+      const isAbandoned = newestMs < anHourAgo || isOfDeadProcess(generation);
+      if (intake.isOpen(generation) || !(isAbandoned || intake.isOver(generation))) continue;
+      const folder = `${INCOMING}/${generation}`;
+      await database.execute(retireGeneration, { generation, folder, nowMs: Date.now() });
+      intake.forgetGeneration(generation);
     }
-    if (isStart) await removeOrphanGenerations(isAlone ? Date.now() : anHourAgo);
+    if (isStart) await removeOrphanGenerations(isAlone ? startedMs : anHourAgo);
     const garbage = await store.garbage(isAlone ? Number.MAX_SAFE_INTEGER : anHourAgo);
     for (const artifact of garbage) {
       await artifacts.delete(artifact);
@@ -187,23 +190,23 @@ export function createSegmentFiling(deps: FilingDeps) {
     await onStep('collected');
   }
 
-  const startedMs = Date.now();
-  /** Folders of this process are known to be over; those of others only by their age. */
-  const isOurs = (generation: string): boolean =>
-    database.dialect === 'sqlite' && Number(generation.split('-', 1)[0]) >= startedMs;
-
   /** Folders of segments that were stored, but not recorded before the process died: their senders send them again. */
   async function removeOrphanGenerations(beforeMs: number): Promise<void> {
     const known = await store.generations();
     for (const { name } of await artifacts.list(INCOMING)) {
-      const isOld = Number(name.split('-', 1)[0]) < beforeMs;
-      if (isOld && !known.has(name) && intake.isOver(name))
+      if (madeAt(name) < beforeMs && !known.has(name) && intake.isOver(name))
         await artifacts.deletePrefix(`${INCOMING}/${name}`);
     }
   }
 
+  /** Removes the bytes of what is filed at once, also in the folders of other servers, which would do so later. */
+  async function removeFiledSegments(): Promise<void> {
+    for (const artifact of await store.filedArtifacts()) await artifacts.delete(artifact);
+  }
+
   return {
     change,
+    removeFiledSegments,
     fileBatches,
     mergeFiles,
     applyRetention,
@@ -213,6 +216,8 @@ export function createSegmentFiling(deps: FilingDeps) {
 }
 
 export type SegmentFiling = ReturnType<typeof createSegmentFiling>;
+
+const madeAt = (generation: string): number => Number(generation.split('-', 1)[0]);
 
 /** Small files of one kind, model and month that are many. */
 export function filesToMerge(files: readonly LogFile[]): LogFile[][] {

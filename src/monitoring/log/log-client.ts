@@ -3,7 +3,11 @@ import { ApiError, type Logger } from '../../platform/index.ts';
 import type { FromProcess, ProcessSetUp, RequestName, Requests, ToProcess } from './log-messages.ts';
 
 /** The process that holds the log died, or was ended, before it answered; what it knew is gone. */
-export class LogProcessDied extends Error {}
+export class LogProcessDied extends ApiError {
+  constructor(message: string) {
+    super('TEMPORARILY_UNAVAILABLE', message);
+  }
+}
 
 export interface CallOptions {
   signal?: AbortSignal;

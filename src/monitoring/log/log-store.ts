@@ -254,6 +254,17 @@ export function createLogStore(tx: Tx) {
         .map(({ generation, newest }) => ({ generation: generation!, newestMs: Number(newest) }));
     },
 
+    /** Artifacts of filed segments that lie in a folder which was not given up yet. */
+    async filedArtifacts(): Promise<string[]> {
+      const rows = await db
+        .selectFrom('log_segments')
+        .select('artifact')
+        .where('generation', 'is not', null)
+        .where('state', '=', 'filed')
+        .execute();
+      return rows.map(({ artifact }) => artifact);
+    },
+
     /** Every folder of artifacts that a segment lies in. */
     async generations(): Promise<Set<string>> {
       const rows = await db

@@ -7,6 +7,8 @@ import { recordSegment } from './commands.ts';
 import { createLogStore } from './log-store.ts';
 
 export const INCOMING = 'log/incoming';
+/** Far less than the age at which other servers hold a folder to be over. */
+const ARRIVAL_LIMIT_MS = 600_000;
 
 /**
  * Takes segments in: their bytes into the artifact store, then their names into the database, and only then they are taken.
@@ -17,6 +19,7 @@ export function createSegmentIntake(deps: { database: Database; artifacts: Artif
   const store = createLogStore(database.reader);
   const arriving = new Map<string, number>();
   let generation = nextGeneration();
+  const ours = new Set([generation]);
 
   async function takeSegment(
     name: SegmentName,
@@ -34,7 +37,16 @@ export function createSegmentIntake(deps: { database: Database; artifacts: Artif
     arriving.set(into, (arriving.get(into) ?? 0) + 1);
     try {
       const stream = body instanceof Readable ? body : Readable.from(body, { objectMode: false });
-      const stored = await artifacts.put(artifact, stream, sha256 === undefined ? {} : { sha256 });
+      const tooSlow = setTimeout(
+        () =>
+          stream.destroy(
+            new ApiError('BAD_REQUEST', `The segment took longer than ${ARRIVAL_LIMIT_MS / 60_000} minutes`),
+          ),
+        ARRIVAL_LIMIT_MS,
+      );
+      const stored = await artifacts
+        .put(artifact, stream, sha256 === undefined ? {} : { sha256 })
+        .finally(() => clearTimeout(tooSlow));
       const taken = await database.execute(recordSegment, {
         ...{ kind, replica, incarnation, sequence },
         ...stored,
@@ -52,14 +64,19 @@ export function createSegmentIntake(deps: { database: Database; artifacts: Artif
     }
   }
 
+  const isOpen = (name: string): boolean => name === generation || arriving.has(name);
+
   return {
     takeSegment,
     /** Later segments go into another folder, so that this one can be removed when its segments are filed. */
     turnGeneration(): void {
       generation = nextGeneration();
+      ours.add(generation);
     },
-    /** Whether nothing more can arrive in a folder of this process. */
-    isOver: (name: string): boolean => name !== generation && !arriving.has(name),
+    /** Whether a folder is this process's own and nothing more can arrive in it; of others it cannot be known. */
+    isOver: (name: string): boolean => ours.has(name) && !isOpen(name),
+    isOpen,
+    forgetGeneration: (name: string): void => void ours.delete(name),
   };
 }
 
