@@ -182,6 +182,28 @@ describe.skipIf(template === undefined)('replicas on one PostgreSQL', () => {
     expect(desk.activeCount()).toBe(0);
   });
 
+  it('forget what another one took while they could not ask', async () => {
+    const { jobsOn, databases } = await startReplicas(2);
+    const flows: Record<string, Flow> = { retrain: async () => 'done' };
+    const database = databases[0] as Database;
+    const execute = database.execute.bind(database);
+    let isAway = true;
+    database.execute = (command, input) =>
+      isAway && command.name === 'job.claim'
+        ? Promise.reject(new ApiError('TEMPORARILY_UNAVAILABLE', 'The server is away'))
+        : execute(command, input);
+    const first = jobsOn(0, flows);
+    await expect(first.begin()).rejects.toThrow('away');
+    const { runId } = await first.start(request('k'));
+    expect(first.activeCount()).toBe(1);
+    const second = jobsOn(1, flows);
+    await second.begin();
+    await until(second, runId, 'succeeded');
+    isAway = false;
+    await first.tick();
+    expect(first.activeCount()).toBe(0);
+  });
+
   it('record a result although the database was away when it came', async () => {
     const { jobsOn, databases, statement } = await startReplicas(1);
     const { flow, begun, letGo, calls } = hangingFlow();

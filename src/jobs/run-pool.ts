@@ -124,6 +124,7 @@ export function createRunPool(deps: JobsDeps) {
   /** Looks what the clock, and other replicas, have made due. */
   async function tick(): Promise<void> {
     if (state !== 'begun' || flowNames.length === 0) return;
+    const known = [...expected];
     const due = await dueRuns(database.reader as JobDb, {
       dialect,
       flows: flowNames,
@@ -133,6 +134,19 @@ export function createRunPool(deps: JobsDeps) {
       .limit(1)
       .executeTakeFirst();
     if (due !== undefined) await poke();
+    else for (const runId of known) expected.delete(runId); // Other replicas took them.
+  }
+
+  /** Runs of a flow that this version knows no more would wait without a word. */
+  async function tellOrphans(): Promise<void> {
+    let orphans = (database.reader as JobDb)
+      .selectFrom('job_runs')
+      .select(['run_id', 'flow'])
+      .where('status', 'in', ['pending', 'running', 'waiting'])
+      .limit(10);
+    if (flowNames.length > 0) orphans = orphans.where('flow', 'not in', flowNames);
+    const runs = await orphans.execute();
+    if (runs.length > 0) logger.warn({ runs }, 'jobs of unknown flows wait; cancel them');
   }
 
   async function keepLeases(): Promise<void> {
@@ -238,8 +252,9 @@ export function createRunPool(deps: JobsDeps) {
       state = 'begun';
       renewedAt = performance.now();
       if (dialect === 'sqlite') await database.execute(freeAllRuns, clock.now());
-      await poke();
       scheduleTick();
+      await poke();
+      await tellOrphans();
     },
 
     stop: (): Promise<void> => {

@@ -11,6 +11,8 @@ export interface Notes {
   keepLines: number;
 }
 
+const INSERT_SIZES = [256, 32, 4, 1];
+
 async function writeNotes(tx: Tx, run: RunRow, { lines, progress, keepLines }: Notes): Promise<void> {
   const db = tx as JobDb;
   for (const { step, done, note } of progress) {
@@ -23,17 +25,14 @@ async function writeNotes(tx: Tx, run: RunRow, { lines, progress, keepLines }: N
   }
   if (lines.length === 0) return;
   const last = run.log_lines + lines.length;
-  for (let from = 0; from < lines.length; from += 500) {
-    await db
-      .insertInto('job_log')
-      .values(
-        lines.slice(from, from + 500).map((line, i) => ({
-          ...line,
-          run_id: run.run_id,
-          line: run.log_lines + from + i + 1,
-        })),
-      )
-      .execute();
+  for (let from = 0; from < lines.length; ) {
+    // Few sizes, so that few statements are prepared.
+    const count = INSERT_SIZES.find((size) => size <= lines.length - from) ?? 1;
+    const rows = lines
+      .slice(from, from + count)
+      .map((line, i) => ({ ...line, run_id: run.run_id, line: run.log_lines + from + i + 1 }));
+    await db.insertInto('job_log').values(rows).execute();
+    from += count;
   }
   await db.updateTable('job_runs').set({ log_lines: last }).where('run_id', '=', run.run_id).execute();
   if (last > keepLines) {
