@@ -31,6 +31,7 @@ export const alarmSchema = z
 const testSchema = z.strictObject({
   column: z.string(),
   aspect: z.enum(['values', 'missing', 'unseen']),
+  watched: z.boolean().describe('false: the reference has too few windows of it to raise alarms'),
   rows: z.number(),
   reference_rows: z.number(),
   p: z.number().describe('With day effects; 1e-12 at least'),

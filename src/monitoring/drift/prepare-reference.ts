@@ -12,6 +12,9 @@ import { type BinGroups, groupByDeciles, groupCategories, groupCounts } from './
 /** A rate of fewer hits than these says nothing of how it varies. */
 const FEW_HITS = 5;
 
+/** With fewer windows of its own a column's spread from day to day is a guess. */
+export const WATCHED_WINDOWS = 10;
+
 /** The counts of a profile's columns, wherever they were counted. */
 export type CountedColumns = Pick<Profile, 'columns'>;
 
@@ -27,6 +30,10 @@ export interface PreparedColumn {
   column: ProfileColumn;
   /** Rows, missing ones too. */
   rows: number;
+  /** Windows of the reference that have the column. */
+  windows: number;
+  /** Whether they are enough to know how much it varies by itself: else its tests are shown, and raise no alarm. */
+  isWatched: boolean;
   /** All windows together, bin by bin as the profile has them. */
   bins: Float64Array;
   mean: number;
@@ -41,7 +48,7 @@ export interface PreparedReference {
   columns: PreparedColumn[];
   rows: number;
   windows: number;
-  /** How many tests a window runs: what an alarm's threshold is multiplied by. */
+  /** How many tests of a window can raise an alarm: what its threshold is multiplied by. */
   tests: number;
 }
 
@@ -59,7 +66,8 @@ export function prepareWindows(spec: ProfileSpec, windows: readonly CountedColum
     const counted = windows.map((window) => window.columns[index]!).filter((counts) => rowsOf(counts) > 0);
     return prepareColumn(column, counted);
   });
-  const perColumn = columns.map(({ values, missing, unseen }) => [values, missing, unseen]);
+  const watched = columns.filter(({ isWatched }) => isWatched);
+  const perColumn = watched.map(({ values, missing, unseen }) => [values, missing, unseen]);
   return {
     columns,
     rows: Math.max(0, ...columns.map(({ rows }) => rows)),
@@ -75,7 +83,14 @@ function prepareColumn(column: ProfileColumn, windows: ColumnCounts[]): Prepared
   const bins = new Float64Array(windows[0]?.bins.length ?? 0);
   for (const window of windows) for (let i = 0; i < bins.length; i++) bins[i]! += window.bins[i]!;
   const rows = windows.reduce((sum, window) => sum + rowsOf(window), 0);
-  const prepared: PreparedColumn = { column, rows, bins, ...momentsOf(windows) };
+  const prepared: PreparedColumn = {
+    column,
+    rows,
+    windows: windows.length,
+    isWatched: windows.length >= WATCHED_WINDOWS,
+    bins,
+    ...momentsOf(windows),
+  };
   if (rows === 0) return prepared;
   const groups = column.kind === 'numeric' ? groupByDeciles(bins) : groupCategories(bins);
   if (groups.size > 1) {

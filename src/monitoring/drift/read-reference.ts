@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { decodeReference, type ProfileSpec } from '../../profiles/index.ts';
 import type { ModelVersion } from '../../registry/index.ts';
-import { type PreparedReference, prepareReference } from './prepare-reference.ts';
+import { type PreparedReference, prepareReference, WATCHED_WINDOWS } from './prepare-reference.ts';
 
 export interface LoadedReference {
   spec: ProfileSpec;
@@ -25,7 +25,7 @@ export function createReferenceReader(referencePath: (version: ModelVersion) => 
     if (path !== undefined) {
       const reference = decodeReference(await readFile(path, 'utf8'));
       const prepared = prepareReference(reference);
-      loaded = { spec: reference.spec, prepared, notes: [] };
+      loaded = { spec: reference.spec, prepared, notes: sayUnwatched(prepared) };
       if (prepared.windows < FEW_WINDOWS) {
         loaded.notes.push(
           `The reference has ${prepared.windows} windows of its own; with ${FEW_WINDOWS} or more it would tell how much its days differ`,
@@ -36,6 +36,15 @@ export function createReferenceReader(referencePath: (version: ModelVersion) => 
     known.set(key, loaded);
     return loaded;
   };
+}
+
+/** Columns that raise no alarm, and why. */
+function sayUnwatched({ columns }: PreparedReference): string[] {
+  const few = columns.filter(({ isWatched, rows }) => !isWatched && rows > 0);
+  return [...Map.groupBy(few, ({ windows }) => windows)].map(
+    ([windows, group]) =>
+      `The reference spans ${windows} windows of ${group.map(({ column }) => column.name).join(', ')}: alarms from ${WATCHED_WINDOWS} on`,
+  );
 }
 
 /** What is to be said of testing a window of so many rows against a reference. */

@@ -171,6 +171,23 @@ describe('testWindow', () => {
   });
 });
 
+it('watches no column of which the reference has fewer than ten windows', () => {
+  const rows = 7 * 500;
+  const random = createRandom(1);
+  const reference = buildReference([
+    {
+      columns: [{ name: '@score', values: columnOf(Float64Array.from({ length: rows }, () => random())) }],
+      rows,
+      times: Float64Array.from({ length: rows }, (_, row) => Math.floor(row / 500) * DAY_MS),
+    },
+  ]);
+  const prepared = prepareReference(reference);
+  expect(prepared.tests).toBe(0);
+  const window = createProfile(reference.spec);
+  window.add(500, [columnOf(Float64Array.from({ length: 500 }, () => random() / 2))]);
+  expect(testWindow(reference.spec, prepared, window)).toMatchObject([{ p: 1e-12, isWatched: false }]);
+});
+
 describe('advanceWatch', () => {
   it('restarts after an alarm, keeps it open while there is news, and closes it after five quiet windows', () => {
     let step = advanceWatch(FRESH_WATCH, 1e-12, 60);

@@ -30,6 +30,8 @@ export interface ColumnTest {
   psi: number;
   /** Kolmogorov-Smirnov distance of numeric values; shown, not part of `p`. */
   ks?: number;
+  /** False when the reference has too few windows of the column to raise alarms by it. */
+  isWatched: boolean;
   /** The shares, where a rate is tested. */
   rate?: number;
   referenceRate?: number;
@@ -64,7 +66,10 @@ export function testWindow(
   return tests;
 }
 
-function testValues({ column, values, bins }: PreparedColumn, counts: ColumnCounts): ColumnTest | undefined {
+function testValues(
+  { column, values, bins, isWatched }: PreparedColumn,
+  counts: ColumnCounts,
+): ColumnTest | undefined {
   if (values === undefined) return undefined;
   const observed = groupCounts(counts.bins, values.groups);
   const rows = sumOf(observed);
@@ -73,6 +78,7 @@ function testValues({ column, values, bins }: PreparedColumn, counts: ColumnCoun
   return {
     column: column.name,
     aspect: 'values',
+    isWatched,
     rows,
     referenceRows: sumOf(values.counts),
     ...result,
@@ -81,7 +87,7 @@ function testValues({ column, values, bins }: PreparedColumn, counts: ColumnCoun
 }
 
 function testRate(
-  { column }: PreparedColumn,
+  { column, isWatched }: PreparedColumn,
   aspect: 'missing' | 'unseen',
   reference: ReferenceRate | undefined,
   hits: number,
@@ -92,7 +98,7 @@ function testRate(
   const referenceRows = reference.hits + reference.rest;
   const rate = hits / rows;
   const referenceRate = reference.hits / referenceRows;
-  const base = { column: column.name, aspect, rows, referenceRows, rate, referenceRate };
+  const base = { column: column.name, aspect, isWatched, rows, referenceRows, rate, referenceRate };
   const same = { p: 1, statistic: 0, df: 1, psi: 0 };
   if (hits + reference.hits === 0 || rest + reference.rest === 0) return [{ ...base, ...same }];
   // Fewer unseen values than usual are no news.

@@ -119,12 +119,18 @@ async function testFoundWindow(
       tests: reportTests(tests).map((test, index) => ({ ...test, ...explained[index] })),
       ...(notes.length === 0 ? {} : { note: notes.join('; ') }),
     },
-    watched: tests.map((test, index) => ({
-      column: test.column,
-      aspect: test.aspect,
-      p: test.p,
-      evidence: { ...evidenceOfTest(test), ...explained[index], ...(notes.length === 0 ? {} : { notes }) },
-    })),
+    watched: tests.flatMap((test, index) => {
+      if (!test.isWatched) return [];
+      const said = notes.length === 0 ? {} : { notes };
+      return [
+        {
+          column: test.column,
+          aspect: test.aspect,
+          p: test.p,
+          evidence: { ...evidenceOfTest(test), ...explained[index], ...said },
+        },
+      ];
+    }),
     testCount: prepared.tests,
   };
 }

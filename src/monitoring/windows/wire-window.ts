@@ -21,9 +21,10 @@ export function toWireWindow(window: MonitorWindow, tests: 'all' | 'drifted' | '
   };
 }
 
-function toWireTest({ referenceRows, referenceRate, ...test }: ReportedTest) {
+function toWireTest({ referenceRows, referenceRate, isWatched, ...test }: ReportedTest) {
   return {
     ...test,
+    watched: isWatched,
     reference_rows: referenceRows,
     ...(referenceRate === undefined ? {} : { reference_rate: referenceRate }),
   };
