@@ -1,6 +1,6 @@
 import type { InputColumn } from '../models/index.ts';
-import type { ModelRoster } from './model-roster.ts';
-import type { ServedVersion } from './served-version.ts';
+import type { ModelRoster } from './versions/model-roster.ts';
+import type { ServedVersion } from './versions/served-version.ts';
 
 type Json = Record<string, any>;
 

@@ -4,7 +4,7 @@ export {
   type DesiredVersion,
   desiredStateSchema,
 } from './contract.ts';
-export type { ResolveDesiredState } from './follow-desired-state.ts';
 export { RefusedError, type ReportProfiles, type ShipSegment } from './log/ship-log.ts';
-export type { FetchModel } from './prepare-model.ts';
 export { type ModelServerOptions, type RunningModelServer, startModelServer } from './start-model-server.ts';
+export type { ResolveDesiredState } from './versions/follow-desired-state.ts';
+export type { FetchModel } from './versions/prepare-model.ts';

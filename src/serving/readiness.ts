@@ -1,4 +1,4 @@
-import type { ModelRoster } from './model-roster.ts';
+import type { ModelRoster } from './versions/model-roster.ts';
 
 /** The answer of `/ready`. */
 export interface Readiness {

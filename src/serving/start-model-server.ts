@@ -8,23 +8,27 @@ import {
   listen,
   stopGracefully,
 } from '../platform/index.ts';
-import { createRequestAnswerer } from './answer-request.ts';
-import { createModelChooser } from './choose-model.ts';
-import type { DesiredState } from './contract.ts';
 import { describeModels } from './describe-models.ts';
-import { feedbackRoutes } from './feedback-routes.ts';
-import { type Contact, followDesiredState, type ResolveDesiredState } from './follow-desired-state.ts';
 import { openServingRecord, type RecordOptions } from './log/serving-record.ts';
-import { createModelCache } from './model-cache.ts';
-import { createModelRoster, type ModelRoster } from './model-roster.ts';
-import { predictRoutes } from './predict-routes.ts';
-import { createPredictionIds } from './prediction-id.ts';
-import { type FetchModel, prepareModel } from './prepare-model.ts';
+import { createRequestAnswerer } from './predict/answer-request.ts';
+import { createModelChooser } from './predict/choose-model.ts';
+import { feedbackRoutes } from './predict/feedback-routes.ts';
+import { predictRoutes } from './predict/predict-routes.ts';
+import { createPredictionIds } from './predict/prediction-id.ts';
 import { createReadiness } from './readiness.ts';
-import { spawnModelWorker, type WorkerThread } from './run-in-worker.ts';
-import { createServedVersion, type ServedVersion, type ServingLimits } from './served-version.ts';
 import { createServingMetrics, type WarmVersion } from './serving-metrics.ts';
 import { statusRoutes } from './status-routes.ts';
+import {
+  type Contact,
+  followDesiredState,
+  type ResolveDesiredState,
+} from './versions/follow-desired-state.ts';
+import { createStateKeeper } from './versions/keep-desired-state.ts';
+import { createModelCache } from './versions/model-cache.ts';
+import { createModelRoster, type ModelRoster } from './versions/model-roster.ts';
+import { type FetchModel, prepareModel } from './versions/prepare-model.ts';
+import { spawnModelWorker, type WorkerThread } from './versions/run-in-worker.ts';
+import { createServedVersion, type ServedVersion, type ServingLimits } from './versions/served-version.ts';
 
 export interface ModelServerOptions extends RecordOptions {
   resolveDesiredState: ResolveDesiredState;
@@ -267,42 +271,4 @@ function warmVersions(roster: ModelRoster): WarmVersion[] {
     }
     return told;
   });
-}
-
-/** Writes the newest state only, one write at a time; a disk that cannot take it is told, and serving goes on. */
-function createStateKeeper(
-  write: (state: DesiredState) => Promise<void>,
-  cached: DesiredState | undefined,
-  logger: Logger,
-) {
-  let written = JSON.stringify(cached);
-  let next: DesiredState | undefined;
-  let running: Promise<void> | undefined;
-
-  async function run(): Promise<void> {
-    while (next !== undefined) {
-      const state = next;
-      next = undefined;
-      const text = JSON.stringify(state);
-      if (text === written) continue;
-      try {
-        await write(state);
-        written = text;
-      } catch (error) {
-        logger.warn(
-          { err: error },
-          'the desired state could not be kept; a start without the control plane would miss it',
-        );
-      }
-    }
-    running = undefined;
-  }
-
-  return Object.assign(
-    (state: DesiredState): void => {
-      next = state;
-      running ??= run();
-    },
-    { done: async (): Promise<void> => running },
-  );
 }

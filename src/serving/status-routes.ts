@@ -1,9 +1,7 @@
 import { z } from 'zod';
 import type { App } from '../platform/index.ts';
-import type { ModelChooser } from './choose-model.ts';
-import type { ModelRoster, ModelStatus } from './model-roster.ts';
+import type { ModelChooser } from './predict/choose-model.ts';
 import type { Readiness } from './readiness.ts';
-import type { ServedVersion } from './served-version.ts';
 import {
   healthSchema,
   modelInfoSchema,
@@ -11,6 +9,8 @@ import {
   readySchema,
   welcomeSchema,
 } from './serving-schemas.ts';
+import type { ModelRoster, ModelStatus } from './versions/model-roster.ts';
+import type { ServedVersion } from './versions/served-version.ts';
 
 const TAGS = ['Status'];
 const PROBE = { logLevel: 'debug' as const };

@@ -4,7 +4,7 @@ import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../../platform/index.ts';
 import { type Reporter, reporterParams, SEGMENT_KINDS, type SegmentKind } from '../contract.ts';
-import { writeAtomically } from '../model-cache.ts';
+import { writeAtomically } from '../versions/model-cache.ts';
 import type { ClosedSegment } from './segment-writer.ts';
 
 /** What an earlier process left when it ended before all was shipped. */

@@ -6,14 +6,14 @@ import { setTimeout as sleepFor } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Logger } from '../../platform/index.ts';
 import { createProfile, decodeProfile, encodeProfile, type Profile } from '../../profiles/index.ts';
-import type { InputRow } from '../batch-requests.ts';
 import {
   type PredictionLine,
   type ProfileEntry,
   predictionLineSchema,
   profileEntrySchema,
 } from '../contract.ts';
-import type { ServedVersion } from '../served-version.ts';
+import type { InputRow } from '../predict/join-answers.ts';
+import type { ServedVersion } from '../versions/served-version.ts';
 import type { LeftOver } from './log-folder.ts';
 import { HOUR_MS, latencyPlace, noLatencies } from './profile-book.ts';
 import { type AnsweredBatch, createColumnViews } from './profile-columns.ts';

@@ -1,5 +1,5 @@
 import type { Signature } from '../../models/index.ts';
-import type { InputRow } from '../batch-requests.ts';
+import type { InputRow } from '../predict/join-answers.ts';
 
 /** Writes a row as one line of JSON, an object by column: a list's values get the signature's names. */
 export function createRowText(signature: Signature): (row: InputRow) => string {

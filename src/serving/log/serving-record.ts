@@ -1,5 +1,5 @@
 import type { Logger } from '../../platform/index.ts';
-import type { ServedVersion } from '../served-version.ts';
+import type { ServedVersion } from '../versions/served-version.ts';
 import { openLogFolder } from './log-folder.ts';
 import { createProfileBook, type ProfileBook } from './profile-book.ts';
 import { recoverProfiles } from './recover-profiles.ts';

@@ -1,13 +1,13 @@
-import { ApiError, type HotRequest } from '../platform/index.ts';
+import { ApiError, type HotRequest } from '../../platform/index.ts';
+import type { DesiredRollout, Variant } from '../contract.ts';
+import { rowTextOf } from '../log/row-text.ts';
+import type { ServingMetrics } from '../serving-metrics.ts';
+import type { ServedVersion } from '../versions/served-version.ts';
 import type { RequestContext } from './answer-rows.ts';
-import type { InputRow } from './batch-requests.ts';
 import type { Chosen } from './choose-model.ts';
-import type { DesiredRollout, Variant } from './contract.ts';
-import { rowTextOf } from './log/row-text.ts';
+import type { InputRow } from './join-answers.ts';
 import { readCloudEvent } from './read-cloud-event.ts';
 import type { PredictionRequest } from './read-prediction-request.ts';
-import type { ServedVersion } from './served-version.ts';
-import type { ServingMetrics } from './serving-metrics.ts';
 import { type Draw, drawSides } from './split-traffic.ts';
 
 /** The warm candidate of a rollout. */

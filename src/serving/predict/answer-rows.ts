@@ -1,12 +1,12 @@
-import type { BatchOutput, Signature } from '../models/index.ts';
-import type { ProfileSpec } from '../profiles/index.ts';
-import { columnFrom } from '../profiles/index.ts';
-import type { AnsweredPart, AnsweredRequest, InputRow } from './batch-requests.ts';
-import type { Variant } from './contract.ts';
-import { type BookPage, HOUR_MS, latencyPlace, type ProfileBook } from './log/profile-book.ts';
-import { createColumnViews } from './log/profile-columns.ts';
-import { createRowText } from './log/row-text.ts';
-import type { ServingLog } from './log/serving-log.ts';
+import type { BatchOutput, Signature } from '../../models/index.ts';
+import type { ProfileSpec } from '../../profiles/index.ts';
+import { columnFrom } from '../../profiles/index.ts';
+import type { Variant } from '../contract.ts';
+import { type BookPage, HOUR_MS, latencyPlace, type ProfileBook } from '../log/profile-book.ts';
+import { createColumnViews } from '../log/profile-columns.ts';
+import { createRowText } from '../log/row-text.ts';
+import type { ServingLog } from '../log/serving-log.ts';
+import type { AnsweredPart, AnsweredRequest, InputRow } from './join-answers.ts';
 import { createPredictionWriter } from './write-prediction.ts';
 
 /** What a request brings beside its rows, and what it is answered with. */

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
-import type { BatchOutput, CodedBatch } from '../models/index.ts';
-import { ApiError } from '../platform/index.ts';
-import { type BatcherOptions, createBatcher, type InputRow, type RowAnswers } from './batch-requests.ts';
-import type { TimedOutput } from './load-model.ts';
+import type { BatchOutput, CodedBatch } from '../../models/index.ts';
+import { ApiError } from '../../platform/index.ts';
+import type { TimedOutput } from '../versions/load-model.ts';
+import { type BatcherOptions, createBatcher } from './batch-requests.ts';
+import type { InputRow, RowAnswers } from './join-answers.ts';
 
 const CLASSES = 2;
 

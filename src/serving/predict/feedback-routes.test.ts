@@ -1,10 +1,10 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { createLogSink, type LogSink } from '../../tests/support/log-sink.ts';
-import { irisModel, lineModel, SETOSA } from '../../tests/support/served-models.ts';
-import { startTestModelServer, type TestModelServer } from '../../tests/support/test-model-server.ts';
-import { diskFiles } from './log/segment-writer.ts';
+import { createLogSink, type LogSink } from '../../../tests/support/log-sink.ts';
+import { irisModel, lineModel, SETOSA } from '../../../tests/support/served-models.ts';
+import { startTestModelServer, type TestModelServer } from '../../../tests/support/test-model-server.ts';
+import { diskFiles } from '../log/segment-writer.ts';
 
 /** The lines of the labels that wait to be shipped. */
 function journal(cacheDir: string): string[] {

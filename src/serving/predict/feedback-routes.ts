@@ -1,9 +1,9 @@
-import { type App, addHotRoute } from '../platform/index.ts';
+import { type App, addHotRoute } from '../../platform/index.ts';
+import type { ServingLog } from '../log/serving-log.ts';
+import type { ServingMetrics } from '../serving-metrics.ts';
+import { feedbackAnswerSchema, feedbackBodySchema } from '../serving-schemas.ts';
 import type { ModelChooser } from './choose-model.ts';
-import type { ServingLog } from './log/serving-log.ts';
 import { readFeedback } from './read-feedback.ts';
-import type { ServingMetrics } from './serving-metrics.ts';
-import { feedbackAnswerSchema, feedbackBodySchema } from './serving-schemas.ts';
 
 const SCHEMA = { tags: ['Predict'], body: feedbackBodySchema, response: { 200: feedbackAnswerSchema } };
 

@@ -9,9 +9,9 @@ import {
   SETOSA,
   SETOSA_ROW,
   withExample,
-} from '../../tests/support/served-models.ts';
-import { startTestModelServer, type TestModelServer } from '../../tests/support/test-model-server.ts';
-import { answerSchema } from './serving-schemas.ts';
+} from '../../../tests/support/served-models.ts';
+import { startTestModelServer, type TestModelServer } from '../../../tests/support/test-model-server.ts';
+import { answerSchema } from '../serving-schemas.ts';
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 

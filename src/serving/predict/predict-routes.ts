@@ -1,7 +1,7 @@
-import { type App, addHotRoute } from '../platform/index.ts';
+import { type App, addHotRoute } from '../../platform/index.ts';
+import { answerSchema, predictBodySchema } from '../serving-schemas.ts';
 import type { createRequestAnswerer } from './answer-request.ts';
 import type { ModelChooser } from './choose-model.ts';
-import { answerSchema, predictBodySchema } from './serving-schemas.ts';
 
 const SCHEMA = { tags: ['Predict'], body: predictBodySchema, response: { 200: answerSchema } };
 

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { parseMoment } from '../models/index.ts';
+import { parseMoment } from '../../models/index.ts';
 
 export interface CloudEvent {
   /** The attributes as JSON text. */

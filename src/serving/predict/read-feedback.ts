@@ -1,7 +1,7 @@
-import type { ClassValue } from '../models/index.ts';
-import { ApiError } from '../platform/index.ts';
+import type { ClassValue } from '../../models/index.ts';
+import { ApiError } from '../../platform/index.ts';
+import type { ServedVersion } from '../versions/served-version.ts';
 import { readTimestamp, shown, wrongForm } from './read-prediction-request.ts';
-import type { ServedVersion } from './served-version.ts';
 
 /** One label as the journal keeps it. */
 export interface Feedback {

@@ -1,6 +1,6 @@
-import { parseMoment, type Signature } from '../models/index.ts';
-import { ApiError } from '../platform/index.ts';
-import type { InputRow } from './batch-requests.ts';
+import { parseMoment, type Signature } from '../../models/index.ts';
+import { ApiError } from '../../platform/index.ts';
+import type { InputRow } from './join-answers.ts';
 
 export interface PredictionRequest {
   rows: InputRow[];

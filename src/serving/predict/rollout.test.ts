@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { createLogSink } from '../../tests/support/log-sink.ts';
-import { lineModel } from '../../tests/support/served-models.ts';
-import { startTestModelServer, type TestModelServer } from '../../tests/support/test-model-server.ts';
-import { OnnxGraphBuilder, SIGNATURE_KEY } from '../models/index.ts';
-import type { DesiredRollout } from './contract.ts';
-import { spawnModelWorker, type WorkerThread } from './run-in-worker.ts';
+import { createLogSink } from '../../../tests/support/log-sink.ts';
+import { lineModel } from '../../../tests/support/served-models.ts';
+import { startTestModelServer, type TestModelServer } from '../../../tests/support/test-model-server.ts';
+import { OnnxGraphBuilder, SIGNATURE_KEY } from '../../models/index.ts';
+import type { DesiredRollout } from '../contract.ts';
+import { spawnModelWorker, type WorkerThread } from '../versions/run-in-worker.ts';
 import { placeOfKey } from './split-traffic.ts';
 
 /** Takes `b` of 1 only: a value of 13 makes it fail while it runs. */

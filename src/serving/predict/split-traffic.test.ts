@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { DesiredRollout } from './contract.ts';
+import type { DesiredRollout } from '../contract.ts';
 import { drawSides, placeOfKey } from './split-traffic.ts';
 
 const rollout: DesiredRollout = {

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { InputRow } from './batch-requests.ts';
-import type { DesiredRollout } from './contract.ts';
+import type { DesiredRollout } from '../contract.ts';
+import type { InputRow } from './join-answers.ts';
 
 /**
  * Where a key falls in [0, 1): the same place for the whole rollout, so that a growing weight keeps those who are in,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { BatchOutput, Signature } from '../models/index.ts';
+import type { BatchOutput, Signature } from '../../models/index.ts';
 import { createPredictionWriter, floatText, probabilityText } from './write-prediction.ts';
 
 function write(output: Signature['output'], answer: BatchOutput): any {

@@ -1,6 +1,6 @@
-import type { BatchOutput, Signature } from '../models/index.ts';
-import type { RowAnswers } from './batch-requests.ts';
-import type { Variant } from './contract.ts';
+import type { BatchOutput, Signature } from '../../models/index.ts';
+import type { Variant } from '../contract.ts';
+import type { RowAnswers } from './join-answers.ts';
 
 /** One row's prediction, for the caller and for the log. */
 export interface WrittenPrediction {

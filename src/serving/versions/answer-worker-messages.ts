@@ -1,4 +1,4 @@
-import type { CodedBatch, ModelSession } from '../models/index.ts';
+import type { CodedBatch, ModelSession } from '../../models/index.ts';
 import {
   type LoadReport,
   type LoadRequest,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { silentLogger } from '../../tests/support/index.ts';
-import type { DesiredState } from './contract.ts';
+import { silentLogger } from '../../../tests/support/index.ts';
+import type { DesiredState } from '../contract.ts';
 import { type Contact, followDesiredState } from './follow-desired-state.ts';
 
 const state = (revision: string): DesiredState => ({ revision, models: [], not_servable: [] });

@@ -1,6 +1,6 @@
 import { setTimeout as sleepFor } from 'node:timers/promises';
-import type { Logger } from '../platform/index.ts';
-import type { DesiredState } from './contract.ts';
+import type { Logger } from '../../platform/index.ts';
+import type { DesiredState } from '../contract.ts';
 
 /**
  * Asks the control plane what to serve. Given the revision that is known, it waits there (long poll) until another

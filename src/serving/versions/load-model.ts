@@ -15,7 +15,7 @@ import {
   type Signature,
   TRIAL_BATCH_ROWS,
   tryModel,
-} from '../models/index.ts';
+} from '../../models/index.ts';
 import type { Measure } from './model-cache.ts';
 
 /** The bytes of a cached model are not there, or are not those that their name says: fetch them again. */

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { tempDir } from '../../tests/support/index.ts';
+import { tempDir } from '../../../tests/support/index.ts';
 import { createModelCache, writeAtomically } from './model-cache.ts';
 
 const A = 'a'.repeat(64);

@@ -2,7 +2,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promis
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
-import { type DesiredState, desiredStateSchema } from './contract.ts';
+import { type DesiredState, desiredStateSchema } from '../contract.ts';
 
 /** What was measured of a model when it was loaded in a worker; kept so that the next start need not measure again. */
 export const measureSchema = z.object({

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createDesiredSource } from '../../tests/support/desired-source.ts';
-import { loopOverInputModel } from '../../tests/support/hostile-models.ts';
+import { createDesiredSource } from '../../../tests/support/desired-source.ts';
+import { loopOverInputModel } from '../../../tests/support/hostile-models.ts';
 import {
   forestModel,
   irisModel,
@@ -10,9 +10,9 @@ import {
   SETOSA,
   SETOSA_ROW,
   withExample,
-} from '../../tests/support/served-models.ts';
-import { tempDir } from '../../tests/support/temp-dir.ts';
-import { startTestModelServer, type TestModelServer } from '../../tests/support/test-model-server.ts';
+} from '../../../tests/support/served-models.ts';
+import { tempDir } from '../../../tests/support/temp-dir.ts';
+import { startTestModelServer, type TestModelServer } from '../../../tests/support/test-model-server.ts';
 import { spawnModelWorker, type WorkerThread } from './run-in-worker.ts';
 
 const IN_WORKER = { createMs: 0, rowMicros: 0 };

@@ -1,9 +1,10 @@
-import type { Logger } from '../platform/index.ts';
-import type { Candidate } from './answer-request.ts';
-import type { DesiredRollout, DesiredState, DesiredVersion } from './contract.ts';
+import type { Logger } from '../../platform/index.ts';
+import type { DesiredRollout, DesiredState, DesiredVersion } from '../contract.ts';
+import type { Candidate } from '../predict/answer-request.ts';
 import type { PreparedModel } from './prepare-model.ts';
 import { LoadHangsError } from './run-in-worker.ts';
 import type { ServedVersion } from './served-version.ts';
+import { keyOf, type Wanted, wantedVersions } from './wanted-versions.ts';
 
 /** A model that should answer: who answers for it now, and why another one that should does not. */
 export interface ModelStatus {
@@ -48,14 +49,6 @@ interface Failure {
   reason: string;
   attempts: number;
   retryAt: number;
-}
-
-interface Wanted {
-  key: string;
-  name: string;
-  desired: DesiredVersion;
-  /** A shadow runs in a thread of its own, so that it takes no time from answers. */
-  staysInWorker: boolean;
 }
 
 const FIRST_RETRY_MS = 1000;
@@ -334,31 +327,4 @@ export type ModelRoster = ReturnType<typeof createModelRoster>;
 
 function doubled(times: number): number {
   return Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** times);
-}
-
-function keyOf(name: string, { version, sha256 }: DesiredVersion): string {
-  return `${name}\n${version}\n${sha256}`;
-}
-
-/** In the order in which they are loaded. */
-function wantedVersions(
-  { models }: DesiredState,
-  candidateKey: (name: string, rollout: DesiredRollout) => string,
-): Wanted[] {
-  const champions = models.map(({ name, champion }) => ({
-    key: keyOf(name, champion),
-    name,
-    desired: champion,
-    staysInWorker: false,
-  }));
-  const candidates = models.flatMap(({ name, rollout }) => {
-    if (rollout === undefined) return [];
-    const key = candidateKey(name, rollout);
-    return [{ key, name, desired: rollout.candidate, staysInWorker: key !== keyOf(name, rollout.candidate) }];
-  });
-  const predecessors = models.flatMap(({ name, previous }) =>
-    previous ? [{ key: keyOf(name, previous), name, desired: previous, staysInWorker: false }] : [],
-  );
-  const seen = new Set<string>();
-  return [...champions, ...candidates, ...predecessors].filter(({ key }) => !seen.has(key) && seen.add(key));
 }

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { tempDir } from '../../tests/support/index.ts';
+import { tempDir } from '../../../tests/support/index.ts';
 import {
   irisModel,
   lineModel,
@@ -10,8 +10,8 @@ import {
   SETOSA_ROW,
   sha256Of,
   withExample,
-} from '../../tests/support/served-models.ts';
-import { createRowCoder, madeUpRow, type Signature } from '../models/index.ts';
+} from '../../../tests/support/served-models.ts';
+import { createRowCoder, madeUpRow, type Signature } from '../../models/index.ts';
 import {
   createWorkerMessageHandler,
   type FromWorker,

@@ -1,5 +1,5 @@
-import type { Logger } from '../platform/index.ts';
-import type { DesiredVersion } from './contract.ts';
+import type { Logger } from '../../platform/index.ts';
+import type { DesiredVersion } from '../contract.ts';
 import {
   type LoadReport,
   type LoadRequest,

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
-import type { CodedBatch } from '../models/index.ts';
-import { ApiError } from '../platform/index.ts';
+import type { CodedBatch } from '../../models/index.ts';
+import { ApiError } from '../../platform/index.ts';
 import type { FromWorker, ToWorker } from './answer-worker-messages.ts';
 import type { LoadReport } from './load-model.ts';
 import { type LoadRequest, StaleCopyError, type TimedOutput } from './load-model.ts';

@@ -1,4 +1,4 @@
-import type { CodedBatch, ModelSession } from '../models/index.ts';
+import type { CodedBatch, ModelSession } from '../../models/index.ts';
 import { runTimed, type TimedOutput } from './load-model.ts';
 
 /** A warm model that answers batches, wherever it lives. */

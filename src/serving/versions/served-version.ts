@@ -1,19 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createRowCoder } from '../models/index.ts';
-import { ApiError, type Logger } from '../platform/index.ts';
-import { decodeSpec, type ProfileSpec } from '../profiles/index.ts';
-import { createRowAnswerer, type RequestContext } from './answer-rows.ts';
-import { type Batcher, createBatcher, type InputRow } from './batch-requests.ts';
-import type { DesiredVersion, Variant } from './contract.ts';
+import { createRowCoder } from '../../models/index.ts';
+import { ApiError, type Logger } from '../../platform/index.ts';
+import { decodeSpec, type ProfileSpec } from '../../profiles/index.ts';
+import type { DesiredVersion, Variant } from '../contract.ts';
+import type { ProfileBook } from '../log/profile-book.ts';
+import type { AnsweredBatch } from '../log/profile-columns.ts';
+import type { ServingLog } from '../log/serving-log.ts';
+import { createRowAnswerer, type RequestContext } from '../predict/answer-rows.ts';
+import { type Batcher, createBatcher } from '../predict/batch-requests.ts';
+import type { InputRow } from '../predict/join-answers.ts';
+import { createRequestReader, type PredictionRequest } from '../predict/read-prediction-request.ts';
+import type { ServingMetrics } from '../serving-metrics.ts';
 import type { ModelFacts } from './load-model.ts';
-import type { ProfileBook } from './log/profile-book.ts';
-import type { AnsweredBatch } from './log/profile-columns.ts';
-import type { ServingLog } from './log/serving-log.ts';
 import type { Measure } from './model-cache.ts';
 import type { PreparedModel } from './prepare-model.ts';
-import { createRequestReader, type PredictionRequest } from './read-prediction-request.ts';
 import type { ModelRunner } from './run-model.ts';
-import type { ServingMetrics } from './serving-metrics.ts';
 
 /** A run should not hold the thread for longer than this: inline it delays every other request. */
 const INLINE_RUN_MS = 4;
