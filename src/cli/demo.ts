@@ -237,6 +237,8 @@ interface AlarmDocument {
   opened_at: number;
 }
 interface DecisionDocument {
+  kind: 'gate' | 'shadow' | 'canary' | 'watch' | 'hand';
+  outcome: string;
   version: string;
   verdict: string;
   at: number;
@@ -268,7 +270,9 @@ async function readEvents(
       .sort((a, b) => a.opened_at - b.opened_at)
       .map(({ kind, column, opened_at }) => `${day(opened_at)} ${column ?? kind}`),
     decisions: [
-      ...decisions.map(({ version, verdict, at }) => ({ at, text: `v${version} ${verdict}` })),
+      ...decisions
+        .filter(({ kind }) => kind === 'gate')
+        .map(({ version, verdict, at }) => ({ at, text: `v${version} ${verdict}` })),
       ...history.map(({ action, from: before, to: after, at }) => ({
         at,
         text: action === 'promote' ? `v${after} champion` : `v${before} undone`,

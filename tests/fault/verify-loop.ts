@@ -43,13 +43,14 @@ export async function verifyLoop(
   if (stuck.length > 0) lost.push(`${stuck.length} jobs have not ended: ${JSON.stringify(stuck[0])}`);
   const failed = jobs.filter(({ status }) => status === 'failed');
   if (failed.length > 0) lost.push(`${failed.length} jobs failed: ${JSON.stringify(failed[0])}`);
-  const decisions = (await getJson(`${platform.url}/api/v1/models/flights/decisions?limit=500`)).body
-    .decisions as any[];
+  const decisions = (
+    await getJson(`${platform.url}/api/v1/models/flights/decisions?limit=500`)
+  ).body.decisions.filter(({ kind }: { kind: string }) => kind === 'gate') as any[];
   const versions = decisions.map(({ version }) => String(version));
   const twice = versions.filter((version, i) => versions.indexOf(version) !== i);
   if (twice.length > 0) lost.push(`versions judged more than once: ${twice.join(', ')}`);
   const model = (await getJson(`${platform.url}/api/v1/models/flights`)).body;
-  const registered = (model.versions as unknown[]).length;
+  const registered = (model.model_versions as unknown[]).length;
   if (registered !== jobs.length) lost.push(`${jobs.length} retrainings registered ${registered} versions`);
   if (versions.length !== registered) lost.push(`${registered} versions have ${versions.length} decisions`);
   return {
