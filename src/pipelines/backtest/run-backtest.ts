@@ -120,7 +120,7 @@ export async function runBacktest(request: BacktestRequest): Promise<BacktestRes
         limited(() =>
           simulatePolicy(policy, replay, models.workers, {
             ...(request.signal && { signal: request.signal }),
-            onWindow(share) {
+            onStep(share) {
               done.set(policy, share);
               const total = [...done.values()].reduce((sum, each) => sum + each, 0) / request.policies.length;
               onProgress(total, `${models.counts().done} trainings`);
@@ -221,6 +221,7 @@ function planReplay(
     labels,
     classes: classValues?.length,
     classValues,
+    steps: findSteps(times, begin, everyMs),
     windows,
     firstWindow: windows.findIndex(({ from }) => from >= begin),
     startAt: begin,
@@ -266,6 +267,17 @@ function findWindows(
   collect(new Map([...byHour].filter(([hour]) => hour < startAt)), undefined);
   collect(byHour, startAt);
   return windows;
+}
+
+/** Spans of the shortest window's length from the start on; those without rows are lived through too. */
+function findSteps(times: Float64Array, startAt: number, everyMs: number): Window[] {
+  const newest = times.at(-1) as number;
+  const steps: Window[] = [];
+  for (let from = startAt; from <= newest; from += everyMs) {
+    const to = from + everyMs;
+    steps.push({ from, to, first: lowerBound(times, from), last: lowerBound(times, to) });
+  }
+  return steps;
 }
 
 function lowerBound(times: Float64Array, at: number): number {
@@ -412,10 +424,10 @@ function describe(
   simulated: SimulatedPolicy[],
   trainings: { done: number; shared: number },
 ): BacktestResult {
-  const { times, windows, firstWindow, startAt } = replay;
-  const first = (windows[firstWindow] as Window).first;
-  const last = (windows.at(-1) as Window).last;
-  const to = (windows.at(-1) as Window).to;
+  const { times, steps, startAt } = replay;
+  const first = (steps[0] as Window).first;
+  const last = times.length;
+  const to = (times.at(-1) as number) + 1;
   const holdoutFrom = holdoutMs === undefined ? undefined : to - holdoutMs;
   if (holdoutFrom !== undefined && holdoutFrom <= startAt) {
     throw new ApiError(

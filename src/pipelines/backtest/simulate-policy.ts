@@ -22,6 +22,8 @@ export interface Replay {
   labels: Int32Array | Float64Array;
   /** Undefined for values. */
   classes: number | undefined;
+  /** What is lived through, a day or what else the shortest window is, in the order of time. */
+  steps: Window[];
   /** Windows in the order of time; those from `firstWindow` on are lived through. */
   windows: Window[];
   firstWindow: number;
@@ -78,6 +80,8 @@ const WEEK_MS = 7 * 86_400_000;
 
 interface Champion {
   model: ReplayModel;
+  /** When it came to serve. */
+  since: number;
   serving: ReplayedServing;
   drift: Map<string, WatchState>;
   performance: WatchState;
@@ -94,9 +98,9 @@ export async function simulatePolicy(
   policy: BacktestPolicy,
   replay: Replay,
   workers: ReplayWorkers,
-  { onWindow, signal }: { onWindow?: (done: number) => void; signal?: AbortSignal } = {},
+  { onStep, signal }: { onStep?: (done: number) => void; signal?: AbortSignal } = {},
 ): Promise<SimulatedPolicy> {
-  const { windows, firstWindow, labels, classes } = replay;
+  const { steps, windows, firstWindow, labels, classes } = replay;
   const width = classes ?? 1;
   const answered: Answered = { labels, answers: new Float32Array(labels.length * width), classes };
   const result: SimulatedPolicy = {
@@ -109,15 +113,15 @@ export async function simulatePolicy(
     failed: 0,
     alarms: { drift: 0, performance: 0 },
   };
-  const start = (windows[firstWindow] as Window).from;
+  const start = (steps[0] as Window).from;
   const first = await workers.train(start, true);
   if ('failed' in first) throw new Error(`The first model cannot be trained: ${first.failed}`);
-  let champion = await enthrone(first);
+  let champion = await enthrone(first, start);
   let lastTrainedAt = start;
   let scheduleAfter = start;
   let unmeasured: Window[] = [];
 
-  async function enthrone(model: ReplayModel): Promise<Champion> {
+  async function enthrone(model: ReplayModel, since: number): Promise<Champion> {
     const serving = await workers.serve(model);
     const { metric } = replay;
     const own: Answered = { labels: labels.subarray(serving.firstRow), answers: serving.answers, classes };
@@ -128,6 +132,7 @@ export async function simulatePolicy(
     return {
       model,
       serving,
+      since,
       drift: new Map(),
       performance: FRESH_WATCH,
       reference,
@@ -206,7 +211,7 @@ export async function simulatePolicy(
     if (broken === undefined && (verdict === 'better' || verdict === 'non-inferior')) {
       result.promoted++;
       result.events.push({ at: now, kind: 'promoted', what: words, cause });
-      champion = await enthrone(challenger);
+      champion = await enthrone(challenger, now);
       // What another version did is no evidence about this one.
       unmeasured = [];
     } else {
@@ -215,22 +220,30 @@ export async function simulatePolicy(
     }
   }
 
-  for (let index = firstWindow; index < windows.length; index++) {
+  let next = firstWindow;
+  for (const [index, step] of steps.entries()) {
     signal?.throwIfAborted();
-    const window = windows[index] as Window;
+    const now = step.to;
     const { serving } = champion;
-    const offset = serving.firstRow;
     answered.answers.set(
-      serving.answers.subarray((window.first - offset) * width, (window.last - offset) * width),
-      window.first * width,
+      serving.answers.subarray(
+        (step.first - serving.firstRow) * width,
+        (step.last - serving.firstRow) * width,
+      ),
+      step.first * width,
     );
-    unmeasured.push(window);
-    watchDrift(index, window);
-    watchPerformance(window.to);
-    const cause = policy === 'never' ? undefined : causeAt(window.to);
-    // After the last window nothing would be served any more.
-    if (cause !== undefined && index + 1 < windows.length) await retrain(window.to, cause);
-    onWindow?.((index + 1 - firstWindow) / (windows.length - firstWindow));
+    for (; next < windows.length && (windows[next] as Window).to <= now; next++) {
+      const window = windows[next] as Window;
+      // A version that came in the middle of a window is tested from the next one on.
+      if (window.from < champion.since) continue;
+      unmeasured.push(window);
+      watchDrift(next, window);
+    }
+    watchPerformance(now);
+    const cause = policy === 'never' ? undefined : causeAt(now);
+    // After the last step nothing would be served any more.
+    if (cause !== undefined && index + 1 < steps.length) await retrain(now, cause);
+    onStep?.((index + 1) / steps.length);
   }
   return result;
 }
