@@ -10,12 +10,24 @@ export interface CategoricalCounts extends ColumnCounts {
   add(rows: number, values: ColumnValues): void;
 }
 
+const dictionaries = new WeakMap<CategoricalColumn, Map<string, number>>();
+
+/** One dictionary for all profiles of a spec: a window is the sum of many. */
+function dictionaryOf(column: CategoricalColumn): Map<string, number> {
+  let dictionary = dictionaries.get(column);
+  if (dictionary === undefined) {
+    dictionary = new Map(column.categories.map((category, bin) => [category, bin]));
+    dictionaries.set(column, dictionary);
+  }
+  return dictionary;
+}
+
 export function createCategoricalCounts(column: CategoricalColumn): CategoricalCounts {
   const { categories, hasOther } = column;
   const other = categories.length;
   const bins = new Float64Array(other + 1);
   const unseenValues = new Float64Array(UNSEEN_COUNTERS);
-  const indexes = new Map(categories.map((category, index) => [category, index]));
+  const dictionary = dictionaryOf(column);
   let knownLabels: readonly string[] | undefined;
   let binOfCode = new Int32Array(0);
 
@@ -34,7 +46,7 @@ export function createCategoricalCounts(column: CategoricalColumn): CategoricalC
         missingRows++;
         continue;
       }
-      const bin = indexes.get(text);
+      const bin = dictionary.get(text);
       if (bin === undefined) countUnknown(text);
       else bins[bin]!++;
     }
@@ -43,7 +55,7 @@ export function createCategoricalCounts(column: CategoricalColumn): CategoricalC
 
   const addCodes = (rows: number, { codes, labels, stride, offset, isDictionary }: CodeValues) => {
     if (labels !== knownLabels) {
-      binOfCode = Int32Array.from(labels, (label) => indexes.get(label) ?? -1);
+      binOfCode = Int32Array.from(labels, (label) => dictionary.get(label) ?? -1);
       knownLabels = labels;
     }
     let missingRows = 0;

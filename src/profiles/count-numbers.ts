@@ -16,6 +16,18 @@ interface BinTable {
   firstBin: Uint8Array;
 }
 
+const tables = new WeakMap<NumericColumn, BinTable>();
+
+/** One table for all profiles of a spec: a window is the sum of many. */
+function binTableOf(column: NumericColumn): BinTable {
+  let table = tables.get(column);
+  if (table === undefined) {
+    table = createBinTable(column);
+    tables.set(column, table);
+  }
+  return table;
+}
+
 function createBinTable({ edges }: NumericColumn): BinTable {
   const start = edges[0] ?? 0;
   const width = (edges.at(-1) ?? 0) - start;
@@ -50,7 +62,7 @@ export interface NumericCounts extends ColumnCounts {
 }
 
 export function createNumericCounts(column: NumericColumn): NumericCounts {
-  const { edges, start, cellsPerUnit, firstBin } = createBinTable(column);
+  const { edges, start, cellsPerUnit, firstBin } = binTableOf(column);
   const { min, max } = column;
   const centre = centreOf(column);
   const bins = new Float64Array(edges.length + 3);
