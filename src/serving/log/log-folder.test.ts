@@ -1,0 +1,125 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { silentLogger, tempDir } from '../../../tests/support/index.ts';
+import { createLogSink } from '../../../tests/support/log-sink.ts';
+import { irisModel, SETOSA_ROW, withProfile } from '../../../tests/support/served-models.ts';
+import { startTestModelServer } from '../../../tests/support/test-model-server.ts';
+import { decodeProfile } from '../../profiles/index.ts';
+import { openLogFolder } from './log-folder.ts';
+
+describe('the folder of the log', () => {
+  it('keeps the id of the replica, and cuts what a dead process left after its last whole line', async () => {
+    const root = tempDir();
+    const first = await openLogFolder(root, 'one', silentLogger);
+    writeFileSync(join(first.folder, 'predictions-0000000000.ndjson'), '{"a":1}\n{"b":2}\n{"c":');
+    writeFileSync(join(first.folder, 'predictions-0000000001.ndjson'), '{"unfinished":');
+    writeFileSync(join(first.folder, 'feedback-0000000000.ndjson'), `{"x":"${'y'.repeat(200_000)}"}\n{"t`);
+    first.release();
+    const second = await openLogFolder(root, 'two', silentLogger);
+    expect(second.reporter).toEqual({ replica: first.reporter.replica, incarnation: 'two' });
+    expect(second.leftOvers).toHaveLength(1);
+    const [leftOver] = second.leftOvers;
+    expect(leftOver?.reporter).toEqual(first.reporter);
+    expect(leftOver?.segments).toMatchObject([
+      { kind: 'predictions', sequence: 0, bytes: 16 },
+      { kind: 'feedback', sequence: 0, bytes: 200_009 },
+    ]);
+    expect(readFileSync(leftOver!.segments[0]!.path, 'utf8')).toBe('{"a":1}\n{"b":2}\n');
+    expect(readdirSync(first.folder)).not.toContain('predictions-0000000001.ndjson');
+  });
+
+  it('leaves the folder of another living server alone, in this process or another', async () => {
+    const root = tempDir();
+    const first = await openLogFolder(root, 'one', silentLogger);
+    const module = new URL('./log-folder.ts', import.meta.url).href;
+    const script = `const { openLogFolder } = await import(${JSON.stringify(module)});
+      const opened = await openLogFolder(${JSON.stringify(root)}, 'two', { warn() {} });
+      console.log(JSON.stringify(opened.leftOvers));
+      process.stdin.resume();`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    const [said] = (await once(child.stdout, 'data')) as [Buffer];
+    // The other process sees this one alive.
+    expect(JSON.parse(said.toString())).toEqual([]);
+    const third = await openLogFolder(root, 'three', silentLogger);
+    expect(third.leftOvers).toEqual([]);
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    first.release();
+    const fourth = await openLogFolder(root, 'four', silentLogger);
+    expect(fourth.leftOvers.map(({ reporter }) => reporter.incarnation)).toEqual(['one', 'two']);
+  });
+
+  it('does not take the process that has the same id by now for the one that wrote', async () => {
+    const root = tempDir();
+    mkdirSync(join(root, 'old'));
+    writeFileSync(
+      join(root, 'old', 'owner.json'),
+      JSON.stringify({ pid: process.ppid, started: 'another boot 1' }),
+    );
+    const { leftOvers } = await openLogFolder(root, 'new', silentLogger);
+    expect(leftOvers.map(({ reporter }) => reporter.incarnation)).toEqual(['old']);
+  });
+});
+
+describe('what a dead process left', () => {
+  /** The log of a server that answered three rows and never shipped, as its death at this moment leaves it. */
+  async function dieAfterThree() {
+    const { bytes, spec } = await withProfile(irisModel(), [SETOSA_ROW]);
+    const server = await startTestModelServer();
+    const champion = server.source.version('3', bytes);
+    server.source.desire([{ name: 'iris', champion }]);
+    await server.ready;
+    const features = { ...SETOSA_ROW, 'petal width (cm)': 0.3 };
+    for (let hour = 0; hour < 3; hour++) {
+      await server.post('/predict', { features, timestamp: Date.UTC(2001, 3, 1, hour >> 1) });
+    }
+    const cacheDir = tempDir();
+    cpSync(join(server.cacheDir, 'log'), join(cacheDir, 'log'), { recursive: true });
+    return { cacheDir, bytes, spec, source: server.source };
+  }
+
+  it('is counted again by its model, under its own name', async () => {
+    const { cacheDir, spec, source } = await dieAfterThree();
+    const [incarnation = ''] = readdirSync(join(cacheDir, 'log')).filter((name) => name !== 'replica');
+    appendFileSync(join(cacheDir, 'log', incarnation, 'predictions-0000000000.ndjson'), '{"id":"torn');
+    const sink = createLogSink();
+    const server = await startTestModelServer({ ...sink, source, cacheDir, reportMs: 10 });
+    await sink.until(() => expect(sink.entries()).toHaveLength(2));
+    expect(sink.predictions()).toHaveLength(3);
+    const entries = sink.entries().sort((a, b) => a.hour - b.hour);
+    expect(entries).toMatchObject([
+      { incarnation, hour: Date.UTC(2001, 3, 1), answered: 2, version: '3', variant: 'champion', part: 0 },
+      { incarnation, hour: Date.UTC(2001, 3, 1, 1), answered: 1 },
+    ]);
+    const profile = decodeProfile(spec, entries[0]?.profile ?? '');
+    expect(profile.rows).toBe(2);
+    expect(profile.columns[3]).toMatchObject({ count: 2, mean: expect.closeTo(0.3, 5) });
+    expect(profile.columns[spec.columns.findIndex(({ name }) => name === '@class')]?.bins[0]).toBe(2);
+    expect(entries[0]?.latency.reduce((sum, count) => sum + count)).toBeGreaterThan(0);
+    await sink.until(() => expect(readdirSync(join(cacheDir, 'log'))).not.toContain(incarnation));
+    await server.stop();
+    expect(sink.entries()).toHaveLength(2);
+  });
+
+  it('is counted without its columns when the model is not served any more, and the log says so', async () => {
+    const { cacheDir, bytes, source } = await dieAfterThree();
+    source.desire([{ name: 'iris', champion: source.version('4', Buffer.from(bytes)) }]);
+    const sink = createLogSink();
+    const server = await startTestModelServer({ ...sink, source, cacheDir, reportMs: 10 });
+    await sink.until(() => expect(sink.entries()).toHaveLength(2));
+    expect(sink.entries().map(({ answered, profile }) => [answered, profile])).toEqual([
+      [2, undefined],
+      [1, undefined],
+    ]);
+    expect(server.log.find(({ msg }) => /not loaded any more/.test(msg))).toMatchObject({
+      version: 'iris/3',
+      rows: 3,
+    });
+  });
+});
