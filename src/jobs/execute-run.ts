@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers';
 import { ApiError, type Clock, type Command, type Database, type Logger } from '../platform/index.ts';
-import type { Approval, ApprovalRequest, CrashPoint, Flow, FlowContext } from './flow.ts';
+import type { CrashPoint, Flow, FlowContext } from './flow.ts';
 import type { JobMetrics } from './job-metrics.ts';
+import { never } from './never.ts';
 import { pause } from './pause.ts';
 import { createRunNotes, type RunNotes } from './run-notes.ts';
 import { runStep } from './run-step.ts';
@@ -46,10 +47,15 @@ export interface StepHost extends RunDeps {
   track(work: Promise<unknown>): void;
 }
 
-/** A promise that never settles: what becomes of an execution that is abandoned. */
-const never = new Promise<never>(() => {});
-
 const MOST_PAUSE_MS = 2000;
+const NO_APPROVAL = { question: null, deciders: null, forbidSelf: false };
+
+/** A step that fails before its flow looks at it must not end the process. */
+function guarded<T>(work: () => Promise<T>): Promise<T> {
+  const promise = work();
+  promise.catch(() => {});
+  return promise;
+}
 
 /**
  * Runs a claimed run's flow from its start: steps that are recorded answer what they answered. When nothing is left but
@@ -74,21 +80,23 @@ export function executeRun(deps: RunDeps, { run, steps }: ClaimedRun, flow: Flow
     if (!isAlive) return;
     isAlive = false;
     notes.stop();
-    abort.abort(reason ?? new ApiError('RESOURCE_CONFLICT', `The run ${claim.runId} goes on elsewhere`));
+    if (how === 'lost') {
+      abort.abort(reason ?? new ApiError('RESOURCE_CONFLICT', `The run ${claim.runId} goes on elsewhere`));
+    }
     ended.resolve(how);
   }
 
   /** A database that is away is waited for; a lease that is lost ends the execution. */
   async function writeNow<I extends object, O>(command: Command<I & Claim, O>, input: I): Promise<O> {
     for (let pauseMs = 50; ; pauseMs = Math.min(MOST_PAUSE_MS, pauseMs * 2)) {
-      if (!isAlive) return never;
+      if (!isAlive) return never();
       try {
         const output = await deps.database.execute(command, { ...input, ...claim });
-        return isAlive ? output : never;
+        return isAlive ? output : never();
       } catch (error) {
         if (isLeaseLost(error)) {
           end('lost');
-          return never;
+          return never();
         }
         if (!(error instanceof ApiError && error.code === 'TEMPORARILY_UNAVAILABLE')) throw error;
         if (pauseMs === 50)
@@ -101,7 +109,7 @@ export function executeRun(deps: RunDeps, { run, steps }: ClaimedRun, flow: Flow
   const isOver = () => !isAlive || isClosing;
 
   function write<I extends object, O>(command: Command<I & Claim, O>, input: I): Promise<O> {
-    return isOver() ? never : writeNow(command, input);
+    return isOver() ? never() : writeNow(command, input);
   }
 
   const notes = createRunNotes(
@@ -146,13 +154,13 @@ export function executeRun(deps: RunDeps, { run, steps }: ClaimedRun, flow: Flow
 
   /** What a flow does counts as busy until it is answered; then the run may have nothing left but to wait. */
   async function occupied<T>(work: () => Promise<T>): Promise<T> {
-    if (isOver()) return never;
+    if (isOver()) return never();
     busy++;
     try {
       const result = await work();
-      return isOver() ? never : result;
+      return isOver() ? never() : result;
     } catch (error) {
-      if (isOver()) return never;
+      if (isOver()) return never();
       throw error;
     } finally {
       busy--;
@@ -190,7 +198,7 @@ export function executeRun(deps: RunDeps, { run, steps }: ClaimedRun, flow: Flow
     waits++;
     deps.changed();
     parkWhenIdle();
-    return never;
+    return never();
   }
 
   const context: FlowContext = {
@@ -203,52 +211,48 @@ export function executeRun(deps: RunDeps, { run, steps }: ClaimedRun, flow: Flow
     },
     actor: run.actor,
 
-    async step(name, options, work) {
-      const known = recall(name, 'work');
-      const position = positionOf(known);
-      return occupied(async () => {
-        try {
-          return await runStep(host, { flow: run.flow, name, position, known, options, work });
-        } catch (error) {
-          if (error instanceof Error) failedAt.set(error, name);
-          throw error;
-        }
-      });
-    },
+    step: (name, options, work) =>
+      guarded(async () => {
+        const known = recall(name, 'work');
+        const position = positionOf(known);
+        return occupied(async () => {
+          try {
+            return await runStep(host, { flow: run.flow, name, position, known, options, work });
+          } catch (error) {
+            if (error instanceof Error) failedAt.set(error, name);
+            throw error;
+          }
+        });
+      }),
 
-    async sleepUntil(name, ms) {
-      if (!Number.isFinite(ms)) throw new ApiError('INVALID_STATE', `'${name}' cannot sleep until ${ms}`);
-      const known = recall(name, 'sleep');
-      if (known?.status === 'succeeded') return;
-      const wait = {
-        kind: 'sleep',
-        wakeAt: Math.round(ms),
-        question: null,
-        deciders: null,
-        forbidSelf: false,
-      } as const;
-      const isOver = (step: StepRow) => (step.wake_at ?? 0) <= deps.clock.now();
-      await waitAt(name, known, wait, isOver);
-      await occupied(() => write(endSleep, { step: name, now: deps.clock.now() }));
-    },
+    sleepUntil: (name, ms) =>
+      guarded(async () => {
+        if (!Number.isFinite(ms)) throw new ApiError('INVALID_STATE', `'${name}' cannot sleep until ${ms}`);
+        const known = recall(name, 'sleep');
+        if (known?.status === 'succeeded') return;
+        const wait = { ...NO_APPROVAL, kind: 'sleep' as const, wakeAt: Math.round(ms) };
+        await waitAt(name, known, wait, (step) => (step.wake_at ?? 0) <= deps.clock.now());
+        await occupied(() => write(endSleep, { step: name, now: deps.clock.now() }));
+      }),
 
-    async approval(name, { question, deciders, forbidSelf = false }: ApprovalRequest): Promise<Approval> {
-      const known = recall(name, 'approval');
-      const wait = {
-        kind: 'approval',
-        wakeAt: null,
-        question,
-        deciders: deciders ?? null,
-        forbidSelf,
-      } as const;
-      const isDecided = (step: StepRow) => step.approved !== null;
-      const step = known && isDecided(known) ? known : await waitAt(name, known, wait, isDecided);
-      return {
-        approved: step.approved === 1,
-        by: step.decided_by ?? 'unknown',
-        ...(step.reason !== null && { reason: step.reason }),
-      };
-    },
+    approval: (name, { question, deciders, forbidSelf = false }) =>
+      guarded(async () => {
+        const known = recall(name, 'approval');
+        const wait = {
+          kind: 'approval' as const,
+          wakeAt: null,
+          question,
+          deciders: deciders ?? null,
+          forbidSelf,
+        };
+        const isDecided = (step: StepRow) => step.approved !== null;
+        const step = known && isDecided(known) ? known : await waitAt(name, known, wait, isDecided);
+        return {
+          approved: step.approved === 1,
+          by: step.decided_by ?? 'unknown',
+          ...(step.reason !== null && { reason: step.reason }),
+        };
+      }),
   };
 
   async function finish(
@@ -258,7 +262,7 @@ export function executeRun(deps: RunDeps, { run, steps }: ClaimedRun, flow: Flow
   ): Promise<void> {
     isClosing = true;
     // What else is under way has no one left who waits for it.
-    abort.abort(new ApiError('RESOURCE_CONFLICT', `The run ${claim.runId} has ${status}`));
+    if (busy > 0) abort.abort(new ApiError('RESOURCE_CONFLICT', `The run ${claim.runId} has ${status}`));
     await writeLastNotes();
     await writeNow(finishRun, {
       now: deps.clock.now(),

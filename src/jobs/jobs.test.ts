@@ -172,6 +172,47 @@ describeDatabases('jobs', (openDatabase, dialect) => {
     });
   });
 
+  it('outlives a step that fails before its flow looks at it', async () => {
+    const jobs = jobsOn(await openDatabase(), {
+      careless: async (flow) => {
+        const early = flow.step('early', {}, () => Promise.reject(new Error('at once')));
+        await flow.step('slow', {}, () => new Promise((resolve) => setTimeout(resolve, 20)));
+        return early;
+      },
+      forgetful: async (flow) => {
+        void flow.step('forgotten', {}, () => Promise.reject(new Error('nobody looks')));
+        return flow.step('last', {}, () => new Promise((resolve) => setTimeout(resolve, 20, 'done')));
+      },
+    });
+    await jobs.begin();
+    const careless = await until(jobs, await start(jobs, 'careless'), ...over);
+    expect(careless).toMatchObject({ status: 'failed', failedStep: 'early', error: { message: 'at once' } });
+    const forgetful = await until(jobs, await start(jobs, 'forgetful'), ...over);
+    expect(forgetful).toMatchObject({ status: 'succeeded', output: 'done' });
+  });
+
+  it('aborts what is still under way when a run fails, and nothing that has ended', async () => {
+    const signals = new Map<string, AbortSignal>();
+    const jobs = jobsOn(await openDatabase(), {
+      fork: async (flow) => {
+        await flow.step('ended', {}, async ({ signal }) => void signals.set('ended', signal));
+        await Promise.all([
+          flow.step('hangs', {}, ({ signal }) => new Promise(() => signals.set('hangs', signal))),
+          flow.step('fails', {}, () => Promise.reject(new Error('no'))),
+        ]);
+      },
+      fine: (flow) => flow.step('fine', {}, async ({ signal }) => void signals.set('fine', signal)),
+    });
+    await jobs.begin();
+    const runId = await start(jobs, 'fork');
+    expect(await until(jobs, runId, ...over)).toMatchObject({ status: 'failed', failedStep: 'fails' });
+    expect(signals.get('hangs')?.aborted).toBe(true);
+    const statuses = (await jobs.store.steps(runId)).map(({ step, status }) => [step, status]);
+    expect(Object.fromEntries(statuses)).toEqual({ ended: 'succeeded', hangs: 'cancelled', fails: 'failed' });
+    await until(jobs, await start(jobs, 'fine'), ...over);
+    expect(signals.get('fine')?.aborted).toBe(false);
+  });
+
   it('ends an attempt that takes too long, heeding or not', async () => {
     const jobs = jobsOn(await openDatabase(), {
       slow: (flow) => flow.step('hang', { timeoutMs: 20 }, () => new Promise(() => {})),

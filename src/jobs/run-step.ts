@@ -1,6 +1,7 @@
 import { ApiError } from '../platform/index.ts';
 import type { StepHost } from './execute-run.ts';
 import type { StepContext, StepOptions } from './flow.ts';
+import { never } from './never.ts';
 import { pause } from './pause.ts';
 import { isWorthRetrying, type RecordedError, recallError, recordError } from './store/job-error.ts';
 import { fromJson, toJson } from './store/run-json.ts';
@@ -44,7 +45,7 @@ export async function runStep<T>(host: StepHost, request: StepRequest<T>): Promi
     host.changed();
     host.crash?.('before-effect', key);
     const outcome = await makeAttempt(host, request, attempt);
-    if (host.isOver()) return new Promise<never>(() => {}); // Another goes on with the run, or nobody.
+    if (host.isOver()) return never(); // Another goes on with the run, or nobody.
     host.crash?.('after-effect', key);
     const failed = 'error' in outcome;
     const willRetry = failed && failures < retries && isWorthRetrying(outcome.error);
