@@ -9,9 +9,9 @@ import {
   writeSignature,
 } from '../models/index.ts';
 import { deriveRelation } from './derive-relation.ts';
-import type { SourceType } from './expression.ts';
-import type { Feature } from './parse-features.ts';
-import { createFeatureWriter } from './write-features.ts';
+import { createFeatureWriter } from './graph/write-features.ts';
+import type { SourceType } from './language/expression.ts';
+import type { Feature } from './language/parse-features.ts';
 
 /** The columns of the tables on which SQL and graph are compared. */
 export const SCHEMA: { name: string; type: SourceType }[] = [

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createSession, OnnxGraphBuilder, SIGNATURE_KEY, writeSignature } from '../models/index.ts';
 import { calendarPart, calendarParts } from './calendar.ts';
-import { createCalendarWriter } from './write-calendar.ts';
+import { createCalendarWriter } from './graph/write-calendar.ts';
 
 const DAY_MS = 86_400_000;
 

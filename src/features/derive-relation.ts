@@ -1,5 +1,5 @@
-import { type Call, type Expression, LARGEST_FLOAT32, largestOf } from './expression.ts';
-import type { Feature } from './parse-features.ts';
+import { type Call, type Expression, LARGEST_FLOAT32, largestOf } from './language/expression.ts';
+import type { Feature } from './language/parse-features.ts';
 
 /**
  * SQL of a relation for DuckDB that has all columns of another and the features beside them: numbers as DOUBLE, texts as

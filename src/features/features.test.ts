@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { answerInGraph, answerInSql, differenceOf, type Row, SCHEMA } from './both-sides.suite.ts';
-import type { Call, Expression } from './expression.ts';
-import { call } from './feature-functions.ts';
-import { type Feature, parseFeatures } from './parse-features.ts';
+import type { Call, Expression } from './language/expression.ts';
+import { call } from './language/feature-functions.ts';
+import { type Feature, parseFeatures } from './language/parse-features.ts';
 
 const NUMBERS = [
   0,
@@ -180,7 +180,7 @@ describe('a feature', () => {
           expect(difference).toBeUndefined();
         },
       ),
-      { numRuns: 60, endOnFailure: true },
+      { numRuns: 40, endOnFailure: true },
     );
   });
 

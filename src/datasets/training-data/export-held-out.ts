@@ -2,7 +2,7 @@ import { createRandom } from '../../platform/index.ts';
 import { type DuckdbSession, parquetRelation, resolvePath, withDuckdb } from '../duckdb-session.ts';
 import { quoteIdentifier, quoteText } from '../quote-sql.ts';
 import type { SplitSpec, TrainingPlan } from '../table.ts';
-import { findTestRows } from './load-table.ts';
+import { findTestRows } from './divide-rows.ts';
 import { shuffleFront } from './shuffle-front.ts';
 
 export interface ExportHeldOutRequest {

@@ -1,13 +1,19 @@
-import type { AttributeValue, GraphInput, OnnxGraphBuilder } from '../models/index.ts';
+import type { AttributeValue, GraphInput, OnnxGraphBuilder } from '../../models/index.ts';
 
 /** TensorProto's numbers of the element types. */
 const FLOAT32 = 1;
 const FLOAT64 = 11;
 
-interface Truth {
+/**
+ * A truth value in the graph: `yes` is true where it is true, `maybe` where it is true or missing. Where it is never
+ * missing both are one value.
+ */
+export interface Truth {
   yes: string;
   maybe: string;
 }
+
+export type NodeWriter = ReturnType<typeof createNodeWriter>;
 
 /** The few words of which features are made in a graph; constants and what is marked `once` are written once. */
 export function createNodeWriter(graph: OnnxGraphBuilder) {

@@ -1,5 +1,5 @@
-import { MISSING_DATETIME, type OnnxGraphBuilder } from '../models/index.ts';
-import { type CalendarPart, DAYS_PER_ERA, EPOCH_DAY, MS_PER_DAY, MS_PER_MINUTE } from './calendar.ts';
+import { MISSING_DATETIME, type OnnxGraphBuilder } from '../../models/index.ts';
+import { type CalendarPart, DAYS_PER_ERA, EPOCH_DAY, MS_PER_DAY, MS_PER_MINUTE } from '../calendar.ts';
 
 /** Eras added to a day, so that it is positive for every moment that int64 milliseconds or a `Date` can say. */
 const ERAS_BEFORE = 800_000;

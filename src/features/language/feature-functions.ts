@@ -1,4 +1,4 @@
-import { parseMoment } from '../models/index.ts';
+import { parseMoment } from '../../models/index.ts';
 import type { Expression, FeatureType, Operation } from './expression.ts';
 
 /** A function of the expression language: what it takes and gives, and how it is documented. */

@@ -1,14 +1,14 @@
-import { ApiError, nearestName } from '../platform/index.ts';
-import type { Expression, Operation } from './expression.ts';
+import { ApiError, nearestName } from '../../platform/index.ts';
+import type { Expression } from './expression.ts';
+import { buildCall, call, chooseIf, FEATURE_FUNCTIONS, refuseBareMissing } from './feature-functions.ts';
 import {
-  buildCall,
-  call,
-  chooseIf,
-  FEATURE_FUNCTIONS,
-  nameType,
-  refuseBareMissing,
-  unify,
-} from './feature-functions.ts';
+  buildAmong,
+  buildArithmetic,
+  buildComparison,
+  buildLogic,
+  buildNot,
+  buildSigned,
+} from './feature-operators.ts';
 import { type Token, tokenizeExpression } from './tokenize-expression.ts';
 
 const MAX_LENGTH = 2000;
@@ -120,7 +120,7 @@ class Parser {
   #or(): Expression {
     let left = this.#and();
     for (let sign = this.#takeIf('or'); sign; sign = this.#takeIf('or')) {
-      left = this.#logic('or', left, this.#and(), sign);
+      left = buildLogic('or', left, this.#and(), this.#failFrom(sign));
     }
     return left;
   }
@@ -128,30 +128,15 @@ class Parser {
   #and(): Expression {
     let left = this.#not();
     for (let sign = this.#takeIf('and'); sign; sign = this.#takeIf('and')) {
-      left = this.#logic('and', left, this.#not(), sign);
+      left = buildLogic('and', left, this.#not(), this.#failFrom(sign));
     }
     return left;
-  }
-
-  #logic(operation: 'and' | 'or', left: Expression, right: Expression, sign: Token): Expression {
-    const fail = this.#failFrom(sign);
-    refuseBareMissing([left, right], fail);
-    const wrong = [left, right].find(({ type }) => type !== 'boolean');
-    if (wrong) fail(`${operation} stands between true or false, not beside ${nameType(wrong)}`);
-    return call('boolean', operation, left, right);
   }
 
   #not(): Expression {
     const sign = this.#takeIf('not');
     if (!sign) return this.#comparison();
-    return this.#deeper(() => this.#negated(this.#not(), sign));
-  }
-
-  #negated(value: Expression, sign: Token): Expression {
-    const fail = this.#failFrom(sign);
-    if (value.type !== 'boolean' || value.kind === 'missing')
-      fail(`not stands before true or false, not before ${nameType(value)}`);
-    return call('boolean', 'not', value);
+    return this.#deeper(() => buildNot(this.#not(), this.#failFrom(sign)));
   }
 
   #comparison(): Expression {
@@ -159,7 +144,7 @@ class Parser {
     const sign = this.#peek();
     if (sign.kind === 'sign' && COMPARISONS.has(sign.text)) {
       this.#take();
-      const compared = this.#compare(sign, left, this.#sum());
+      const compared = buildComparison(sign.text, left, this.#sum(), this.#failFrom(sign));
       const next = this.#peek();
       if (next.kind === 'sign' && COMPARISONS.has(next.text))
         this.#failAt('comparisons do not follow one another; write a < b and b < c', next.at);
@@ -173,12 +158,12 @@ class Parser {
       const fail = this.#failFrom(sign);
       refuseBareMissing([left], fail);
       const asked = call('boolean', 'is_missing', left);
-      return not ? this.#negated(asked, not) : asked;
+      return not ? buildNot(asked, fail) : asked;
     }
     const negation = this.#peekWord('not') && this.#peekWord('in', 1) ? this.#take() : undefined;
     if (!this.#takeIf('in')) return left;
-    const found = this.#among(left, sign);
-    return negation ? this.#negated(found, negation) : found;
+    const found = buildAmong(left, this.#list('in'), this.#failFrom(sign));
+    return negation ? buildNot(found, this.#failFrom(negation)) : found;
   }
 
   #peekWord(word: string, ahead = 0): boolean {
@@ -186,45 +171,12 @@ class Parser {
     return token?.kind === 'name' && token.text.toLowerCase() === word;
   }
 
-  #among(left: Expression, sign: Token): Expression {
-    const options = this.#list('in');
-    const fail = this.#failFrom(sign);
-    if (options.length === 0) fail('in ( ) has nothing to compare with');
-    const texts = options.flatMap((option) => (option.kind === 'text' ? [option.value] : []));
-    if (left.type === 'text' && left.kind !== 'text' && texts.length === options.length)
-      return { ...(call('boolean', 'among', left) as Extract<Expression, { kind: 'call' }>), texts };
-    return options
-      .map((option) => this.#compare({ ...sign, text: '=' }, left, option))
-      .reduce((a, b) => call('boolean', 'or', a, b));
-  }
-
-  #compare(sign: Token, left: Expression, right: Expression): Expression {
-    const fail = this.#failFrom(sign);
-    refuseBareMissing([left, right], fail);
-    const [a, b] = unify(left, right, fail);
-    const not = (value: Expression) => call('boolean', 'not', value);
-    if (sign.text === '=' || sign.text === '==') return equal(a, b);
-    if (sign.text === '!=' || sign.text === '<>') return not(equal(a, b));
-    if (a.type !== 'number' && a.type !== 'datetime')
-      fail(`${sign.text} compares numbers and dates; ${nameType(a)} can only be equal or not`);
-    switch (sign.text) {
-      case '<':
-        return call('boolean', 'less', a, b);
-      case '<=':
-        return call('boolean', 'less_equal', a, b);
-      case '>':
-        return call('boolean', 'less', b, a);
-      default:
-        return call('boolean', 'less_equal', b, a);
-    }
-  }
-
   #sum(): Expression {
     let left = this.#product();
     for (;;) {
       const sign = this.#takeIf('+') ?? this.#takeIf('-');
       if (!sign) return left;
-      left = this.#arithmetic(sign.text === '+' ? 'add' : 'subtract', left, this.#product(), sign);
+      left = buildArithmetic(sign.text, left, this.#product(), this.#failFrom(sign));
     }
   }
 
@@ -233,24 +185,8 @@ class Parser {
     for (;;) {
       const sign = this.#takeIf('*') ?? this.#takeIf('/') ?? this.#takeIf('%');
       if (!sign) return left;
-      const operation = ({ '*': 'multiply', '/': 'divide', '%': 'modulo' } as const)[
-        sign.text as '*' | '/' | '%'
-      ];
-      left = this.#arithmetic(operation, left, this.#signed(), sign);
+      left = buildArithmetic(sign.text, left, this.#signed(), this.#failFrom(sign));
     }
-  }
-
-  #arithmetic(
-    operation: 'add' | 'subtract' | 'multiply' | 'divide' | 'modulo',
-    left: Expression,
-    right: Expression,
-    sign: Token,
-  ): Expression {
-    const fail = this.#failFrom(sign);
-    refuseBareMissing([left, right], fail);
-    const wrong = [left, right].find(({ type }) => type !== 'number');
-    if (wrong) fail(`${sign.text} stands between numbers, not beside ${nameType(wrong)}${hintFor(wrong)}`);
-    return foldNumbers(operation, left, right) ?? call('number', operation, left, right);
   }
 
   #signed(): Expression {
@@ -258,11 +194,7 @@ class Parser {
     if (!sign) return this.#primary();
     return this.#deeper(() => {
       const value = this.#signed();
-      const fail = this.#failFrom(sign);
-      if (value.type !== 'number' || value.kind === 'missing')
-        fail(`${sign.text} stands before a number, not before ${nameType(value)}`);
-      if (sign.text === '+') return value;
-      return value.kind === 'number' ? { ...value, value: -value.value } : call('number', 'negate', value);
+      return buildSigned(sign.text, value, this.#failFrom(sign));
     });
   }
 
@@ -356,35 +288,5 @@ class Parser {
   }
 }
 
-function equal(a: Expression, b: Expression): Expression {
-  const [value, text] = b.kind === 'text' ? [a, b] : [b, a];
-  if (text.kind !== 'text' || value.kind === 'text') return call('boolean', 'equal', a, b);
-  const among = call('boolean', 'among', value) as Extract<Expression, { kind: 'call' }>;
-  return { ...among, texts: [text.value] };
-}
-
-/** What stands between two constants is computed now; undefined for what is none or not finite. */
-function foldNumbers(operation: Operation, a: Expression, b: Expression): Expression | undefined {
-  if (a.kind !== 'number' || b.kind !== 'number') return undefined;
-  const value =
-    operation === 'add'
-      ? a.value + b.value
-      : operation === 'subtract'
-        ? a.value - b.value
-        : operation === 'multiply'
-          ? a.value * b.value
-          : operation === 'divide'
-            ? a.value / b.value
-            : Number.NaN;
-  return Number.isFinite(value) ? { kind: 'number', type: 'number', value } : undefined;
-}
-
 const describe = (token: Token): string =>
   token.kind === 'end' ? 'the end' : token.kind === 'text' ? `'${token.text}'` : JSON.stringify(token.text);
-
-const hintFor = ({ type }: Expression): string =>
-  type === 'boolean'
-    ? '; if(x, 1, 0) makes a number of it'
-    : type === 'datetime'
-      ? '; take a part of it, such as hour(x), or days_between(from, to)'
-      : '';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { answerInGraph, answerInSql, type Row, SCHEMA } from './both-sides.suite.ts';
+import { answerInGraph, answerInSql, type Row, SCHEMA } from '../both-sides.suite.ts';
 import { FEATURE_FUNCTIONS, FEATURE_OPERATORS } from './feature-functions.ts';
 import { parseFeatures } from './parse-features.ts';
 

@@ -1,4 +1,4 @@
-import { ApiError } from '../platform/index.ts';
+import { ApiError } from '../../platform/index.ts';
 import { type Expression, type FeatureType, type SourceType, TYPE_OF_SOURCE } from './expression.ts';
 import { parseExpression } from './parse-expression.ts';
 
