@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { describeDatabases, fixedClock, silentLogger } from '../../tests/support/index.ts';
-import { ApiError, createAuditStore, type Database } from '../platform/index.ts';
+import { ApiError, createAuditStore, type Database, type Logger } from '../platform/index.ts';
 import { createJobs, type Flow, type FlowContext, type Jobs, type JobsDeps } from './index.ts';
 
 const started: Jobs[] = [];
@@ -491,6 +491,21 @@ describeDatabases('jobs', (openDatabase, dialect) => {
     await jobs.begin();
     const run = await until(jobs, await start(jobs, 'twice'), ...over);
     expect(run.error?.message).toBe("The flow twice has two steps named 'a'");
+  });
+
+  it('tells of runs whose flow is known no more, and lets them be cancelled', async () => {
+    const database = await openDatabase();
+    const first = jobsOn(database, { old: (flow) => flow.approval('ok', { question: '?' }) });
+    await first.begin();
+    const runId = await start(first, 'old');
+    await until(first, runId, 'waiting');
+    await first.stop();
+    const warnings: unknown[] = [];
+    const logger = { ...silentLogger, warn: (told: unknown) => warnings.push(told) } as unknown as Logger;
+    const second = jobsOn(database, { new: async () => 1 }, { logger });
+    await second.begin();
+    expect(warnings).toEqual([{ runs: [{ run_id: runId, flow: 'old' }] }]);
+    expect((await second.cancel(runId, { actor: 'grace' })).status).toBe('cancelled');
   });
 
   it('keeps the newest lines of a talkative step', async () => {
