@@ -24,8 +24,8 @@ export interface AdvancerDeps extends Omit<DeliveryDeps, 'judge'> {
 /** Who decides when nobody does. */
 export const PLATFORM_ACTOR = 'tidemill';
 
-/** Looks at the evidence within a step; the last one is at its end. */
-const LOOKS_IN_STEP = 6;
+/** Labels take a query of the log: they are looked at when a rollout is twice as old, or a part of a step has passed. */
+const LABEL_LOOKS_IN_STEP = 4;
 const SHORTEST_LOOK_MS = 1000;
 /** A step without an end of its own is paused after so many times its length. */
 const CAP_FACTOR = 7;
@@ -107,22 +107,21 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
     const { lengthMs, capMs } = lengthOf(rollout);
     const elapsed = now - rollout.stepStartedAt;
     const isOver = elapsed >= lengthMs;
-    const lookMs = Math.max(SHORTEST_LOOK_MS, lengthMs / LOOKS_IN_STEP);
-    const lookedAt = rollout.lookedAt ?? rollout.stepStartedAt;
-    const endedSince = isOver && lookedAt < rollout.stepStartedAt + lengthMs;
-    if (now - lookedAt < lookMs && !endedSince) return false;
+    if (now - (rollout.lookedAt ?? rollout.stepStartedAt) < SHORTEST_LOOK_MS && !isOver) return false;
     const earlier =
       rollout.evidence === undefined
         ? countsOfEarlier(rollout, await rollouts.list(rollout.model, 20))
         : undefined;
-    const gathered = await gatherEvidence(deps, rollout, now, { isLast: isOver, earlier });
-    const seen = {
-      looks: gathered.looks,
-      evidence: gathered.evidence as Record<string, unknown>,
-      lookedAt: now,
-    };
+    const asksLabels = isLabelLookDue(rollout, now, lengthMs);
+    const gathered = await gatherEvidence(deps, rollout, now, { isOver, asksLabels, earlier });
+    const { looks, evidence } = gathered;
+    const seen = { looks, evidence: evidence as Record<string, unknown>, lookedAt: now };
     const transition = decide(rollout, gathered, { now, isOver, isCapped: elapsed >= capMs });
-    if (!transition) return note(rollout, seen);
+    if (!transition) {
+      // Counts without a look at them are read again, not written down.
+      const isNew = JSON.stringify(looks) !== JSON.stringify(rollout.looks);
+      return isNew ? note(rollout, seen) : false;
+    }
     return apply(rollout, { ...transition, change: { ...seen, ...transition.change } });
   }
 
@@ -167,6 +166,18 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
 
 export const kindOf = ({ state, resumeState }: Pick<Rollout, 'state' | 'resumeState'>): DecisionKind =>
   state === 'watching' ? 'watch' : (resumeState ?? state) === 'shadow' ? 'shadow' : 'canary';
+
+function isLabelLookDue(
+  { looks, startedAt, stepStartedAt }: Rollout,
+  now: number,
+  lengthMs: number,
+): boolean {
+  const last = looks['labels']?.n ?? startedAt;
+  const end = stepStartedAt + lengthMs;
+  if (now >= end && last < end) return true;
+  const pause = Math.min(last - startedAt, lengthMs / LABEL_LOOKS_IN_STEP);
+  return now - last >= Math.max(SHORTEST_LOOK_MS, pause);
+}
 
 function lengthOf(rollout: Rollout): { lengthMs: number; capMs: number } {
   const { shadowMs, stepMs, maxStepMs } = rolloutTimes(rollout.policy);

@@ -36,6 +36,8 @@ export interface Gathered {
 const KINDS = 4;
 /** A kind is looked at again when there is so much more of it: few looks, each with more alpha. */
 const GROWTH = 1.3;
+/** Before a step is passed, what has come since is looked at too. */
+const LAST_GROWTH = 1.05;
 const FEWEST_REQUESTS = 20;
 const HOUR_MS = 3_600_000;
 
@@ -64,7 +66,11 @@ export async function gatherEvidence(
   deps: Pick<DeliveryDeps, 'log' | 'variantCounts'>,
   rollout: Rollout,
   now: number,
-  { isLast, earlier }: { isLast: boolean; earlier: VariantCounts | undefined },
+  {
+    isOver,
+    asksLabels,
+    earlier,
+  }: { isOver: boolean; asksLabels: boolean; earlier: VariantCounts | undefined },
 ): Promise<Gathered> {
   const { model, startedAt } = rollout;
   const isShadow = (rollout.resumeState ?? rollout.state) === 'shadow';
@@ -93,23 +99,27 @@ export async function gatherEvidence(
     ...(past ? { earlier: past } : {}),
   };
 
+  const seen = requests(candidate);
+  const inStep = seen - (evidence.before_step ?? 0);
+  const isLast = isOver && inStep >= rollout.policy.minRequests;
+
   const lookAt = (
     kind: 'errors' | 'latency' | 'loss' | 'disagreement',
     n: number,
     assess: (alpha: number) => Assessment,
   ) => {
     const last = looks[kind] ?? { k: 0, n: 0 };
-    const isDue = n >= FEWEST_REQUESTS && (n >= GROWTH * last.n || (isLast && n > last.n));
-    if (!isDue) return;
+    if (n < FEWEST_REQUESTS || n < (isLast ? LAST_GROWTH : GROWTH) * last.n) return;
     const k = last.k + 1;
     looks[kind] = { k, n };
     evidence[kind] = { ...assess(lookAlpha(rollout.gate.alpha / KINDS, k)), look: k };
   };
-  const seen = requests(candidate);
   lookAt('errors', seen, (alpha) => assessErrors(candidate, champion, alpha));
   lookAt('latency', seen, (alpha) => assessLatency(candidate, champion, alpha));
 
-  const compared = await deps.log?.compareVariants({
+  if (!asksLabels || !deps.log) return { evidence, looks, inStep };
+  looks['labels'] = { k: (looks['labels']?.k ?? 0) + 1, n: now };
+  const { windows, shadowPairs } = await deps.log.compareVariants({
     model,
     from: startedAt,
     to: now + 1,
@@ -117,20 +127,17 @@ export async function gatherEvidence(
     champion: String(rollout.champion),
     candidate: String(rollout.candidate),
   });
-  if (compared) {
-    const windows = isShadow ? shadowWindows(compared.shadowPairs) : compared.windows;
-    const labelled = windows.reduce((all, each) => all + each.candidate.labelled, 0);
-    const { metric, nonInferiority } = rollout.gate;
-    // The log's loss is the log loss or the squared error: only the former is the unit of a margin.
-    const margin = metric === undefined || metric === 'log_loss' ? nonInferiority : undefined;
-    lookAt('loss', labelled, (alpha) => assessLoss(windows, margin, alpha));
-    const pairs = compared.shadowPairs;
-    if (pairs && pairs.rows > 0)
-      lookAt('disagreement', pairs.rows, (alpha) =>
-        assessDisagreement(pairs, rollout.policy.maxDisagreement, alpha),
-      );
-  }
-  return { evidence, looks, inStep: seen - (evidence.before_step ?? 0) };
+  const compared = isShadow ? shadowWindows(shadowPairs) : windows;
+  const labelled = compared.reduce((all, each) => all + each.candidate.labelled, 0);
+  const { metric, nonInferiority } = rollout.gate;
+  // The log's loss is the log loss or the squared error: only the former is the unit of a margin.
+  const margin = metric === undefined || metric === 'log_loss' ? nonInferiority : undefined;
+  lookAt('loss', labelled, (alpha) => assessLoss(compared, margin, alpha));
+  if (shadowPairs && shadowPairs.rows > 0)
+    lookAt('disagreement', shadowPairs.rows, (alpha) =>
+      assessDisagreement(shadowPairs, rollout.policy.maxDisagreement, alpha),
+    );
+  return { evidence, looks, inStep };
 }
 
 /** In shadow both versions have answered the very same requests. */
