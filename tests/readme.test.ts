@@ -62,18 +62,20 @@ function expectLike(actual: unknown, written: unknown, where: string): void {
 }
 
 /** Runs every shell block of a page in order, and compares an answer with the JSON block below it. */
-async function runPage(page: string): Promise<number> {
+async function runPage(page: string, args: string[] = []): Promise<number> {
   const cwd = tempDir();
   // The pages speak from the root of a clone; what they write must not land in this one.
   cpSync(join(root, 'examples'), join(cwd, 'examples'), { recursive: true });
   const dataDir = join(cwd, '.tidemill');
-  const platform = await spawnPlatform({ dataDir });
+  const env = { ...process.env, TIDEMILL_REPORT_MS: '100' };
+  const platform = await spawnPlatform({ dataDir, args, cwd, env });
   let count = 0;
   try {
     const blocks = blocksOf(page);
     for (const [index, { language, text }] of blocks.entries()) {
-      if (language !== 'sh' || /npm ci|tidemill up$|vega-datasets/m.test(text)) continue;
-      const lines = text.startsWith('curl') ? [text] : text.trim().split('\n');
+      if (language !== 'sh' || /npm ci|tidemill up( --clock events.*)?$|vega-datasets/m.test(text)) continue;
+      // A command may go over several lines where its quotes do.
+      const lines = text.trim().split(/\n(?=(?:[^']*'[^']*')*[^']*$)/);
       for (const line of lines) {
         const { status, stdout, stderr } = await runLine(line, platform, cwd);
         expect(status, `${line}\n${stderr}`).toBe(0);
@@ -95,6 +97,12 @@ describe('every command in the docs works', () => {
 
   it('docs/getting-started.md', { timeout: 240_000 }, async () => {
     expect(await runPage('docs/getting-started.md')).toBeGreaterThan(8);
+  });
+
+  it('docs/guides, the loop by the command line and by HTTP', { timeout: 400_000 }, async () => {
+    const project = ['--clock', 'events', '--project', 'examples/flights'];
+    expect(await runPage('docs/guides/the-loop.md', project)).toBeGreaterThan(10);
+    expect(await runPage('docs/guides/the-loop-by-curl.md')).toBeGreaterThan(14);
   });
 
   it('examples', { timeout: 240_000 }, async () => {

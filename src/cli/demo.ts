@@ -12,7 +12,13 @@ import { createHttpClient, type HttpClient } from './http-client.ts';
 import { interruption, whenAborted } from './interruption.ts';
 import { measureLoad } from './measure-load.ts';
 import { withExamples, withListening, withPort, withServePort } from './options.ts';
-import { type ReplayRow, type ReplayStep, readReplayRows, replayTable } from './replay-table.ts';
+import {
+  type ReplayRow,
+  type ReplayStep,
+  readReplayRows,
+  replayTable,
+  waitUntilAnswered,
+} from './replay-table.ts';
 import { formatDuration, type Terminal } from './terminal.ts';
 
 /** The project that the demo runs; also in the published package. */
@@ -105,9 +111,12 @@ async function liveThrough(
     colors.bold('Will the plane, now leaving the gate in Phoenix, arrive more than 15 minutes late?'),
   );
   terminal.line(`\n${colors.bold('January 2001: the first model')}`);
+  terminal.note('   trains on 24 days and judges on the 7 after them');
   const rows = await readReplayRows(join(FLIGHTS, 'live.parquet'), { target: TARGET, time: TIME });
-  const first = rows[0] as ReplayRow;
-  const version = await askUntilServed(terminal, serve, first);
+  const { model_version: version } = await waitUntilAnswered(
+    { serveUrl, model: MODEL, rows, signal },
+    120_000,
+  );
   const never = await scoreJanuary(client, version, rows);
   terminal.line(`   version ${version} serves after ${formatDuration(performance.now() - startedAt)}`);
   terminal.line(
@@ -399,22 +408,6 @@ function showWhatToTry(terminal: Terminal, { url, serveUrl }: DemoPlatform): voi
   terminal.line(
     `  curl -s ${serveUrl}/predict -H 'content-type: application/json' -d '${JSON.stringify({ features: FLIGHT })}'`,
   );
-}
-
-/** Asks until the first model, which the platform trains by itself at its first start, answers; its version. */
-async function askUntilServed(terminal: Terminal, serve: HttpClient, first: ReplayRow): Promise<string> {
-  const deadline = performance.now() + 120_000;
-  // With the time of the first flight, so that the platform's clock starts where the flights do.
-  const body = { features: first.features, timestamp: first.at };
-  for (;;) {
-    const answer = await serve
-      .post<{ model_version: string }>('/predict', body)
-      .catch((error: unknown) => error as CliError);
-    if (!(answer instanceof Error)) return answer.model_version;
-    if (performance.now() > deadline) throw new CliError(`no model serves after 120 s: ${answer.message}`);
-    terminal.progress({ label: 'training', done: 0, detail: 'on 24 days, judging on the 7 after them' });
-    await new Promise((again) => setTimeout(again, 50));
-  }
 }
 
 const FOLDER_PREFIX = 'tidemill-demo-';

@@ -136,6 +136,33 @@ export async function* replayTable(options: ReplayOptions): AsyncGenerator<Repla
   }
 }
 
+/** Waits until the model answers: a first version may still be in training. */
+export async function waitUntilAnswered(
+  { serveUrl, model, rows, signal }: Pick<ReplayOptions, 'serveUrl' | 'model' | 'rows' | 'signal'>,
+  limitMs: number,
+): Promise<ReplayAnswer> {
+  const [first] = rows;
+  if (first === undefined) throw new CliError('there are no rows to replay');
+  const post = createJsonPoster(serveUrl, 1);
+  const end = performance.now() + limitMs;
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      // With the time of the first row, so that a clock that follows the events starts there.
+      const body = { features: first.features, timestamp: first.at };
+      const answer = await post(`/models/${encodeURIComponent(model)}/predict`, body, signal);
+      if (answer.status === 200) return answer.body as ReplayAnswer;
+      const { message = 'nothing answers' } = (answer.body ?? {}) as { message?: string };
+      const isClientError = answer.status >= 400 && answer.status < 500 && answer.status !== 404;
+      if (isClientError || performance.now() > end)
+        throw new CliError(`${model} does not answer: ${message}`);
+      await new Promise((again) => setTimeout(again, 50));
+    }
+  } finally {
+    post.close();
+  }
+}
+
 /** Waits until the control plane has seen events up to `until` and has done all that they made due. */
 export async function waitUntilSettled(
   client: HttpClient,

@@ -6,7 +6,10 @@ import { CliError } from './cli-error.ts';
 import { controlPlane, modelServer } from './http-client.ts';
 import { interruption } from './interruption.ts';
 import { parseCount, withExamples, withServeUrl, withUrl } from './options.ts';
-import { readReplayRows, replayTable } from './replay-table.ts';
+import { readReplayRows, replayTable, waitUntilAnswered } from './replay-table.ts';
+
+/** A first training may take this long. */
+const SERVED_WITHIN_MS = 120_000;
 
 interface ReplayCommandOptions {
   url?: string;
@@ -51,6 +54,8 @@ export function configureReplay(command: Command, act: Act): void {
         const all = await readReplayRows(resolve(io.cwd, file), options);
         const { until = Number.POSITIVE_INFINITY } = options;
         const rows = all.filter(({ at }) => at < until);
+        terminal.note('waits until the model answers');
+        await waitUntilAnswered({ serveUrl: serve.url, model, rows, signal }, SERVED_WITHIN_MS);
         const totals = { requests: 0, labels: 0, errors: 0 };
         for await (const step of replayTable({
           model,
