@@ -42,6 +42,23 @@ describe('the house', () => {
   });
 });
 
+describe('the demo', () => {
+  it('runs the platform as it is: no other file knows of it or of its data', () => {
+    const knowing = sources.filter(
+      ({ path, text }) =>
+        !/\.(test|suite)\.ts$/.test(path) && /\bdemo\b|phoenix|URL\([^)]*examples\//i.test(text),
+    );
+    // The list of commands names it, and loads it when it is called.
+    expect(knowing.map(({ path }) => path).sort()).toEqual(['cli/command-list.ts', 'cli/demo.ts']);
+    const list = sources.find(({ path }) => path === 'cli/command-list.ts')?.text ?? '';
+    const lines = list.split('\n').filter((line) => /\bdemo\b/i.test(line));
+    expect(lines.map((line) => line.trim())).toEqual([
+      "name: 'demo',",
+      "load: async () => ({ configure: (await import('./demo.ts')).configureDemo }),",
+    ]);
+  });
+});
+
 describe('a planted violation fails', () => {
   const FORBIDDEN: [string, string][] = [
     ['static', `import { openRun } from '../tracking/index.ts';`],

@@ -45,7 +45,7 @@ export const COMMANDS: CommandEntry[] = [
   },
   {
     name: 'demo',
-    summary: 'train on three million flights, serve, predict, swap under load, roll back',
+    summary: 'live through five months of flights: watch, notice, retrain, judge, roll out, undo',
     group: RUN,
     load: async () => ({ configure: (await import('./demo.ts')).configureDemo }),
   },
