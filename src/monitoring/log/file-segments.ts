@@ -125,7 +125,9 @@ export function createSegmentFiling(deps: FilingDeps) {
             client.call(
               'merge',
               {
-                ...{ kind, model, folder },
+                kind,
+                model,
+                folder,
                 paths: group.map(({ id }) => catalog.pathOf(id)),
                 columns: [...new Set(group.flatMap(({ columns }) => columns))],
               },

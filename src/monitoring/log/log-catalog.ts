@@ -117,14 +117,16 @@ export function createLogCatalog({ database, artifacts, client, logger }: Catalo
   }
 
   async function syncOnce(): Promise<{ start: number; isComplete: boolean }> {
-    if (start !== client.starts() || client.pid() === undefined) reset();
+    const isFresh = start !== client.starts() || client.pid() === undefined;
+    if (isFresh) reset();
     try {
       const seen = await look();
       const load = await choose();
-      if (load || seen.files || client.pid() === undefined || start !== client.starts()) {
-        const synced = await client.call('sync', { ...seen, ...(load && { load }) });
+      if (isFresh || load || seen.files) {
+        // Only a process that is told everything may be a new one: any other must be the one that knows the rest.
+        const told = client.call('sync', { ...seen, ...(load && { load }) }, isFresh ? {} : { start });
         start = client.starts();
-        models = new Map(synced.models.map(({ name, columns }) => [name, columns]));
+        models = new Map((await told).models.map(({ name, columns }) => [name, columns]));
       }
       return { start, isComplete: pending.length === 0 };
     } catch (error) {

@@ -29,6 +29,8 @@ interface Running {
 }
 
 const START_LIMIT_MS = 60_000;
+/** Longer than any honest work on the log takes. */
+const HARD_LIMIT_MS = 600_000;
 
 /** One warm process that works on the log: started when it is first asked, and again when it has died. */
 export function createLogClient({ setUp, logger }: { setUp: ProcessSetUp; logger: Logger }) {
@@ -85,7 +87,7 @@ export function createLogClient({ setUp, logger }: { setUp: ProcessSetUp; logger
     async call<N extends RequestName>(
       name: N,
       input: Requests[N][0],
-      { signal, hardLimitMs, start: wanted }: CallOptions = {},
+      { signal, hardLimitMs = HARD_LIMIT_MS, start: wanted }: CallOptions = {},
     ): Promise<Requests[N][1]> {
       signal?.throwIfAborted();
       if (isClosed) throw new LogProcessDied('The prediction log is closed');
@@ -101,8 +103,7 @@ export function createLogClient({ setUp, logger }: { setUp: ProcessSetUp; logger
         if (at.child.connected) at.child.send({ cancel: id } satisfies ToProcess);
       };
       signal?.addEventListener('abort', cancel, { once: true });
-      const limit =
-        hardLimitMs === undefined ? undefined : setTimeout(() => at.child.kill('SIGKILL'), hardLimitMs);
+      const limit = setTimeout(() => at.child.kill('SIGKILL'), hardLimitMs);
       try {
         at.child.send({ id, name, input } as ToProcess, (error) => {
           if (error) reject(new LogProcessDied(error.message));

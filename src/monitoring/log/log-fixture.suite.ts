@@ -64,11 +64,11 @@ export function createLogFixture(database: Database, options: Partial<Prediction
     clock,
     root,
     /** Ships lines as the next segment. */
-    async ship(
+    ship: async (
       kind: SegmentName['kind'],
       lines: readonly unknown[] | Uint8Array,
       name: Partial<SegmentName> = {},
-    ) {
+    ) => {
       const bytes =
         lines instanceof Uint8Array
           ? lines
@@ -76,9 +76,7 @@ export function createLogFixture(database: Database, options: Partial<Prediction
       const given = { kind, replica: 'a', incarnation: 'i1', sequence: sequence++, ...name };
       return log.takeSegment(given, stream(bytes), createHash('sha256').update(bytes).digest('hex'));
     },
-    async select(sql: string): Promise<unknown[][]> {
-      return (await log.query(sql)).rows;
-    },
+    select: async (sql: string): Promise<unknown[][]> => (await log.query(sql)).rows,
   };
 }
 

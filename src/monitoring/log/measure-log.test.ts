@@ -153,7 +153,7 @@ describe('measuring other tasks', () => {
     await ship(
       'predictions',
       predicted.map((p, i) => {
-        const { pr, ...line } = predictionLine(i, { p });
+        const { pr: _pr, ...line } = predictionLine(i, { p });
         return line;
       }),
     );

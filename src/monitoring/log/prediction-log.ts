@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ArtifactStore } from '../../artifacts/index.ts';
-import type { ColumnType, Signature } from '../../models/index.ts';
 import { ApiError, type Clock, createWorkLimit, type Database, type Logger } from '../../platform/index.ts';
 import type { SegmentName, Variant } from '../../serving/contract.ts';
+import { checkColumn, createModelDescriptions } from './describe-models.ts';
 import { createSegmentFiling, type FilingStep } from './file-segments.ts';
 import { type ForgetRows, type Forgotten, forgetRows } from './forget-rows.ts';
 import { createLogCatalog } from './log-catalog.ts';
@@ -15,7 +15,6 @@ import type {
   CountedRows,
   ExportedRows,
   MeasuredWindow,
-  ModelView,
   RequestName,
   Requests,
   UserQueryResult,
@@ -23,6 +22,7 @@ import type {
 } from './log-messages.ts';
 import { createLogStore } from './log-store.ts';
 import type { ReadSignature } from './read-signatures.ts';
+import { createFilingSchedule, FILING_LIMITS, type FilingLimits } from './schedule-filing.ts';
 import { createSegmentIntake } from './take-segment.ts';
 
 export interface PredictionLogDeps {
@@ -36,12 +36,10 @@ export interface PredictionLogDeps {
   /** How old rows get, by their event time; 0 keeps them for ever. */
   retentionMs: number;
   memoryLimitMb?: number;
-  /** Segments are filed when there are so many of them, or so many bytes, or when the first has waited so long. */
-  filing?: { segments?: number; sizeBytes?: number; waitMs?: number };
+  filing?: Partial<FilingLimits>;
   onStep?: (step: FilingStep) => void | Promise<void>;
 }
 
-const FILING = { segments: 250, sizeBytes: 32 * 2 ** 20, waitMs: 60_000 };
 const QUERY_LIMITS = { rows: 10_000, mostRows: 100_000, timeoutMs: 30_000, longestMs: 300_000 };
 /** What SQL may be as long as. */
 const MAX_SQL_CHARACTERS = 100_000;
@@ -63,7 +61,6 @@ export type PredictionLog = ReturnType<typeof createPredictionLog>;
  */
 export function createPredictionLog(deps: PredictionLogDeps) {
   const { database, artifacts, clock, logger, modelOf, retentionMs } = deps;
-  const limits = { ...FILING, ...deps.filing };
   const workFolder = join(deps.workFolder, `${process.pid}-${randomUUID().slice(0, 8)}`);
   const client = createLogClient({
     logger,
@@ -78,19 +75,30 @@ export function createPredictionLog(deps: PredictionLogDeps) {
   const catalog = createLogCatalog({ database, artifacts, client, logger });
   const intake = createSegmentIntake({ database, artifacts, clock });
   const filing = createSegmentFiling({
-    ...{ database, artifacts, clock, logger, client, catalog, intake, workFolder, retentionMs },
+    database,
+    artifacts,
+    clock,
+    logger,
+    client,
+    catalog,
+    intake,
+    workFolder,
+    retentionMs,
     ...(deps.onStep && { onStep: deps.onStep }),
   });
-  /** Changes of the files, one after the other. */
-  const changing = createWorkLimit({ running: 1, waiting: 100, what: 'changes of the prediction log' });
   const querying = createWorkLimit({ running: 2, waiting: 32, what: 'queries of the prediction log' });
-  let timer: NodeJS.Timeout | undefined;
-  let background: Promise<unknown> = Promise.resolve();
-  let isPrefetching = false;
-  let isClosed = false;
   const started = openFolder().catch((error: unknown) => {
     logger.error({ err: error }, 'the work folder of the prediction log cannot be made');
   });
+
+  const schedule = createFilingSchedule({
+    catalog,
+    filing,
+    logger,
+    limits: { ...FILING_LIMITS, ...deps.filing },
+    started,
+  });
+  const models = createModelDescriptions({ catalog, modelOf });
 
   async function openFolder(): Promise<void> {
     const others = await readdir(deps.workFolder).catch(() => []);
@@ -99,7 +107,7 @@ export function createPredictionLog(deps: PredictionLogDeps) {
     }
     await mkdir(workFolder, { recursive: true });
     await filing.collectGarbage({ isStart: true });
-    if ((await store.newSegments()).length > 0) fileLater();
+    if ((await store.newSegments()).length > 0) schedule.fileLater();
   }
 
   /** Tells the process everything that is new; what is more than it can hold goes into files first. */
@@ -108,7 +116,7 @@ export function createPredictionLog(deps: PredictionLogDeps) {
     for (;;) {
       const { start, isComplete } = await catalog.sync();
       if (isComplete) return start;
-      await changing(() => filing.fileBatches());
+      await schedule.changing(() => filing.fileBatches());
     }
   }
 
@@ -125,108 +133,12 @@ export function createPredictionLog(deps: PredictionLogDeps) {
         return await client.call(name, given, { ...options, start });
       } catch (error) {
         const mayHeal =
-          error instanceof LogProcessDied || (error instanceof Error && /^IO Error/.test(error.message));
+          error instanceof LogProcessDied || (error instanceof Error && error.message.startsWith('IO Error'));
         if (!mayHeal || attempt === 2 || options.signal?.aborted) {
           throw error instanceof LogProcessDied ? unavailable(error) : error;
         }
       }
     }
-  }
-
-  /** Files what is new, merges small files, drops old ones, removes what nothing names. */
-  async function compact(): Promise<{ filed: number; merged: number }> {
-    await started;
-    clearTimeout(timer);
-    timer = undefined;
-    return changing(async () => {
-      let filed = 0;
-      for (;;) {
-        filed += await filing.fileBatches();
-        if (catalog.backlog().segments === 0) break;
-        await catalog.sync();
-        if (catalog.backlog().segments < limits.segments) break;
-      }
-      const merged = await filing.mergeFiles();
-      await filing.applyRetention();
-      await filing.collectGarbage();
-      await filing.dropOldNames();
-      return { filed, merged };
-    });
-  }
-
-  function inBackground(work: () => Promise<unknown>, what: string): void {
-    background = Promise.allSettled([
-      background,
-      work().catch((error: unknown) => {
-        if (!isClosed) logger.error({ err: error }, what);
-      }),
-    ]);
-  }
-
-  function fileLater(waitMs = limits.waitMs): void {
-    if (timer !== undefined || isClosed) return;
-    timer = setTimeout(() => {
-      timer = undefined;
-      inBackground(async () => {
-        try {
-          await compact();
-        } catch (error) {
-          fileLater();
-          throw error;
-        }
-      }, 'segments could not be filed; they are kept, and filing is tried again');
-    }, waitMs);
-    timer.unref();
-  }
-
-  /** Lets the process load a segment before somebody asks. */
-  function prefetch(): void {
-    if (isPrefetching || isClosed) return;
-    isPrefetching = true;
-    inBackground(async () => {
-      await started;
-      isPrefetching = false;
-      const { isComplete } = await catalog.sync();
-      const { segments, sizeBytes } = catalog.backlog();
-      const isMuch = !isComplete || segments >= limits.segments || sizeBytes >= limits.sizeBytes;
-      if (isMuch) {
-        clearTimeout(timer);
-        timer = undefined;
-      }
-      fileLater(isMuch ? 0 : limits.waitMs);
-    }, 'new segments could not be loaded');
-  }
-
-  async function answerOf(
-    model: string,
-    version: string | undefined,
-    classes?: Classes,
-  ): Promise<Answer | undefined> {
-    if (classes) return { task: classes.length === 2 ? 'binary' : 'multiclass', classes };
-    return toAnswer((await modelOf(model, version)) ?? ((version && (await modelOf(model))) || undefined));
-  }
-
-  async function viewOf(model: string): Promise<ModelView | undefined> {
-    const logged = catalog.models().get(model);
-    const signature = await modelOf(model);
-    if (!logged && !signature) return undefined;
-    const known = signature?.columns.map(({ name, type }) => ({ name, type })) ?? [];
-    const names = new Set(known.map(({ name }) => name));
-    const others = (logged ?? []).filter((name) => !names.has(name)).sort();
-    const answer = toAnswer(signature);
-    return {
-      model,
-      columns: [...known, ...others.map((name) => ({ name, type: 'string' as ColumnType }))],
-      ...(answer && { answer }),
-    };
-  }
-
-  /** Views cost time: only of the models whose names the SQL holds. */
-  async function viewsFor(sql: string, more: readonly string[]): Promise<ModelView[]> {
-    const text = sql.toLowerCase();
-    const named = [...catalog.models().keys()].filter((model) => text.includes(model.toLowerCase()));
-    const views = await Promise.all([...new Set([...named, ...more])].map(viewOf));
-    return views.filter((view) => view !== undefined);
   }
 
   return {
@@ -237,7 +149,7 @@ export function createPredictionLog(deps: PredictionLogDeps) {
       sha256?: string,
     ): Promise<{ isNew: boolean }> {
       const { isNew } = await intake.takeSegment(name, body, sha256);
-      if (isNew) prefetch();
+      if (isNew) schedule.prefetch();
       return { isNew };
     },
 
@@ -263,7 +175,7 @@ export function createPredictionLog(deps: PredictionLogDeps) {
         );
       }
       const run = (more: readonly string[]) =>
-        ask('query', async () => ({ sql, views: await viewsFor(sql, more), limitRows, timeoutMs }), {
+        ask('query', async () => ({ sql, views: await models.viewsFor(sql, more), limitRows, timeoutMs }), {
           hardLimitMs: timeoutMs + GRACE_MS,
           ...(signal && { signal }),
         });
@@ -273,7 +185,7 @@ export function createPredictionLog(deps: PredictionLogDeps) {
         } catch (error) {
           // A registered model without rows has a view too, and none of these are looked up before one is named.
           const missing = /Table with name (.+?) does not exist/.exec((error as Error).message)?.[1];
-          if (missing === undefined || !(await viewOf(missing)))
+          if (missing === undefined || !(await models.viewOf(missing)))
             throw withModels(error, catalog.models().keys());
           return run([missing]);
         }
@@ -301,7 +213,7 @@ export function createPredictionLog(deps: PredictionLogDeps) {
           filter: rowFilter({ model, version, ...filter }),
           schema: columns,
           targetName,
-          targetType: declared ?? targetTypeOf(await modelOf(model)),
+          targetType: declared ?? (await models.targetTypeOf(model)),
           outPath,
         },
         signal ? { signal } : {},
@@ -319,7 +231,9 @@ export function createPredictionLog(deps: PredictionLogDeps) {
       signal?: AbortSignal;
     }): Promise<MeasuredWindow[]> {
       const { model, version, variants, metric, windows, classes, signal } = request;
-      const answer = await answerOf(model, version, classes);
+      const answer: Answer | undefined = classes
+        ? { task: classes.length === 2 ? 'binary' : 'multiclass', classes }
+        : await models.answerOf(model, version);
       return ask(
         'measure',
         {
@@ -349,7 +263,7 @@ export function createPredictionLog(deps: PredictionLogDeps) {
           `Windows of ${input.windowMs} ms from ${input.from} to ${input.to} are no windows, or more than 10000`,
         );
       }
-      const answer = await answerOf(input.model, input.champion);
+      const answer = await models.answerOf(input.model, input.champion);
       return ask('compare', { ...input, ...(answer && { answer }) }, signal ? { signal } : {});
     },
 
@@ -374,10 +288,11 @@ export function createPredictionLog(deps: PredictionLogDeps) {
       if ([column, value, model].some((text) => text?.includes('\0')))
         throw new ApiError('INVALID_PARAMETER_VALUE', 'U+0000 cannot be looked for');
       await started;
-      return changing(() => forgetRows({ client, catalog, filing, clock }, request));
+      return schedule.changing(() => forgetRows({ client, catalog, filing, clock }, request));
     },
 
-    compact,
+    /** Files what is new, merges small files, drops old ones; it happens by itself, and this awaits it. */
+    compact: schedule.compact,
 
     /** The models that have rows. */
     async models(): Promise<string[]> {
@@ -390,18 +305,16 @@ export function createPredictionLog(deps: PredictionLogDeps) {
 
     /** Ends the process; segments that were not filed yet are kept, and filed after the next start. */
     async close(): Promise<void> {
-      isClosed = true;
-      clearTimeout(timer);
+      const { finished } = schedule.close();
       await started;
       await client.stop({ forGood: true });
-      await background;
+      await finished;
       await rm(workFolder, { recursive: true, force: true });
     },
   };
 }
 
 type Classes = readonly (string | number | boolean)[];
-const COLUMN_TYPES: readonly ColumnType[] = ['double', 'long', 'boolean', 'string', 'datetime'];
 const ANSWERS: Variant[] = ['champion', 'canary', 'previous'];
 
 function rowFilter(given: {
@@ -419,32 +332,6 @@ function rowFilter(given: {
     ...(to !== undefined && { to }),
     ...(version !== undefined && { versions: [version] }),
   };
-}
-
-function toAnswer(signature: Signature | undefined): Answer | undefined {
-  if (!signature) return undefined;
-  const { output } = signature;
-  return output.task === 'regression'
-    ? { task: 'regression' }
-    : { task: output.task, classes: output.classes };
-}
-
-function targetTypeOf(signature: Signature | undefined): ColumnType {
-  const answer = toAnswer(signature);
-  if (answer === undefined) return 'string';
-  if (answer.task === 'regression') return 'double';
-  if (answer.classes.every((value) => typeof value === 'boolean')) return 'boolean';
-  if (answer.classes.every((value) => Number.isInteger(value))) return 'long';
-  return answer.classes.every((value) => typeof value === 'number') ? 'double' : 'string';
-}
-
-function checkColumn({ name, type }: { name: string; type: string }): { name: string; type: ColumnType } {
-  const known = COLUMN_TYPES.find((each) => each === type);
-  if (known) return { name, type: known };
-  throw new ApiError(
-    'INVALID_PARAMETER_VALUE',
-    `Column ${JSON.stringify(name)} has type ${JSON.stringify(type)}; types are ${COLUMN_TYPES.join(', ')}`,
-  );
 }
 
 function checkRange(name: string, value: number, most: number): void {

@@ -50,7 +50,7 @@ describeDatabases('taking segments', (openDatabase) => {
     const lines = range(0, 10).map((i) => predictionLine(i));
     const name = { replica: 'r', incarnation: 'i', sequence: 0 };
     const both = await Promise.all([ship('predictions', lines, name), ship('predictions', lines, name)]);
-    expect(both.map(({ isNew }) => isNew).sort()).toEqual([false, true]);
+    expect(both.filter(({ isNew }) => isNew)).toHaveLength(1);
     expect(await select('select count(*) from predictions')).toEqual([[10]]);
     await log.compact();
     expect(await ship('predictions', lines, name)).toEqual({ isNew: false });

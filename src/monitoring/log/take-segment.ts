@@ -48,7 +48,10 @@ export function createSegmentIntake(deps: { database: Database; artifacts: Artif
         .put(artifact, stream, sha256 === undefined ? {} : { sha256 })
         .finally(() => clearTimeout(tooSlow));
       const taken = await database.execute(recordSegment, {
-        ...{ kind, replica, incarnation, sequence },
+        kind,
+        replica,
+        incarnation,
+        sequence,
         ...stored,
         generation: into,
         artifact,

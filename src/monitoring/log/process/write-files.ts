@@ -128,7 +128,7 @@ export function mergeFiles(
  * Writes the files anew that hold predictions with a value, without them and their labels. The rows of batches are not looked
  * at: file them first.
  */
-export function forgetRows(
+export async function forgetRows(
   main: DuckDBInstance,
   state: LogStateHolder,
   request: ForgetRequest,
@@ -137,7 +137,7 @@ export function forgetRows(
   const { model, value, folder } = request;
   const taken = state.snapshot();
   const snapshot = { ...taken, batches: [] };
-  const work = withConnection(main, signal, async (connection) => {
+  const work = async (connection: DuckDBConnection) => {
     await mkdir(folder, { recursive: true });
     const result: ForgetResult = { rewritten: [], removed: [], setAside: 0 };
     const removed = new Map<string, { predictions: number; labels: number }>();
@@ -173,8 +173,12 @@ export function forgetRows(
     }
     result.removed = [...removed].map(([name, count]) => ({ model: name, ...count }));
     return result;
-  });
-  return work.finally(() => taken.release());
+  };
+  try {
+    return await withConnection(main, signal, work);
+  } finally {
+    await taken.release();
+  }
 }
 
 /** Numbers are the same however they are written; everything else is the same text. `@key` is what the split was drawn by. */
