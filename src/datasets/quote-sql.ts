@@ -6,3 +6,6 @@ export const quoteText = (text: string): string => `'${text.replaceAll("'", "''"
 
 /** A list of texts as a SQL list constant. */
 export const quoteTextList = (texts: readonly string[]): string => `[${texts.map(quoteText).join(', ')}]`;
+
+/** The milliseconds of a TIMESTAMP, rounded down as texts are read; `epoch_ms` alone rounds to 1970. */
+export const wholeMs = (sql: string): string => `epoch_ms(date_trunc('milliseconds', ${sql}))`;

@@ -160,7 +160,7 @@ function columnSql({ name, source }: Extract<Expression, { kind: 'column' }>): s
     case 'long':
       return `CAST(${column} AS DOUBLE)`;
     case 'datetime':
-      return `epoch_ms(epoch_ms(${column}))`;
+      return `date_trunc('milliseconds', ${column})`;
     case 'boolean':
     case 'string':
       return column;

@@ -1,6 +1,6 @@
 import { createRandom } from '../../platform/index.ts';
 import { type DuckdbSession, parquetRelation, resolvePath, withDuckdb } from '../duckdb-session.ts';
-import { quoteIdentifier, quoteText } from '../quote-sql.ts';
+import { quoteIdentifier, quoteText, wholeMs } from '../quote-sql.ts';
 import type { SplitSpec, TrainingPlan } from '../table.ts';
 import { findTestRows } from './divide-rows.ts';
 import { shuffleFront } from './shuffle-front.ts';
@@ -67,7 +67,7 @@ async function roleColumns(
   const types = new Map(described.map((row) => [row['column_name'], row['column_type']]));
   const roles: [string, string][] = [];
   if (timeColumn !== undefined && types.get(timeColumn) === 'TIMESTAMP') {
-    roles.push([`CAST(epoch_ms(${quoteIdentifier(timeColumn)}) AS BIGINT)`, TIME_COLUMN]);
+    roles.push([`CAST(${wholeMs(quoteIdentifier(timeColumn))} AS BIGINT)`, TIME_COLUMN]);
   }
   if (idColumn !== undefined && types.has(idColumn)) {
     roles.push([`CAST(${quoteIdentifier(idColumn)} AS VARCHAR)`, ENTITY_COLUMN]);

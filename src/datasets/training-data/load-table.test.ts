@@ -57,6 +57,39 @@ it('says that a folder is none of the files it reads', async () => {
   await expect(readRows(folder).next()).rejects.toThrow(`${folder} is a folder; name one CSV`);
 });
 
+it('rounds moments before 1970 down to the millisecond, as a model server reads them', async () => {
+  const path = join(folder, 'old.csv');
+  const lines = Array.from({ length: 60 }, (_, i) => `1969-12-31T23:59:${10 + (i % 50)}.999999Z,${i % 2}`);
+  writeFileSync(path, ['at,y', ...lines, ''].join('\n'));
+  const old = await ingestFile({ path, outPath: `${path}.parquet` });
+  const plan = await planTraining({
+    parquetPath: old.path,
+    schema: old.schema,
+    target: 'y',
+    task: 'classification',
+  });
+  const { train } = await loadTable({ parquetPath: old.path, plan, split: random });
+  const expected = new Set(lines.map((line) => Date.parse(`${line.slice(0, 23)}Z`)));
+  expect(valuesOf(train, 'at').filter((time) => !expected.has(time))).toEqual([]);
+  for await (const [row] of readRows(old.path)) expect(row!['at']).toBe('1969-12-31T23:59:10.999Z');
+});
+
+it('divides rows at a moment', async () => {
+  const testFrom = Date.UTC(2026, 2, 1);
+  const { train, test } = await load('flag', { kind: 'time', testFrom, seed: 7, timeColumn: 'day' });
+  const known = (part: Table) => [...part.times!].filter((time) => !Number.isNaN(time));
+  expect(Math.max(...known(train))).toBe(testFrom - 86_400_000);
+  expect(Math.min(...known(test))).toBe(testFrom);
+  expect(known(test)).toHaveLength(test.rows);
+  expect(train.rows + test.rows).toBe(ROWS);
+  await expect(
+    load('flag', { kind: 'time', testFrom: Date.UTC(2020, 0, 1), seed: 7, timeColumn: 'day' }),
+  ).resolves.toMatchObject({ train: { rows: ROWS / 50 } });
+  await expect(load('flag', { kind: 'time', testFrom, seed: 7, timeColumn: 'n' })).rejects.toThrow(
+    'column "n" holds numbers, and a moment is asked for',
+  );
+});
+
 describe('a table in memory', () => {
   it('tells text that is not among the categories from missing text', async () => {
     const path = join(folder, 'levels.csv');

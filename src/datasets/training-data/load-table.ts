@@ -1,6 +1,6 @@
 import { type DuckdbSession, parquetRelation, withDuckdb } from '../duckdb-session.ts';
 import { rawItems } from '../duckdb-vectors.ts';
-import { quoteIdentifier } from '../quote-sql.ts';
+import { quoteIdentifier, wholeMs } from '../quote-sql.ts';
 import type {
   DerivedColumns,
   FeatureColumn,
@@ -114,7 +114,7 @@ function featureSql({ name, type, categories }: FeatureColumn): string {
         ? `CAST(CASE WHEN ${column} IS NULL THEN -1 ELSE coalesce(${enumCode(column, categories)}, ${categories.length}) END AS INTEGER)`
         : 'CAST(-1 AS INTEGER)';
     case 'datetime':
-      return `coalesce(CAST(epoch_ms(${column}) AS DOUBLE), 'NaN'::DOUBLE)`;
+      return `coalesce(CAST(${wholeMs(column)} AS DOUBLE), 'NaN'::DOUBLE)`;
     case 'double':
     case 'long':
     case 'boolean':

@@ -6,6 +6,7 @@ import { readCsvSource } from '../ingest/read-csv-source.ts';
 import { readJsonLinesSource } from '../ingest/read-json-lines-source.ts';
 import { readParquetSource } from '../ingest/read-parquet-source.ts';
 import type { SourceFormat, SourceTable } from '../ingest/source-table.ts';
+import { wholeMs } from '../quote-sql.ts';
 import type { DatasetColumn } from '../table.ts';
 import { unknownColumn } from '../unknown-column.ts';
 import { ENTITY_COLUMN, TIME_COLUMN } from './export-held-out.ts';
@@ -40,7 +41,7 @@ export async function* readRows(
     for (const name of options.columns ?? []) if (!names.includes(name)) throw unknownColumn(name, names);
     const columns = source.columns.filter(({ name }) => options.columns?.includes(name) ?? true);
     const selected = columns.map(
-      ({ sql, type }, index) => `${type === 'datetime' ? `epoch_ms(${sql})` : sql} AS c${index}`,
+      ({ sql, type }, index) => `${type === 'datetime' ? wholeMs(sql) : sql} AS c${index}`,
     );
     const limit = options.limit === undefined ? '' : ` LIMIT ${Math.max(0, Math.floor(options.limit))}`;
     for await (const chunk of opened.session.chunks(
