@@ -88,7 +88,7 @@ export interface PipelineDeps {
     /** Newest first; one that is only watched keeps no retraining away. */
     rollouts: { list(model: string): Promise<readonly { state: string }[]> };
   };
-  /** Open alarms of a model, the oldest first. */
+  /** Open alarms of a model. */
   openAlarms: (model: string) => Promise<readonly AlarmPort[]>;
   log: LogPort;
   /** Where tables and models lie while a step works on them. */

@@ -1,6 +1,6 @@
 import { createDatasetStore } from '../datasets/index.ts';
 import { ApiError, createKeyedQueue } from '../platform/index.ts';
-import { createModelVersionStore } from '../registry/index.ts';
+import { createChampionStore, createModelVersionStore } from '../registry/index.ts';
 import { attachRun, passSchedule, recordDecision } from './commands.ts';
 import { describeCause } from './describe-cause.ts';
 import { type Cause, cooldownUntil, findCauses } from './find-causes.ts';
@@ -32,6 +32,7 @@ export function createTriggers(
   const { database, clock, logger } = deps;
   const store = createPipelineStore(database.reader);
   const versions = createModelVersionStore(database.reader);
+  const champions = createChampionStore(database.reader);
   const datasets = createDatasetStore(database.reader);
   const oneByOne = createKeyedQueue({ what: 'decisions about this model' });
 
@@ -133,11 +134,8 @@ export function createTriggers(
       await begin(lastStarted, config);
       return true;
     }
-    const known = await versions.list(name);
+    const serving = await champions.find(name);
     const scheduledAt = await nextSchedule(model, config);
-    const serving = known.find(
-      ({ aliases, stage }) => aliases.includes('champion') || stage === 'Production',
-    );
     const alarms = policy?.on.some((kind) => kind !== 'newData') ? await deps.openAlarms(name) : [];
     const facts = await readFacts(name, config);
     const causes = findCauses({
@@ -146,9 +144,10 @@ export function createTriggers(
       policy,
       scheduledAt,
       lastStarted,
-      hasVersions: known.length > 0,
+      hasVersions: serving !== undefined || (await versions.list(name)).length > 0,
       // What another version did wrong says nothing about the one that serves.
       openAlarms: alarms
+        .toSorted((a, b) => a.openedAt - b.openedAt)
         .filter(({ version }) => serving === undefined || version === String(serving.version))
         .map(({ id, kind, column, openedAt }) => ({
           id: String(id),

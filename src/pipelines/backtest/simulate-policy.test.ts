@@ -1,0 +1,137 @@
+import { expect, it } from 'vitest';
+import type { Judgement } from '../../delivery/index.ts';
+import type { ReplayedServing, ReplayedTraining, Window } from './replay-tasks.ts';
+import { type Replay, type ReplayModel, type ReplayWorkers, simulatePolicy } from './simulate-policy.ts';
+
+const DAY = 86_400_000;
+const ROWS = 100;
+const DAYS = 60;
+/** The world changes on this day: models that were trained before are wrong from then on. */
+const CHANGE = 30;
+
+/** A hundred rows a day, half of them positive; the replay begins on day 10. */
+function makeReplay(change: Partial<Replay> = {}): Replay {
+  const day = (index: number): Window => ({
+    from: index * DAY,
+    to: (index + 1) * DAY,
+    first: index * ROWS,
+    last: (index + 1) * ROWS,
+  });
+  const windows = Array.from({ length: DAYS }, (_, index) => day(index));
+  return {
+    times: Float64Array.from({ length: DAYS * ROWS }, (_, row) => (row / ROWS) * DAY),
+    labels: Int32Array.from({ length: DAYS * ROWS }, (_, row) => row % 2),
+    classes: 2,
+    steps: windows.slice(10),
+    windows,
+    firstWindow: 10,
+    metric: 'roc_auc',
+    labelDelayMs: 2 * DAY,
+    cooldownMs: 5 * DAY,
+    project: { on: [], nextSchedule: undefined },
+    ...change,
+  };
+}
+
+/** A model that is right, but for noise, on the days of the world that it has seen the end of. */
+function makeWorkers(verdict: (challenger: ReplayModel) => 'better' | 'inconclusive' = () => 'better') {
+  const trained: number[] = [];
+  const workers: ReplayWorkers = {
+    async train(at, isFirst): Promise<ReplayModel> {
+      trained.push(at / DAY);
+      const to = isFirst ? at : at - 2 * DAY;
+      const testFrom = to - 3 * DAY;
+      return { key: String(to), number: trained.length, testFrom, to, trained: {} as ReplayedTraining };
+    },
+    judge: async (challenger) => ({ comparison: { verdict: verdict(challenger) } }) as unknown as Judgement,
+    async serve({ testFrom, to }): Promise<ReplayedServing> {
+      const firstRow = (testFrom / DAY) * ROWS;
+      const rows = DAYS * ROWS - firstRow;
+      const knowsChange = to >= (CHANGE + 1) * DAY;
+      const answers = new Float32Array(rows * 2);
+      for (let row = 0; row < rows; row++) {
+        const index = firstRow + row;
+        const isRight = index >= CHANGE * ROWS === knowsChange ? index % 10 !== 3 : (index * 7) % 3 === 0;
+        const p = (index % 2 === 1) === isRight ? 0.8 : 0.2;
+        answers[2 * row] = 1 - p;
+        answers[2 * row + 1] = p;
+      }
+      const tests = Array.from({ length: DAYS }, (_, index) => ({
+        index,
+        tests: [{ column: 'a', aspect: 'values', p: index >= CHANGE && !knowsChange ? 1e-9 : 0.5 }],
+      }));
+      return { firstRow, answers, classes: [false, true], testCount: 1, tests };
+    },
+  };
+  return { workers, trained };
+}
+
+it('never retrains, but tells the alarms', async () => {
+  const { workers, trained } = makeWorkers();
+  const result = await simulatePolicy('never', makeReplay(), workers);
+  expect(trained).toEqual([10]);
+  expect(result).toMatchObject({ retrainings: 0, alarms: { drift: 1 } });
+  expect(result.alarms.performance).toBeGreaterThan(0);
+  expect(result.events.every(({ kind }) => kind === 'alarm')).toBe(true);
+});
+
+it('retrains each week', async () => {
+  const { workers, trained } = makeWorkers(() => 'inconclusive');
+  const result = await simulatePolicy('weekly', makeReplay(), workers);
+  expect(trained).toEqual([10, 17, 24, 31, 38, 45, 52, 59]);
+  expect(result).toMatchObject({ retrainings: 7, promoted: 0, rejected: 7 });
+});
+
+it('retrains on drift, again after the cooldown while the alarm is open, until a version passes the gate', async () => {
+  const { workers, trained } = makeWorkers(({ to }) => (to >= 34 * DAY ? 'better' : 'inconclusive'));
+  const result = await simulatePolicy('drift', makeReplay(), workers);
+  expect(trained).toEqual([10, 31, 36]);
+  expect(result.events.filter(({ kind }) => kind !== 'alarm')).toEqual([
+    { at: 31 * DAY, kind: 'rejected', what: 'inconclusive', cause: 'drift' },
+    { at: 36 * DAY, kind: 'promoted', what: 'better', cause: 'drift' },
+  ]);
+});
+
+it('hears of bad performance only when the labels have come', async () => {
+  const { workers } = makeWorkers();
+  const result = await simulatePolicy('performance', makeReplay({ labelDelayMs: 4 * DAY }), workers);
+  const alarm = result.events.find(({ what }) => what.startsWith('performance'));
+  expect(alarm?.at).toBeGreaterThanOrEqual((CHANGE + 1 + 4) * DAY);
+  expect(result.promoted).toBeGreaterThan(0);
+});
+
+it("follows the project's schedule, and leaves out what comes in a cooldown", async () => {
+  const { workers, trained } = makeWorkers(() => 'inconclusive');
+  const every3 = (after: number) => (Math.floor(after / (3 * DAY)) + 1) * 3 * DAY;
+  await simulatePolicy('project', makeReplay({ project: { on: [], nextSchedule: every3 } }), workers);
+  // Days 12 and 21 are due, 12 to 14 lie in the cooldown of the start.
+  expect(trained.slice(0, 4)).toEqual([10, 15, 21, 27]);
+});
+
+it('answers each row by the version that served then', async () => {
+  const { workers } = makeWorkers(({ to }) => (to >= 34 * DAY ? 'better' : 'inconclusive'));
+  const { answered, events } = await simulatePolicy('drift', makeReplay(), workers);
+  const promotedAt = events.find(({ kind }) => kind === 'promoted')?.at as number;
+  const wrong = (from: number, to: number) => {
+    let count = 0;
+    for (let row = from * ROWS; row < to * ROWS; row++) {
+      if ((answered.answers[2 * row + 1] as number) > 0.5 !== (answered.labels[row] === 1)) count++;
+    }
+    return count / ((to - from) * ROWS);
+  };
+  expect(wrong(10, CHANGE)).toBeCloseTo(0.1);
+  expect(wrong(CHANGE, promotedAt / DAY)).toBeGreaterThan(0.6);
+  expect(wrong(promotedAt / DAY, DAYS)).toBeCloseTo(0.1);
+});
+
+it('goes on with the champion when a training fails', async () => {
+  const { workers } = makeWorkers();
+  const failing: ReplayWorkers = {
+    ...workers,
+    train: (at, isFirst) =>
+      isFirst ? workers.train(at, true) : Promise.resolve({ failed: 'one class only' }),
+  };
+  const result = await simulatePolicy('weekly', makeReplay(), failing);
+  expect(result).toMatchObject({ retrainings: 7, failed: 7, promoted: 0 });
+  expect(result.events.find(({ kind }) => kind === 'failed')?.what).toBe('one class only');
+});
