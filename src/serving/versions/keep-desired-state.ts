@@ -12,6 +12,8 @@ export function createStateKeeper(
   let running: Promise<void> | undefined;
 
   async function run(): Promise<void> {
+    // A run that ends within its own call would be taken for one that goes on.
+    await Promise.resolve();
     while (next !== undefined) {
       const state = next;
       next = undefined;
