@@ -18,10 +18,19 @@ export async function exportLabelled(
 ): Promise<ExportedRows> {
   const variants = filter.variants ?? ['champion', 'canary', 'previous'];
   const columns = schema.filter(({ name }) => name !== targetName);
-  const label = typedSql(`json_extract_string(l.latest.label, '$')`, targetType);
-  const rows = `(SELECT p.*, ${label} AS target_value FROM ${predictionsOf(state, { ...filter, variants })} p
-    JOIN ${latestLabels(labelsOf(state, filter.model))} l USING (u)
-    QUALIFY row_number() OVER (PARTITION BY u ORDER BY taken, segment, line) = 1)`;
+  const predictions = predictionsOf(state, { ...filter, variants });
+  const labels = labelsOf(state, filter.model);
+  // Finding the first of each and the latest of each costs more than all the rest, and most logs have one of each.
+  const unique = await connection.runAndReadAll(
+    `SELECT (SELECT count(*) = count(DISTINCT u) FROM ${predictions}), (SELECT count(*) = count(DISTINCT u) FROM ${labels})`,
+  );
+  const [isOnce, isLabelledOnce] = unique.getRowsJS()[0] as [boolean, boolean];
+  const first = 'QUALIFY row_number() OVER (PARTITION BY u ORDER BY taken, segment, line) = 1';
+  const truths = isLabelledOnce
+    ? `(SELECT u, label FROM ${labels})`
+    : `(SELECT u, latest.label AS label FROM ${latestLabels(labels)})`;
+  const label = typedSql(`json_extract_string(l.label, '$')`, targetType);
+  const rows = `(SELECT p.*, ${label} AS target_value FROM ${predictions} p JOIN ${truths} l USING (u) ${isOnce ? '' : first})`;
   const { relation, expressions } = featureColumns(
     columns,
     `(SELECT * FROM ${rows} WHERE target_value IS NOT NULL)`,
@@ -34,7 +43,7 @@ export async function exportLabelled(
   ];
   await connection.run(
     `COPY (SELECT ${select.join(', ')} FROM ${relation} ORDER BY t, u)
-     TO ${literal(outPath)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)`,
+     TO ${literal(outPath)} (FORMAT parquet, USE_TMP_FILE false)`,
   );
   const reader = await connection.runAndReadAll(
     `SELECT count(*)::DOUBLE, min(__time)::DOUBLE, max(__time)::DOUBLE FROM read_parquet(${literal(outPath)})`,

@@ -62,7 +62,9 @@ export async function readScoredRows(
   if (plain) return plain;
   const latest = await readColumns(
     connection,
-    select(`(SELECT u, latest.label AS label FROM ${latestLabels(labels)})`),
+    select(
+      `(SELECT u, latest.label AS label FROM ${latestLabels(`(SELECT * FROM ${labels} SEMI JOIN ${predictions} USING (u))`)})`,
+    ),
     rows,
     classes,
   );
@@ -113,6 +115,10 @@ function indexSql(column: string, answer: Answer | undefined): string {
   const text = `json_extract_string(${column}, '$')`;
   const number = `TRY_CAST(${text} AS DOUBLE)`;
   if (answer.task === 'regression') return `CASE WHEN isfinite(${number}) THEN ${number} END`;
+  // Most labels are written as the class is; what is told otherwise is looked at only when no class is met.
+  const plain = answer.classes.map(
+    (value, index) => `WHEN ${column} = ${literal(JSON.stringify(value))} THEN ${index}`,
+  );
   const branches = answer.classes.map((value, index) => {
     const tests = [`${text} = ${literal(String(value))}`];
     if (typeof value === 'number') tests.push(`${number} = ${value}`);
@@ -121,7 +127,7 @@ function indexSql(column: string, answer: Answer | undefined): string {
     if (value === 0) tests.push(`${text} = 'false'`);
     return `WHEN ${tests.join(' OR ')} THEN ${index}`;
   });
-  return `(CASE ${branches.join(' ')} END)::DOUBLE`;
+  return `(CASE WHEN ${column} IS NULL THEN NULL ${plain.join(' ')} ${branches.join(' ')} END)::DOUBLE`;
 }
 
 /** The first and the last row of a window, the last one not included. */
