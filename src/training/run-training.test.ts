@@ -115,6 +115,26 @@ describe('a training run', () => {
     expect(kept.ends).toEqual([{ status: 'FINISHED', endTime: clock.now() }]);
   });
 
+  it('learns from derived columns, whose expressions the report keeps', async () => {
+    const path = join(tempDir(), 'table.csv');
+    writeCsv(path);
+    const recorder = createRecorder();
+    const features = { month: 'month(at)', sum: 'coalesce(a, 0) + b' };
+    const { plan, version } = await runTraining({
+      ...base,
+      ...recorder,
+      source: { path },
+      ignore: ['at'],
+      features,
+    });
+    expect(version).toBe('1');
+    expect(plan.features.map(({ name }) => name)).toEqual(['a', 'b', 'kind', 'month', 'sum']);
+    expect(recorder.kept.start?.params).toMatchObject({ features: 5 });
+    const report = JSON.parse(Buffer.from(recorder.kept.artifacts.get('report.json')!).toString());
+    expect(report.plan.features.at(-1)).toMatchObject({ name: 'sum', expression: 'coalesce(a, 0) + b' });
+    expect(report.plan.inputs.map(({ name }: { name: string }) => name)).toEqual(['a', 'b', 'kind', 'at']);
+  });
+
   it('keeps held-out rows that the model answers as it did for the trainer', async () => {
     const path = join(tempDir(), 'table.csv');
     writeCsv(path);

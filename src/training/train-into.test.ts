@@ -163,7 +163,10 @@ describe('training into a folder', () => {
   });
 
   it('counts rows without a time in chunks', async () => {
-    const untimed = { ...table, schema: table.schema.map(({ name, type, nullable }) => ({ name, type, nullable })) };
+    const untimed = {
+      ...table,
+      schema: table.schema.map(({ name, type, nullable }) => ({ name, type, nullable })),
+    };
     const trained = await train({
       table: untimed,
       split: { testShare: 0.25 },
@@ -235,5 +238,43 @@ describe('training into a folder', () => {
     const { session } = await load(trained);
     expect(session.signature.columns.map(({ name }) => name)).toEqual(['city', 'left']);
     await session.release();
+  });
+
+  it.each<
+    Pick<TrainIntoOptions, 'target' | 'ignore' | 'features'> & {
+      file: string;
+      testFrom: number;
+      trained: object;
+    }
+  >([
+    {
+      file: 'weather/seattle-weather.csv',
+      target: 'weather',
+      ignore: ['date', 'precipitation'],
+      features: { month: 'month(date)', day: 'day_of_year(date)', range: 'temp_max - temp_min' },
+      testFrom: Date.UTC(2015, 0, 1),
+      trained: { task: 'multiclass', rows: { train: 1096, test: 365 } },
+    },
+    {
+      file: 'flights/january.parquet',
+      target: 'delay > 15',
+      ignore: ['date'],
+      features: { minute: 'minute_of_day(date)', hour: 'hour(date)', weekday: 'weekday(date)' },
+      testFrom: Date.UTC(2001, 0, 25),
+      trained: { task: 'binary', rows: { train: 12_350, test: 3593 } },
+    },
+  ])('learns from the features of examples/$file', async ({ file, trained, testFrom, ...options }) => {
+    const path = join(import.meta.dirname, '../../examples', file);
+    const outPath = join(await mkdtemp(join(folder, 'example-')), 'table.parquet');
+    const ingested = await ingestFile({ path, outPath, time: 'date' });
+    const made = await train({
+      ...options,
+      table: { ...ingested, parquetPath: outPath, name: 'example' },
+      params: { trees: 30 },
+      split: { testFrom },
+    });
+    expect(JSON.parse(readFileSync(made.reportPath, 'utf8'))).toMatchObject(trained);
+    expect(made.metrics['roc_auc']).toBeGreaterThan(0.6);
+    expect(made.metrics['log_loss']).toBeLessThan(made.metrics['baseline_log_loss']!);
   });
 });
