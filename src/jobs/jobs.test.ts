@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { describeDatabases, fixedClock, silentLogger } from '../../tests/support/index.ts';
+import { describeDatabases, fixedClock, silentLogger, tamperWith } from '../../tests/support/index.ts';
 import { ApiError, createAuditStore, type Database, type Logger } from '../platform/index.ts';
 import { createJobs, type Flow, type FlowContext, type Jobs, type JobsDeps } from './index.ts';
 
@@ -506,6 +506,46 @@ describeDatabases('jobs', (openDatabase, dialect) => {
     await second.begin();
     expect(warnings).toEqual([{ runs: [{ run_id: runId, flow: 'old' }] }]);
     expect((await second.cancel(runId, { actor: 'grace' })).status).toBe('cancelled');
+  });
+
+  it('gives up a step in which its process dies again and again', async () => {
+    const database = await openDatabase();
+    const begun = Promise.withResolvers<void>();
+    const deadly: Flow = (flow) =>
+      flow.step('train', {}, () => {
+        begun.resolve();
+        return new Promise(() => {});
+      });
+    const first = jobsOn(database, { deadly });
+    await first.begin();
+    const runId = await start(first, 'deadly');
+    await begun.promise;
+    // Its process has died nineteen times, and does so once more.
+    await tamperWith(database, 'update job_steps set interruptions = 19');
+    await tamperWith(database, 'update job_runs set holder = null, epoch = epoch + 1');
+    const second = jobsOn(database, { deadly });
+    await second.begin();
+    expect(await until(second, runId, ...over)).toMatchObject({
+      status: 'failed',
+      failedStep: 'train',
+      error: { message: "The process ended 20 times in a row in the step 'train', without a result" },
+    });
+  });
+
+  it('refuses a result that is no JSON, or too long for the database', async () => {
+    const circle: Record<string, unknown> = {};
+    circle['self'] = circle;
+    const jobs = jobsOn(await openDatabase(), {
+      circle: (flow) => flow.step('s', {}, async () => circle),
+      long: (flow) => flow.step('s', {}, async () => 'x'.repeat(1024 * 1024)),
+      longOutput: async () => 'x'.repeat(1024 * 1024),
+    });
+    await jobs.begin();
+    const errorOf = async (flow: string) =>
+      (await until(jobs, await start(jobs, flow), 'failed')).error?.message;
+    expect(await errorOf('circle')).toContain("The result of the step 's' is no JSON");
+    expect(await errorOf('long')).toContain('keep it as an artifact');
+    expect(await errorOf('longOutput')).toContain('The output of the flow longOutput has 1048578 characters');
   });
 
   it('keeps the newest lines of a talkative step', async () => {

@@ -40,6 +40,7 @@ const FINAL: ReadonlySet<ErrorCode> = new Set([
   'UNSUPPORTED_MEDIA_TYPE',
   'UNPROCESSABLE_ENTITY',
   'NOT_IMPLEMENTED',
+  'INVALID_STATE',
 ]);
 
 /** Whether another attempt may fare better. */
