@@ -2,7 +2,13 @@ import type { DuckdbSession } from '../../datasets/index.ts';
 import type { CategoricalColumn, ColumnCounts, NumericColumn, ProfileSpec } from '../../profiles/index.ts';
 import { sumOf } from '../drift/group-bins.ts';
 import type { CountedColumns } from '../drift/prepare-reference.ts';
-import { type ColumnFacts, dictionaryRelation, MANY_DISTINCT } from './describe-table.ts';
+import {
+  COLUMNS_AT_ONCE,
+  type ColumnFacts,
+  dictionaryRelation,
+  inGroups,
+  MANY_DISTINCT,
+} from './describe-table.ts';
 import type { TableFile, TableFileColumn } from './open-table.ts';
 
 /** Rows without a time are dealt into so many windows, but no window gets fewer than 50. */
@@ -48,12 +54,12 @@ export async function countWindows(
     const source = byName.get(column.name);
     return column.kind === 'numeric' && source ? [{ column, index, source }] : [];
   });
-  if (numeric.length > 0) {
-    const inner = numeric.flatMap(({ source: { sql, isFloat }, index }) => [
+  for (const group of inGroups(numeric, COLUMNS_AT_ONCE)) {
+    const inner = group.flatMap(({ source: { sql, isFloat }, index }) => [
       `${sql} AS x${index}`,
       ...(isFloat ? [`CASE WHEN isfinite(${sql}) THEN ${sql} END AS f${index}`] : []),
     ]);
-    const outer = numeric.flatMap(({ column, source: { isFloat }, index }) => {
+    const outer = group.flatMap(({ column, source: { isFloat }, index }) => {
       const bounds = boundsOf(column).map((bound) => `${bound}::DOUBLE`);
       return [
         // The counts in the order of the bounds, then what is over the last.
@@ -67,7 +73,7 @@ export async function countWindows(
     );
     for (const row of rows) {
       const counts = countsOf(Number(row['w']));
-      for (const { column, index } of numeric) {
+      for (const { column, index } of group) {
         const bins = binsOf(row[`h${index}`] as readonly unknown[] | null, column.edges.length + 3);
         const present = Number(row[`c${index}`]) - Number(row[`n${index}`] ?? 0);
         const finite = sumOf(bins);

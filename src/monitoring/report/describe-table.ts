@@ -15,6 +15,13 @@ const MOST_CATEGORIES = 500;
 /** Above so many distinct texts the frequent ones are found by a sketch, which needs no memory for the others. */
 export const MANY_DISTINCT = 20_000;
 
+/** DuckDB holds a piece of each column that a query reads, so that few at once need less memory. */
+export const COLUMNS_AT_ONCE = 5;
+
+export function inGroups<T>(all: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size));
+}
+
 /** What is known of a column of one file beside its bins. */
 export interface ColumnFacts {
   rows: number;
@@ -106,11 +113,12 @@ async function sampleNumbers(
   columns: readonly TableFileColumn[],
 ): Promise<Map<string, Float64Array>> {
   const every = Math.max(1, Math.floor(table.rows / SAMPLE_ROWS));
-  const buffers = columns.map(() => new Float64Array(Math.ceil((table.rows / every) * 1.2) + 2048));
-  let rows = 0;
-  if (columns.length > 0) {
-    const selected = columns.map(({ sql }, i) => `coalesce(${sql}, 'nan'::DOUBLE) AS s${i}`).join(', ');
-    const where = every === 1 ? '' : ` WHERE hash(file_row_number + 7) % ${every} = 0`;
+  const where = every === 1 ? '' : ` WHERE hash(file_row_number + 7) % ${every} = 0`;
+  const sample = new Map<string, Float64Array>();
+  for (const group of inGroups(columns, COLUMNS_AT_ONCE)) {
+    const buffers = group.map(() => new Float64Array(Math.ceil((table.rows / every) * 1.2) + 2048));
+    const selected = group.map(({ sql }, i) => `coalesce(${sql}, 'nan'::DOUBLE) AS s${i}`).join(', ');
+    let rows = 0;
     for await (const chunk of session.chunks(`SELECT ${selected} FROM ${table.relation}${where}`)) {
       const count = Math.min(chunk.rowCount, buffers[0]!.length - rows);
       for (const [i, buffer] of buffers.entries()) {
@@ -118,8 +126,9 @@ async function sampleNumbers(
       }
       rows += count;
     }
+    for (const [i, { name }] of group.entries()) sample.set(name, buffers[i]!.subarray(0, rows));
   }
-  return new Map(columns.map(({ name }, i) => [name, buffers[i]!.subarray(0, rows)]));
+  return sample;
 }
 
 async function chooseCategories(
@@ -170,14 +179,15 @@ export async function countDuplicates(
   columns: readonly TableFileColumn[],
 ): Promise<number> {
   const hash = `hash(${columns.map(({ sql }) => sql).join(', ')})`;
+  await session.run(`CREATE OR REPLACE TEMP TABLE row_hashes AS SELECT ${hash} AS h FROM ${table.relation}`);
   const parts = Math.max(1, Math.ceil(table.rows / 250_000));
   let distinct = 0;
   for (let part = 0; part < parts; part++) {
-    const where = parts === 1 ? '' : ` WHERE ${hash} % ${parts} = ${part}`;
     const row = await session.row(
-      `SELECT count(*) AS n FROM (SELECT ${hash} AS h FROM ${table.relation}${where} GROUP BY 1)`,
+      `SELECT count(*) AS n FROM (SELECT h FROM row_hashes WHERE h % ${parts} = ${part} GROUP BY 1)`,
     );
     distinct += Number(row['n']);
   }
+  await session.run('DROP TABLE row_hashes');
   return table.rows - distinct;
 }

@@ -32,7 +32,7 @@ export interface TableFile {
 }
 
 /** Small enough that DuckDB's parallel readers stay within the memory of the session. */
-const CSV_BUFFER_BYTES = 4 * 2 ** 20;
+const CSV_BUFFER_BYTES = 2 * 2 ** 20;
 
 /** What a CSV file becomes while it is looked at. */
 export const scratchPath = (folder: string, which: string): string => join(folder, `${which}.parquet`);
@@ -94,7 +94,7 @@ async function convert(
   const to = `${quoteText(resolvePath(out))} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 65536)`;
   const reader = (sample: string) =>
     format === 'csv'
-      ? `read_csv(${from}, header = true, null_padding = false, sample_size = ${sample}, buffer_size = ${CSV_BUFFER_BYTES}, max_line_size = ${CSV_BUFFER_BYTES / 8})`
+      ? `read_csv(${from}, header = true, null_padding = false, sample_size = ${sample}, buffer_size = ${CSV_BUFFER_BYTES}, max_line_size = ${CSV_BUFFER_BYTES / 4})`
       : `read_json(${from}, format = 'newline_delimited', sample_size = ${sample})`;
   try {
     await session.run(`COPY (SELECT * FROM ${reader('20480')}) TO ${to}`);
