@@ -97,7 +97,7 @@ export function createDelivery(deps: DeliveryDeps) {
 
 const CURRENT = 'current';
 
-interface Who {
+export interface Who {
   actor: string;
   reason?: string | undefined;
 }
