@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../../platform/index.ts';
 import { type Reporter, reporterParams, SEGMENT_KINDS, type SegmentKind } from '../contract.ts';
@@ -45,12 +45,12 @@ export async function openLogFolder(root: string, incarnation: string, logger: L
     leftOvers.push({ reporter: reporter.data, folder, segments });
   }
   const folder = join(root, incarnation);
-  await mkdir(folder);
   openHere.add(folder);
-  await writeAtomically(
-    join(folder, OWNER_FILE),
-    JSON.stringify({ pid: process.pid, started: startOf(process.pid) }),
-  );
+  // Another server that opens now sees the folder with its owner or not at all.
+  const draft = await mkdtemp(join(root, '.draft-'));
+  const owner = { pid: process.pid, started: startOf(process.pid) };
+  await writeFile(join(draft, OWNER_FILE), JSON.stringify(owner));
+  await rename(draft, folder);
   return { reporter: { replica, incarnation }, folder, leftOvers, release: () => openHere.delete(folder) };
 }
 

@@ -13,6 +13,7 @@ import {
   profileEntrySchema,
 } from '../contract.ts';
 import type { InputRow } from '../predict/join-answers.ts';
+import { writeAtomically } from '../versions/model-cache.ts';
 import type { ServedVersion } from '../versions/served-version.ts';
 import type { LeftOver } from './log-folder.ts';
 import { HOUR_MS, latencyPlace, noLatencies } from './profile-book.ts';
@@ -81,26 +82,33 @@ export async function recoverProfiles(deps: {
 
   const pause = () => sleepFor(retryMs, undefined, { signal: stopping.signal, ref: false }).catch(() => {});
 
-  async function recoverOne({ leftOver, snapshot, files }: Dead): Promise<void> {
+  async function recoverOne(one: Dead): Promise<void> {
     const { signal } = stopping;
-    const { reporter, folder, segments } = leftOver;
-    if (snapshot.entries.length > 0 || files.length > 0 || snapshot.dropped > 0) {
-      const entries = await countAgain(snapshot, files, findVersion, logger, signal);
-      // A report comes after the segments of what it counts.
-      while (segments.length > 0) {
-        await pause();
-        signal.throwIfAborted();
-      }
-      await reportProfiles(reporter, { watermark: null, dropped: snapshot.dropped, entries }, signal);
+    const { reporter, folder, segments } = one.leftOver;
+    if (one.files.length > 0) {
+      const entries = await countAgain(one.snapshot, one.files, findVersion, logger, signal);
+      // Kept before anything is told or removed: a process that dies now must not count from the old snapshot again.
+      one.snapshot = { ...one.snapshot, position: { sequence: Number.MAX_SAFE_INTEGER, bytes: 0 }, entries };
+      await writeAtomically(join(folder, SNAPSHOT_FILE), JSON.stringify(one.snapshot));
+      one.files = [];
+    }
+    await rm(join(folder, REPLAY_FOLDER), { recursive: true, force: true });
+    // A report comes after the segments of what it counts.
+    while (segments.length > 0) {
+      await pause();
+      signal.throwIfAborted();
+    }
+    const { entries, dropped } = one.snapshot;
+    if (entries.length > 0 || dropped > 0) {
+      await reportProfiles(reporter, { watermark: null, dropped, entries }, signal);
+      const { incarnation } = reporter;
       logger.info(
-        { incarnation: reporter.incarnation, entries: entries.length },
+        { incarnation, entries: entries.length },
         'the profiles of an earlier process are complete',
       );
-    } else if (segments.length > 0) {
-      throw new Error('its segments are not shipped yet');
     }
-    for (const name of [SNAPSHOT_FILE, `${SNAPSHOT_FILE}.tmp`, REPLAY_FOLDER, 'owner.json']) {
-      await rm(join(folder, name), { recursive: true, force: true });
+    for (const name of [SNAPSHOT_FILE, `${SNAPSHOT_FILE}.tmp`, 'owner.json']) {
+      await rm(join(folder, name), { force: true });
     }
     // Refused segments stay.
     await rmdir(folder).catch(() => {});
@@ -143,7 +151,9 @@ async function takeUp(leftOver: LeftOver): Promise<Dead> {
   const names = await readdir(kept).catch(() => []);
   const files = names
     .sort((a, b) => (a < b ? -1 : 1))
-    .map((name) => ({ sequence: Number(/\d+/.exec(name)?.[0]), path: join(kept, name) }));
+    .map((name) => ({ sequence: Number(/\d+/.exec(name)?.[0]), path: join(kept, name) }))
+    // A process that died while it recovered may have counted them, and not have removed them.
+    .filter(({ sequence }) => sequence >= position.sequence);
   return { leftOver, snapshot, files };
 }
 

@@ -36,20 +36,22 @@ export function createRequestAnswerer(deps: {
   const candidateLimitMs = Math.max(1, deps.timeoutMs / CANDIDATE_SHARE_OF_LIMIT);
 
   /** Answers from exactly this version. */
-  async function ask(
+  function ask(
     served: ServedVersion,
     rows: InputRow[],
     context: RequestContext,
     request: HotRequest,
     limitMs?: number,
   ): Promise<string[]> {
-    try {
-      await served.submit(rows, context, () => request.isGone, limitMs);
-    } catch (error) {
-      if (isServerError(error)) served.countFailure(context.variant, context.timeMs);
-      throw error;
-    }
-    return context.texts;
+    return served
+      .submit(rows, context, () => request.isGone, limitMs)
+      .then(
+        () => context.texts,
+        (error: unknown) => {
+          if (isServerError(error)) served.countFailure(context.variant, context.timeMs);
+          throw error;
+        },
+      );
   }
 
   /** Answers from the candidate, or when it fails from the champion, and then that is counted against the candidate. */
