@@ -107,6 +107,29 @@ describe('what a dead process left', () => {
     expect(sink.entries()).toHaveLength(2);
   });
 
+  it('is counted once, also when the process that counted it again died before it could tell', async () => {
+    const { cacheDir, source } = await dieAfterThree();
+    const log = join(cacheDir, 'log');
+    const [incarnation = ''] = readdirSync(log).filter((name) => name !== 'replica');
+    const segment = join(log, incarnation, 'predictions-0000000000.ndjson');
+    const before = readFileSync(segment);
+    const sink = createLogSink();
+    sink.goAway();
+    const second = await startTestModelServer({ ...sink, source, cacheDir, reportMs: 10 });
+    const snapshot = join(log, incarnation, 'snapshot.json');
+    await sink.until(() => expect(JSON.parse(readFileSync(snapshot, 'utf8')).entries).toHaveLength(2));
+    await second.stop();
+    // As if it had died before it removed what it had counted.
+    mkdirSync(join(log, incarnation, 'replay'), { recursive: true });
+    writeFileSync(join(log, incarnation, 'replay', 'predictions-0000000000.ndjson'), before);
+    sink.comeBack();
+    await startTestModelServer({ ...sink, source, cacheDir, reportMs: 10 });
+    await sink.until(() => expect(readdirSync(log)).not.toContain(incarnation));
+    expect(sink.predictions()).toHaveLength(3);
+    const counts = sink.entries().filter((entry) => entry.incarnation === incarnation);
+    expect(counts.map(({ answered }) => answered).sort((a, b) => a - b)).toEqual([1, 2]);
+  });
+
   it('is counted without its columns when the model is not served any more, and the log says so', async () => {
     const { cacheDir, bytes, source } = await dieAfterThree();
     source.desire([{ name: 'iris', champion: source.version('4', Buffer.from(bytes)) }]);
