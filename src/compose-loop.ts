@@ -141,7 +141,7 @@ export function composeLoop(deps: LoopDeps) {
         slices.pipelines.pipelineRoutes({
           pipelines,
           clock,
-          explainers: [(model) => delivery.explain(model)],
+          explainers: [(model) => monitoring.explain(model), (model) => delivery.explain(model)],
           triggerToken: deps.triggerToken,
         })(scope as never),
       );

@@ -20,8 +20,10 @@ import {
 import { createDriftGauges } from './drift-gauges.ts';
 import { type BaselineDeps, createBaselineReader } from './evaluation/read-baseline.ts';
 import { createScoringChild } from './evaluation/scoring-child.ts';
+import { explainMonitoring, type MonitoringExplanation } from './explain-monitoring.ts';
 import { DEFAULT_MONITOR_POLICY, type MonitorPolicy } from './monitor-policy.ts';
 import { type CloseWindowDeps, closeNextWindow } from './windows/close-windows.ts';
+import type { QueryLog } from './windows/explain-segments.ts';
 import {
   type MeasureWindows,
   measureDueWindows,
@@ -41,7 +43,7 @@ export interface MonitoringDeps {
     /** How much a version relies on each column, as shares of 1. */
     importanceOf?(version: ModelVersion): Promise<Record<string, number> | undefined>;
   } & Partial<BaselineDeps['files']>;
-  log: { measureWindows: MeasureWindows };
+  log: { measureWindows: MeasureWindows; query?: QueryLog };
   /** How a model is watched; the defaults where no project speaks of it. */
   policyOf?: (model: string) => Promise<MonitorPolicy | undefined>;
   /** What a version reached on its evaluation set; computed from its files unless given. */
@@ -95,9 +97,12 @@ export function createMonitoring(deps: MonitoringDeps) {
     referenceOf: createReferenceReader((version) => deps.files.referencePath(version)),
     importanceOf: async (version) => deps.files.importanceOf?.(version),
   };
+  const { query } = deps.log;
   const measuring: PerformanceDeps = {
     database,
     clock,
+    logger,
+    ...(query === undefined ? {} : { query: (sql, options) => query(sql, options) }),
     measureWindows: (request) => deps.log.measureWindows(request),
     baselineOf: deps.baselineOf ?? baselines?.baselineOf ?? (async () => []),
   };
@@ -215,6 +220,13 @@ export function createMonitoring(deps: MonitoringDeps) {
     /** @throws ApiError RESOURCE_DOES_NOT_EXIST when no model has this name. */
     async checkModel(name: string): Promise<void> {
       await models.get(name);
+    },
+
+    /** Every threshold, default and formula by which the model is watched. */
+    async explain(model: string): Promise<MonitoringExplanation[]> {
+      const version = watched.get(model)?.champion;
+      const reference = version === undefined ? undefined : await closing.referenceOf(version);
+      return explainMonitoring(await policyOf(model), reference?.prepared.tests);
     },
 
     alarms: alarms.list,

@@ -3,7 +3,7 @@ import { advanceSequence, FRESH_SEQUENCE, isAlarm, type Sequence } from '../../s
 /** Windows without news after which an alarm is over. */
 export const QUIET_WINDOWS = 5;
 /** A test whose p is above this has nothing to say. */
-const QUIET_P = 0.05;
+export const QUIET_P = 0.05;
 /** How many windows of a data set pass between two false alarms, on average, at least. */
 export const AVERAGE_RUN_LENGTH = 1000;
 

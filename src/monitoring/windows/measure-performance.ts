@@ -1,9 +1,10 @@
-import type { Clock, Database } from '../../platform/index.ts';
+import type { Clock, Database, Logger } from '../../platform/index.ts';
 import type { ModelVersion } from '../../registry/index.ts';
 import { testPerformance } from '../../statistics/index.ts';
 import type { Alarm, Span } from '../alarms/alarm.ts';
 import { addPerformance } from '../drift-commands.ts';
 import { type MonitorPolicy, type PerformanceMetric, policyTimes } from '../monitor-policy.ts';
+import { explainBySegments, type QueryLog } from './explain-segments.ts';
 import { GRACE_MS } from './find-due-window.ts';
 import type { WatchedTest } from './sequence-store.ts';
 import {
@@ -34,6 +35,9 @@ export type MeasureWindows = (request: {
 export interface PerformanceDeps {
   database: Database;
   clock: Clock;
+  logger: Logger;
+  /** Asks the prediction log, to take a change apart by segments. */
+  query?: QueryLog;
   measureWindows: MeasureWindows;
   /** What the version reached on its evaluation set's own days, window by window. */
   baselineOf: (version: ModelVersion, metric: PerformanceMetric, policy: MonitorPolicy) => Promise<number[]>;
@@ -45,6 +49,8 @@ export const REFERENCE_WINDOWS = 10;
 const LEAST_LABELLED = 50;
 const LEAST_SHARE = 0.5;
 const AT_ONCE = 50;
+/** A change that is not less likely than this is not taken apart. */
+const EXPLAINED_P = 0.01;
 
 export function metricOf(version: ModelVersion, policy: MonitorPolicy): PerformanceMetric {
   if (policy.performance.metric !== undefined) return policy.performance.metric;
@@ -107,7 +113,7 @@ export async function measureDueWindows(
       if (found === undefined)
         throw new Error(`Of ${windows.length} windows ${measured.length} were measured`);
       const judged = isChampion
-        ? await judgeWindow(deps, { metric, policy, window, found, baseline })
+        ? await judgeWindow(deps, { champion, metric, policy, window, found, baseline })
         : justMeasured(metric, found);
       const outcome = await database.execute(addPerformance, {
         model,
@@ -151,8 +157,9 @@ function justMeasured(metric: PerformanceMetric, found: MeasuredWindow): JudgedW
 }
 
 async function judgeWindow(
-  { database }: PerformanceDeps,
+  deps: PerformanceDeps,
   input: {
+    champion: ModelVersion;
     metric: PerformanceMetric;
     policy: MonitorPolicy;
     window: MonitorWindow;
@@ -175,7 +182,7 @@ async function judgeWindow(
     performance: { ...base, note },
     watched: [],
   });
-  const own = (await createWindowStore(database.reader).references(window.model, window.version)).map(
+  const own = (await createWindowStore(deps.database.reader).references(window.model, window.version)).map(
     ({ performance }) => performance,
   );
   const usual = medianOf(own.flatMap((each) => (each === undefined ? [] : [each.labelled])));
@@ -196,6 +203,7 @@ async function judgeWindow(
     );
   }
   const { p, mean, sd, k } = testPerformance(reference, skill);
+  const segments = p <= EXPLAINED_P ? await takeApart(deps, input) : {};
   const words = `${metric}${metric === 'roc_auc' || metric === 'accuracy' ? '' : ' as skill'} ${skill.toFixed(3)}, before ${mean.toFixed(3)} ± ${sd.toFixed(3)} over ${k} windows`;
   return {
     state: 'tested',
@@ -214,10 +222,41 @@ async function judgeWindow(
           rows,
           labelled,
           words,
+          ...segments,
         },
       },
     ],
   };
+}
+
+/** Where the change comes from, by the columns that the policy names; said when it names none. */
+async function takeApart(
+  { database, logger, query }: PerformanceDeps,
+  { champion, policy, window }: { champion: ModelVersion; policy: MonitorPolicy; window: MonitorWindow },
+): Promise<Record<string, unknown>> {
+  if (policy.segments.length === 0)
+    return { segments: 'none are configured: monitor.segments names columns' };
+  if (query === undefined) return {};
+  const earlier = await createWindowStore(database.reader).list(window.model, {
+    to: window.from,
+    version: window.version,
+    limit: REFERENCE_WINDOWS,
+  });
+  const first = earlier.at(-1);
+  if (first === undefined) return { segments: 'this is the first window of the version' };
+  const bySegment = await explainBySegments(
+    query,
+    {
+      model: window.model,
+      version: window.version,
+      task: champion.task,
+      columns: policy.segments,
+      before: { from: first.from, to: window.from },
+      now: { from: window.from, to: window.to },
+    },
+    logger,
+  );
+  return { segments: bySegment };
 }
 
 function medianOf(values: number[]): number | undefined {
