@@ -26,6 +26,7 @@ const log = createPredictionLog({
   workFolder: join(folder, 'log'),
   modelOf: async () => undefined,
   retentionMs: 0,
+  graceMs: -1,
   filing: { segments: 1_000_000, sizeBytes: 2 ** 40, waitMs: 1_000_000_000 },
   onStep,
 });

@@ -209,3 +209,35 @@ it('tells the process nothing of a server that is closed', async () => {
   await log.close();
   await expect(log.query('select 1')).rejects.toMatchObject({ code: 'TEMPORARILY_UNAVAILABLE' });
 });
+
+it('goes on without a file or segment whose bytes are gone', async () => {
+  const database = await openTestDatabase('sqlite');
+  const { ship, log, open, artifacts } = createLogFixture(database);
+  await ship('predictions', [predictionLine(0)]);
+  await log.compact();
+  await ship('predictions', [predictionLine(1)]);
+  await log.compact();
+  await ship('predictions', [predictionLine(2)]);
+  await ship('predictions', [predictionLine(3)]);
+  const store = createLogStore(database.reader);
+  await artifacts.delete((await store.files())[0]!.artifact);
+  await artifacts.delete((await store.newSegments())[0]!.artifact);
+  const other = open();
+  const left = async () => (await other.query('select prediction_id from predictions order by 1')).rows;
+  expect(await left()).toEqual([[idOf(1)], [idOf(3)]]);
+  await other.compact();
+  expect(await left()).toEqual([[idOf(1)], [idOf(3)]]);
+});
+
+it('keeps what a backup may still copy for a while, and not what is to be forgotten', async () => {
+  const database = await openTestDatabase('sqlite');
+  const { ship, log, root } = createLogFixture(database, { graceMs: 60_000 });
+  await ship('predictions', [predictionLine(0), predictionLine(1)]);
+  const before = artifactNames(root);
+  await log.compact();
+  await log.compact();
+  expect(artifactNames(root)).toEqual(expect.arrayContaining(before));
+  const forgotten = { column: 'distance', value: '1', actor: 'dana', reason: 'asked to' };
+  expect(await log.forget(forgotten)).toMatchObject({ predictions: 1 });
+  expect(artifactNames(root)).toHaveLength(1);
+});

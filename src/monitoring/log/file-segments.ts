@@ -33,11 +33,14 @@ export interface FilingDeps {
   workFolder: string;
   /** How old rows get, by their event time; 0 keeps them. */
   retentionMs: number;
+  /** How long artifacts stay that nothing names any more: a backup that began before may still copy them. */
+  graceMs?: number;
   onStep?: (step: FilingStep) => void | Promise<void>;
 }
 
 const OUTPUTS = 'log/files';
 const HOUR_MS = 3_600_000;
+const GRACE_MS = 900_000;
 const DAY_MS = 24 * HOUR_MS;
 /** So many small files of a month become one. */
 const MERGED_FILES = 8;
@@ -171,7 +174,7 @@ export function createSegmentFiling(deps: FilingDeps) {
     database.dialect === 'sqlite' && madeAt(generation) < startedMs;
 
   /** Removes the artifacts that nothing names any more. */
-  async function collectGarbage({ isStart = false } = {}): Promise<void> {
+  async function collectGarbage({ isStart = false, atOnce = false } = {}): Promise<void> {
     // On SQLite this process is alone, so that at its start whatever is unfinished is nobody's.
     const isAlone = isStart && database.dialect === 'sqlite';
     const anHourAgo = Date.now() - HOUR_MS;
@@ -183,7 +186,10 @@ export function createSegmentFiling(deps: FilingDeps) {
       intake.forgetGeneration(generation);
     }
     if (isStart) await removeOrphanGenerations(isAlone ? startedMs : anHourAgo);
-    const garbage = await store.garbage(isAlone ? Number.MAX_SAFE_INTEGER : anHourAgo);
+    const garbage = await store.garbage({
+      givenUpMs: atOnce ? Number.MAX_SAFE_INTEGER : Date.now() - (deps.graceMs ?? GRACE_MS),
+      pendingMs: isAlone ? startedMs : anHourAgo,
+    });
     for (const artifact of garbage) {
       await artifacts.delete(artifact);
       await artifacts.deletePrefix(artifact);

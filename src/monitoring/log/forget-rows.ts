@@ -77,7 +77,7 @@ export async function forgetRows(
         },
       );
       // The bytes go now, not at the next opportunity; and so does the process, which keeps parts of files in memory.
-      await filing.collectGarbage();
+      await filing.collectGarbage({ atOnce: true });
       await filing.removeFiledSegments();
       await client.stop();
       return {

@@ -37,7 +37,7 @@ export function createLogCatalog({ database, artifacts, client, logger }: Catalo
   let batches: Batch[] = [];
   let models = new Map<string, string[]>();
   let batchNumber = 0;
-  /** Segments whose bytes are gone, told once. */
+  /** Segments and files whose bytes are gone, told once. */
   const lost = new Set<number>();
 
   function reset(): void {
@@ -72,14 +72,15 @@ export function createLogCatalog({ database, artifacts, client, logger }: Catalo
     const gone = batches.filter((batch) => [...batch.ids].some((id) => !isNew.has(id)));
     const known = new Map(paths);
     paths = new Map();
-    for (const file of read.files) {
+    const found = read.files.filter(({ id }) => !lost.has(id));
+    for (const file of found) {
       paths.set(file.id, known.get(file.id) ?? (await artifacts.localPath(file.artifact)));
     }
     batches = batches.filter((batch) => !gone.includes(batch));
     const held = new Set(batches.flatMap((batch) => [...batch.ids]));
     pending = read.segments.filter(({ id }) => !held.has(id) && !lost.has(id));
     newestSeen = Math.max(newestSeen, ...read.segments.map(({ id }) => id));
-    files = read.files;
+    files = found;
     filesRevision = read.state.files_revision;
     segmentsRevision = read.state.segments_revision;
     return {
@@ -137,15 +138,12 @@ export function createLogCatalog({ database, artifacts, client, logger }: Catalo
     }
   }
 
-  /** A segment whose artifact is gone although it is new cannot be waited for. */
+  /** What is named but gone cannot be waited for: the rest of the log goes on without it. */
   async function giveUpLost(): Promise<void> {
-    for (const segment of await store.newSegments()) {
-      if (lost.has(segment.id) || (await artifacts.head(segment.artifact))) continue;
-      lost.add(segment.id);
-      logger.error(
-        { artifact: segment.artifact },
-        'a segment of the prediction log is gone from the artifacts',
-      );
+    for (const { id, artifact } of [...(await store.newSegments()), ...(await store.files())]) {
+      if (lost.has(id) || (await artifacts.head(artifact))) continue;
+      lost.add(id);
+      logger.error({ artifact }, 'a part of the prediction log is gone from the artifacts');
     }
   }
 

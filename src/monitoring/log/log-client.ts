@@ -38,6 +38,7 @@ export function createLogClient({ setUp, logger }: { setUp: ProcessSetUp; logger
   let nextId = 1;
   let starts = 0;
   let isClosed = false;
+  const stopped = new WeakSet<ChildProcess>();
 
   function start(): Running {
     starts++;
@@ -72,7 +73,9 @@ export function createLogClient({ setUp, logger }: { setUp: ProcessSetUp; logger
     child.once('error', (error) => end(new LogProcessDied(error.message)));
     child.once('exit', (code, killedBy) => {
       const how = killedBy ?? `exit code ${code}`;
-      if (!isClosed) logger.warn({ how }, 'the process of the prediction log ended; it starts again');
+      if (!stopped.has(child)) {
+        logger.warn({ how }, 'the process of the prediction log ended; it starts again when it is needed');
+      }
       end(new LogProcessDied(`The process of the prediction log ended (${how})`));
     });
     child.send(setUp);
@@ -125,6 +128,7 @@ export function createLogClient({ setUp, logger }: { setUp: ProcessSetUp; logger
       const { promise, resolve } = Promise.withResolvers<void>();
       at.child.once('exit', () => resolve());
       if (at.child.exitCode !== null || at.child.signalCode !== null) return;
+      stopped.add(at.child);
       at.child.kill('SIGKILL');
       await promise;
     },

@@ -49,6 +49,7 @@ export function createLogFixture(database: Database, options: Partial<Prediction
       workFolder: join(root, 'log'),
       modelOf: async (model) => (model === 'flights' ? SIGNATURE : undefined),
       retentionMs: 0,
+      graceMs: -1,
       filing: { segments: 1_000_000, sizeBytes: 2 ** 40, waitMs: 1_000_000_000 },
       ...options,
     });

@@ -222,12 +222,17 @@ export function createLogStore(tx: Tx) {
       if (rest.audit) await appendAudit(tx, rest.audit);
     },
 
-    /** Artifacts to remove. Those of changes that never stood are left until `pendingBeforeMs`. */
-    async garbage(pendingBeforeMs: number): Promise<string[]> {
+    /** Artifacts to remove: those that were given up before a time, and those of changes that never stood before another. */
+    async garbage(before: { givenUpMs: number; pendingMs: number }): Promise<string[]> {
       const rows = await db
         .selectFrom('log_garbage')
         .select('artifact')
-        .where((where) => where.or([where('pending', '=', 0), where('queued_ms', '<', pendingBeforeMs)]))
+        .where((where) =>
+          where.or([
+            where.and([where('pending', '=', 0), where('queued_ms', '<', before.givenUpMs)]),
+            where.and([where('pending', '=', 1), where('queued_ms', '<', before.pendingMs)]),
+          ]),
+        )
         .orderBy('artifact')
         .execute();
       return rows.map(({ artifact }) => artifact);

@@ -37,6 +37,8 @@ export interface PredictionLogDeps {
   retentionMs: number;
   memoryLimitMb?: number;
   filing?: Partial<FilingLimits>;
+  /** How long artifacts stay that nothing names any more; 15 minutes otherwise. */
+  graceMs?: number;
   onStep?: (step: FilingStep) => void | Promise<void>;
 }
 
@@ -84,6 +86,7 @@ export function createPredictionLog(deps: PredictionLogDeps) {
     intake,
     workFolder,
     retentionMs,
+    ...(deps.graceMs !== undefined && { graceMs: deps.graceMs }),
     ...(deps.onStep && { onStep: deps.onStep }),
   });
   const querying = createWorkLimit({ running: 2, waiting: 32, what: 'queries of the prediction log' });

@@ -61,6 +61,7 @@ describe.each(['sqlite', 'postgres'] as const)('a server that is killed while it
         workFolder: join(folder, 'log'),
         modelOf: async () => undefined,
         retentionMs: 0,
+        graceMs: -1,
       });
       const look = () =>
         log.query(

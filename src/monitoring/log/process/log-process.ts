@@ -13,6 +13,8 @@ type Handler<N extends RequestName> = (input: Requests[N][0], signal: AbortSigna
 
 // The work of a server that has gone is nobody's.
 process.once('disconnect', () => process.exit(1));
+// Ctrl-C reaches every process of a terminal; the server decides when this one is no longer needed.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
 process.once('message', (setUp) => void serve(setUp as ProcessSetUp));
 
 const send = (message: FromProcess): void => void process.send?.(message);
