@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import type { Act } from './act.ts';
 import { CliError } from './cli-error.ts';
+import { followJob } from './follow-job.ts';
 import { controlPlane } from './http-client.ts';
+import { interruption } from './interruption.ts';
 import { withExamples, withUrl } from './options.ts';
-import { waitForJob } from './wait-for-job.ts';
 
 interface Result {
   outcome: string;
@@ -17,7 +18,7 @@ export function configureRetrain(command: Command, act: Act): void {
   command
     .argument('<model>', 'a model of a project')
     .option('--reason <text>', 'why; kept with the run and the version')
-    .option('--wait', 'until it has ended, with its log')
+    .option('--wait', 'until it has ended or waits for somebody, with its log')
     .action(
       act(async (terminal, name: string, options: { reason?: string; wait?: boolean; url?: string }) => {
         const { io, colors } = terminal;
@@ -34,7 +35,7 @@ export function configureRetrain(command: Command, act: Act): void {
           terminal.line(`watch it with: tidemill jobs logs ${started.run_id} --follow`);
           return;
         }
-        const job = await waitForJob(terminal, client, started.run_id);
+        const { ended: job } = await followJob(terminal, client, started.run_id, interruption(io));
         terminal.document({
           name,
           ...started,
@@ -42,6 +43,12 @@ export function configureRetrain(command: Command, act: Act): void {
           result: job.output ?? null,
           error: job.error ?? null,
         });
+        if (job.status === 'waiting') {
+          terminal.line(
+            `it waits for ${job.waiting_for}; decide with: tidemill jobs approve ${started.run_id}`,
+          );
+          return;
+        }
         if (job.status !== 'succeeded') {
           throw new CliError(
             `retraining ${started.run_id} ${job.status}: ${job.error?.message ?? 'see its log'}`,

@@ -12,7 +12,7 @@ import { createRetrainFlow } from './retrain-flow.ts';
 import { datasetOf, RETRAIN_FLOW } from './retrain-input.ts';
 import { createRetrainSteps } from './retrain-steps.ts';
 import { createSourceKeeper, type KeptSource } from './source-file.ts';
-import { createTriggers, noPipeline } from './start-retraining.ts';
+import { type AskedRetraining, createTriggers, noPipeline } from './start-retraining.ts';
 import type { StepRunner } from './step-tasks.ts';
 
 export type Pipelines = ReturnType<typeof createPipelines>;
@@ -80,6 +80,7 @@ export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
     }
   }
 
+  /** @throws ConfigError */
   function checkSchedule(name: string, { retrain }: ModelProject): void {
     if (retrain?.schedule === undefined) return;
     try {
@@ -140,7 +141,11 @@ export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
       config: ModelProject,
       actor: string,
     ): Promise<{ changed: boolean }> {
-      checkSchedule(name, config);
+      try {
+        checkSchedule(name, config);
+      } catch (error) {
+        throw error instanceof ConfigError ? new ApiError('INVALID_PARAMETER_VALUE', error.message) : error;
+      }
       await checkAgainstRows(name, config);
       return database.execute(applyModel, { name, config: written, folder: '', actor, now: clock.now() });
     },
@@ -164,7 +169,7 @@ export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
 
     configOf,
     nextSchedule: triggers.nextSchedule,
-    ask: triggers.ask,
+    ask: (request: AskedRetraining) => triggers.ask(request),
     decisionsOf: (name: string, limit: number) => store.listDecisions(name, limit),
     listModels: () => store.listActive(),
     findModel: (name: string) => store.find(name),

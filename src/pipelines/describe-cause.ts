@@ -6,7 +6,7 @@ export function describeCause({ kind, detail }: Pick<Cause, 'kind' | 'detail'>):
     case 'first':
       return 'the model has no version yet';
     case 'schedule':
-      return `its schedule ${String(detail['schedule'])} (${isoOf(detail['scheduled_at'])})`;
+      return `its schedule ${said(detail['schedule'])} (${isoOf(detail['scheduled_at'])})`;
     case 'drift': {
       const columns = detail['columns'];
       const where = Array.isArray(columns) ? ` in ${columns.join(', ')}` : '';
@@ -16,14 +16,16 @@ export function describeCause({ kind, detail }: Pick<Cause, 'kind' | 'detail'>):
       return `performance has fallen, alarm of ${isoOf(detail['opened_at'])}`;
     case 'newData':
       return detail['labelled_rows'] === undefined
-        ? `new data: version ${String(detail['dataset_version'])} of its dataset`
-        : `new data: ${String(detail['labelled_rows'])} newly labelled rows`;
+        ? `new data: version ${said(detail['dataset_version'])} of its dataset`
+        : `new data: ${said(detail['labelled_rows'])} newly labelled rows`;
     case 'webhook':
-      return `a webhook: ${String(detail['reason'])}`;
+      return `a webhook: ${said(detail['reason'])}`;
     case 'hand':
-      return detail['reason'] === undefined ? 'by hand' : `by hand: ${String(detail['reason'])}`;
+      return detail['reason'] === undefined ? 'by hand' : `by hand: ${said(detail['reason'])}`;
   }
 }
+
+const said = (value: unknown): string => (typeof value === 'string' ? value : (JSON.stringify(value) ?? '?'));
 
 const isoOf = (ms: unknown): string =>
   typeof ms === 'number' ? `${new Date(ms).toISOString().slice(0, 16)}Z` : '?';

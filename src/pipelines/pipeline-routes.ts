@@ -155,7 +155,7 @@ export function pipelineRoutes(deps: PipelineRouteDeps): (app: App) => void {
         const model = await pipelines.findModel(name);
         const config = model?.active ? modelProjectSchema.parse(model.config) : undefined;
         const own = explainRetraining(name, config, model?.config);
-        const others = await Promise.all(explainers.map((explain) => explain(name)));
+        const others = await Promise.all(explainers.map(async (explain) => explain(name)));
         const entries = [...others.flat(), ...own];
         return {
           name,
