@@ -66,8 +66,14 @@ function report(suffix: string, format: string): Promise<Taken> {
     process.execPath,
     [
       'src/cli/main.ts',
-      ...['drift', 'report', path(`reference${suffix}.${format}`), path(`current${suffix}.${format}`)],
-      ...['--html', path('report.html'), '--json', path('report.json')],
+      'drift',
+      'report',
+      path(`reference${suffix}.${format}`),
+      path(`current${suffix}.${format}`),
+      '--html',
+      path('report.html'),
+      '--json',
+      path('report.json'),
     ],
     { stdio: ['ignore', 'ignore', 'inherit'] },
   );

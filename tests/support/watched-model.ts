@@ -77,7 +77,7 @@ export function entryOf(
     part: 0,
     answered: drawn.rows,
     failed: 0,
-    latency: new Array<number>(17).fill(0),
+    latency: Array.from({ length: 17 }, () => 0),
     profile: encodeProfile(profile),
     ...change,
   };
