@@ -19,6 +19,7 @@ import { readNewestWatermark } from './windows/profile-entry-store.ts';
 
 const REPORTER = { replica: 'replica', incarnation: 'a' };
 const FIRST_DAY = 20_000;
+const repeat = (length: number, text: string) => Array.from({ length }, () => text);
 
 let spec: ProfileSpec;
 let referencePath: string;
@@ -298,7 +299,7 @@ describeDatabases('monitoring', (openDatabase) => {
         measured(from < (FIRST_DAY + 14) * DAY_MS ? 0.8 + ((from / DAY_MS) % 3) / 100 : 0.6);
       await liveThrough(0, 14);
       const states = (await monitoring.windows('flights')).map(({ performanceState }) => performanceState);
-      expect(states).toEqual([undefined, ...new Array(3).fill('tested'), ...new Array(10).fill('reference')]);
+      expect(states).toEqual([undefined, ...repeat(3, 'tested'), ...repeat(10, 'reference')]);
       expect(told).toEqual([]);
       await liveThrough(14, 18);
       expect(told).toMatchObject([

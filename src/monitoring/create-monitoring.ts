@@ -104,7 +104,9 @@ export function createMonitoring(deps: MonitoringDeps) {
     logger,
     ...(query === undefined ? {} : { query: (sql, options) => query(sql, options) }),
     measureWindows: (request) => deps.log.measureWindows(request),
-    baselineOf: deps.baselineOf ?? baselines?.baselineOf ?? (async () => []),
+    baselineOf:
+      deps.baselineOf ??
+      (async (version, metric, policy) => (await baselines?.baselineOf(version, metric, policy)) ?? []),
   };
   let watched = new Map<string, Watched>();
   let knownRevision: number | undefined;
@@ -229,13 +231,15 @@ export function createMonitoring(deps: MonitoringDeps) {
       return explainMonitoring(await policyOf(model), reference?.prepared.tests);
     },
 
-    alarms: alarms.list,
-    alarm: alarms.get,
-    windows: windows.list,
-    sequences: sequences.list,
+    /** Newest first. */
+    alarms: (filter?: Parameters<typeof alarms.list>[0]) => alarms.list(filter),
+    alarm: (id: number) => alarms.get(id),
+    /** Newest first. */
+    windows: (model: string, filter?: Parameters<typeof windows.list>[1]) => windows.list(model, filter),
+    sequences: (model: string) => sequences.list(model),
     /** What each version answered, and how, in a span of event time. */
-    traffic: entries.traffic,
-    dropped: entries.dropped,
+    traffic: (model: string, from: number, to: number) => entries.traffic(model, from, to),
+    dropped: () => entries.dropped(),
     policyOf,
 
     async acknowledge(id: number, who: { actor: string; reason?: string }): Promise<Alarm> {

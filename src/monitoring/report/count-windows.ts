@@ -45,7 +45,7 @@ export async function countWindows(
   const countsOf = (label: number) => {
     const known = windows.get(label);
     if (known !== undefined) return known;
-    const counts = new Array<ColumnCounts | undefined>(spec.columns.length).fill(undefined);
+    const counts = spec.columns.map((): ColumnCounts | undefined => undefined);
     windows.set(label, counts);
     return counts;
   };

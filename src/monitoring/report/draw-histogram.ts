@@ -46,7 +46,7 @@ function shownRange(edges: number[], shares: number[]): [number, number] {
 
 /** The shares of uneven bins dealt to bars of equal width, as if each bin were even inside. */
 function spread(edges: number[], shares: number[], from: number, to: number): number[] {
-  const bars = new Array<number>(BARS).fill(0);
+  const bars = Array.from({ length: BARS }, () => 0);
   const width = (to - from) / BARS;
   for (const [bin, share] of shares.entries()) {
     const low = edges[bin]!;

@@ -69,7 +69,7 @@ describeDatabases('performance of what was served', (openDatabase) => {
           part: 0,
           answered: ROWS_A_DAY,
           failed: 0,
-          latency: new Array<number>(17).fill(0),
+          latency: Array.from({ length: 17 }, () => 0),
         })),
       },
     );
