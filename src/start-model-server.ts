@@ -43,6 +43,8 @@ const ANSWER_LIMIT_MS = 35_000;
 const FETCH_STALL_MS = 30_000;
 /** A segment is kept for good before it is answered, which takes its time. */
 const PUT_STALL_MS = 60_000;
+/** Each chunk of a file costs the thread that answers a turn. */
+const CHUNK_BYTES = 1024 * 1024;
 const STATE_LIMIT_BYTES = 64 * 1024 * 1024;
 
 /** Composition root of `serve`: a model server that follows a control plane over HTTP. */
@@ -116,7 +118,7 @@ export function createControlPlaneClient(url: string | Promise<string>): {
           'content-length': String(bytes),
           'x-content-sha256': sha256,
         },
-        body: createReadStream(path, { end: bytes - 1 }),
+        body: createReadStream(path, { end: bytes - 1, highWaterMark: CHUNK_BYTES }),
       });
     },
 

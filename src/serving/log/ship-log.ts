@@ -253,7 +253,7 @@ async function inspectSegment(
   let rest = '';
   for await (const chunk of createReadStream(path, {
     end: bytes - 1,
-    highWaterMark: 1 << 18,
+    highWaterMark: 1 << 20,
   }) as AsyncIterable<Buffer>) {
     hash.update(chunk);
     if (known !== null) continue;
