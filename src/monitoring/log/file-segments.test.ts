@@ -157,6 +157,9 @@ describeDatabases('forgetting', (openDatabase) => {
     expect(await select('select count(*) from predictions')).toEqual([[3]]);
     await ship('predictions', [predictionLine(50, { f: { id: 7 } })]);
     expect(await select('select count(*) from predictions')).toEqual([[4]]);
+    // Beyond 2^53 every digit counts.
+    expect(await log.forget({ ...request, value: '9007199254740992' })).toMatchObject({ predictions: 0 });
+    expect(await log.forget({ ...request, value: '9007199254740993' })).toMatchObject({ predictions: 1 });
   });
 });
 

@@ -73,7 +73,7 @@ export function readLines<Row>(
       if (!isText && !isUtf8(part)) throw new Error('not UTF-8');
       const text = part.toString('utf8');
       refuseDepth(text);
-      row = read(JSON.parse(text), line);
+      row = read(parseExact(text), line);
     } catch (error) {
       bad({ line, problem: (error as Error).message, bytes: part });
       continue;
@@ -87,7 +87,10 @@ export function readPrediction(value: unknown, line: number): PredictionRow {
   const { id, f, var: variant, pr, k, ce } = entry;
   const features = record(f, 'f');
   if (!VARIANT_NAMES.has(variant)) throw new Error(`var is ${shown(variant)}`);
-  if (entry['p'] === undefined || (typeof entry['p'] === 'object' && entry['p'] !== null))
+  if (
+    entry['p'] === undefined ||
+    (typeof entry['p'] === 'object' && entry['p'] !== null && !isRaw(entry['p']))
+  )
     throw new Error('p is no class or value');
   return {
     line,
@@ -110,7 +113,12 @@ export function readPrediction(value: unknown, line: number): PredictionRow {
 export function readLabel(value: unknown, line: number): LabelRow {
   const entry = record(value);
   const { y } = entry;
-  if (typeof y !== 'string' && typeof y !== 'boolean' && !(typeof y === 'number' && Number.isFinite(y)))
+  if (
+    !isRaw(y) &&
+    typeof y !== 'string' &&
+    typeof y !== 'boolean' &&
+    !(typeof y === 'number' && Number.isFinite(y))
+  )
     throw new Error(`y is ${shown(y)}, no class or value`);
   return {
     line,
@@ -158,6 +166,24 @@ function name(entry: Record<string, unknown>, field: string): string {
   if (typeof value !== 'string' || value === '' || value.length > MAX_NAME_LENGTH || value.includes('\0'))
     throw new Error(`${field} is ${shown(value)}`);
   return value;
+}
+
+interface RawJson {
+  rawJSON(text: string): unknown;
+  isRawJSON(value: unknown): boolean;
+}
+const raw = JSON as unknown as RawJson;
+const isRaw = (value: unknown): boolean => raw.isRawJSON(value);
+const LONG_INTEGER = /(?<![.\deE+-])-?\d{16,}(?![.\deE])/;
+
+/** JSON with whole numbers beyond 2^53 kept digit by digit: ids are often such numbers. */
+function parseExact(text: string): unknown {
+  if (!LONG_INTEGER.test(text)) return JSON.parse(text);
+  const exact = (_key: string, value: unknown, context?: { source?: string }) =>
+    typeof value === 'number' && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source ?? '')
+      ? raw.rawJSON(context!.source!)
+      : value;
+  return JSON.parse(text, exact as (key: string, value: unknown) => unknown);
 }
 
 /** JSON.parse takes any depth, but neither JSON.stringify nor SQL does. */
