@@ -1,4 +1,3 @@
-import { writeDuration } from '../platform/index.ts';
 import type { ModelVersion } from '../registry/index.ts';
 import type { Verdict } from './decision-store.ts';
 import { isMoreBetter } from './delivery-policy.ts';
@@ -82,10 +81,10 @@ export function describeComparison(
   about: { challenger: number; champion: number; look: Case['look']; what?: string },
 ): string {
   const { challenger, champion, look, what = 'held-out rows' } = about;
-  const { metric, rows, clusters, clusteredBy, blockMs, estimate, lo, hi, alpha, margin } = comparison;
+  const { metric, rows, clusters, clusteredBy, estimate, lo, hi, alpha, margin } = comparison;
   const groups = {
     day: `${clusters} days`,
-    block: `${clusters} blocks of ${writeDuration(blockMs ?? 0)}`,
+    block: `${clusters} blocks in time`,
     entity: `${clusters} entities`,
     row: 'independent rows',
   }[clusteredBy];
@@ -124,7 +123,7 @@ export function toEvidence(judgement: Judgement, look: Case['look']): Record<str
 }
 
 export function writeComparison(comparison: Comparison): Record<string, unknown> {
-  const { marginFrom, clusteredBy, blockMs, moreClusters, moreRows, lo, hi, shown, ...same } = comparison;
+  const { marginFrom, clusteredBy, moreClusters, moreRows, lo, hi, shown, ...same } = comparison;
   return {
     ...same,
     // Under two clusters there is no interval.
@@ -132,7 +131,6 @@ export function writeComparison(comparison: Comparison): Record<string, unknown>
     hi: Number.isFinite(hi) ? hi : null,
     margin_from: marginFrom,
     clustered_by: clusteredBy,
-    ...(blockMs === undefined ? {} : { block_ms: blockMs }),
     ...(moreClusters === undefined ? {} : { more_clusters: moreClusters }),
     ...(moreRows === undefined ? {} : { more_rows: moreRows }),
     ...(shown?.mcnemar

@@ -1,4 +1,5 @@
 import { writeDuration } from '../platform/index.ts';
+import { BCA_CLUSTERS } from '../statistics/index.ts';
 import {
   canaryWeights,
   DEFAULT_MARGIN_SHARE,
@@ -77,8 +78,8 @@ export function explainDelivery({ gate, rollout }: DeliveryPolicy): Explanation[
     ),
     builtIn(
       'gate: interval [lo, hi]',
-      "Student's t on the clusters' differences under 20 clusters, BCa from 20",
-      'BCa with max(2000, 100/α) resamples of clusters',
+      `Student's t on the clusters' differences under ${BCA_CLUSTERS} clusters, BCa from ${BCA_CLUSTERS}`,
+      't is widened by its own bootstrap where clusters are skewed; BCa has max(2000, 100/α) resamples of clusters',
     ),
     ofGate(
       'cluster',
@@ -136,24 +137,24 @@ export function explainDelivery({ gate, rollout }: DeliveryPolicy): Explanation[
     ),
     builtIn(
       'rollout: errors that undo',
-      'p < α/4·6/(π²k²)',
-      "Fisher's exact test of failed requests against the champion's, at each look k with 1.3 times the requests",
+      'p < α/6·6/(π²k²)',
+      "Fisher's exact test of failed requests against the champion's, at each look k with 1.5 times the requests",
     ),
     builtIn(
       'rollout: latency that undoes',
       "more than 1 % of runs over 10 times the champion's p99, and over 5 ms",
-      'binomial test at α/4·6/(π²k²)',
+      'binomial test at α/6·6/(π²k²)',
     ),
     builtIn(
-      'rollout: loss that undoes',
-      'lo > δ',
-      "Student's t at α/4·6/(π²k²) on the differences of mean loss, paired by window of time, 3 windows or more",
+      'rollout: labels that undo',
+      'worse: hi < -δ',
+      'the gate judges both versions on every row labelled since the rollout began, whoever answered it, at α/2·6/(π²k²); in the first 7 days at a tenth of it, by 20 blocks of consecutive rows instead of days',
     ),
     ofRollout(
       'maxDisagreement',
       'rollout: disagreement that undoes',
       rollout.maxDisagreement === undefined ? 'shown only' : String(rollout.maxDisagreement),
-      "binomial test at α/4·6/(π²k²) of answers in shadow that differ from the champion's",
+      "binomial test at α/6·6/(π²k²) of answers in shadow that differ from the champion's",
     ),
     ofRollout(
       'sticky',
@@ -165,7 +166,7 @@ export function explainDelivery({ gate, rollout }: DeliveryPolicy): Explanation[
       'watch',
       'rollout: watched after 100 %',
       duration(times.watchMs),
-      'at 1/8, 1/4, 1/2 and 1 of it the gate judges the predecessor on the rows labelled since; better gets its place back; in the first 3 days at a tenth of α, by shorter blocks',
+      'at 1/8, 1/4, 1/2 and 1 of it the gate judges the predecessor on the rows labelled since; better gets its place back; in the first 7 days at a tenth of α, by 20 blocks of consecutive rows',
     ),
   ];
 }

@@ -1,11 +1,9 @@
-import { createRandom, writeDuration } from '../../platform/index.ts';
+import { createRandom } from '../../platform/index.ts';
 
 export type ClusterBy = 'day' | 'block' | 'entity' | 'row';
 
 export interface Clusters {
   by: ClusterBy;
-  /** Length of a block of time. */
-  blockMs?: number;
   /** Index of each row's cluster, from 0. */
   of: Int32Array;
   count: number;
@@ -16,20 +14,7 @@ const DAY_MS = 86_400_000;
 
 /** Days below which a comparison by days has nothing to tell from chance. */
 const FEWEST_DAYS = 3;
-const BLOCKS_INSTEAD = 10;
-/** Lengths that a block of time may have. */
-const BLOCKS_MS = [
-  1000,
-  5000,
-  15_000,
-  60_000,
-  300_000,
-  900_000,
-  3_600_000,
-  3 * 3_600_000,
-  6 * 3_600_000,
-  12 * 3_600_000,
-];
+const BLOCKS_INSTEAD = 20;
 
 /**
  * Groups rows that go together, so that their number does not pass for evidence: by day (UTC) where the time is known,
@@ -41,14 +26,14 @@ export function clusterRows(request: {
   times?: Float64Array | undefined;
   entities?: readonly unknown[] | undefined;
   wanted?: 'day' | 'entity' | 'row' | undefined;
-  /** Blocks of time of another length than the day. */
-  blockMs?: number | undefined;
+  /** So many blocks of consecutive rows instead of days. */
+  blocks?: number | undefined;
   maxClusters: number;
   seed: number;
 }): Clusters {
   const { rows, times, entities, wanted, maxClusters, seed } = request;
   const notes: string[] = [];
-  if (times && (wanted === undefined || wanted === 'day')) return byTime(times, request.blockMs);
+  if (times && (wanted === undefined || wanted === 'day')) return byTime(times, request.blocks);
   if (entities && (wanted === undefined || wanted === 'entity')) {
     if (wanted === undefined) notes.push('the rows carry no time: clustered by entity');
     return { by: 'entity', ...group(entities.map(String), maxClusters, seed), notes };
@@ -70,32 +55,31 @@ export function clusterRows(request: {
   };
 }
 
-function byTime(times: Float64Array, askedMs: number | undefined): Clusters {
-  let first = Number.POSITIVE_INFINITY;
-  let last = Number.NEGATIVE_INFINITY;
-  for (const time of times) {
-    if (time < first) first = time;
-    if (time > last) last = time;
-  }
-  const days = numberOf(times, DAY_MS);
-  if (askedMs === undefined || askedMs === DAY_MS) {
-    if (days.count >= FEWEST_DAYS) return { by: 'day', ...days, notes: [] };
-  }
-  const wanted = askedMs ?? (last - first) / BLOCKS_INSTEAD;
-  const blockMs = askedMs ?? BLOCKS_MS.find((each) => each >= wanted) ?? DAY_MS;
-  const note = `the rows are of ${days.count} days: clustered by ${writeDuration(blockMs)}, as if days did not differ`;
-  return { by: 'block', blockMs, ...numberOf(times, blockMs), notes: [note] };
+function byTime(times: Float64Array, askedBlocks: number | undefined): Clusters {
+  const days = numberDays(times);
+  if (askedBlocks === undefined && days.count >= FEWEST_DAYS) return { by: 'day', ...days, notes: [] };
+  const count = Math.min(askedBlocks ?? BLOCKS_INSTEAD, times.length);
+  const note = `the rows are of ${days.count} days: clustered in ${count} blocks of consecutive rows, as if days did not differ`;
+  return { by: 'block', of: cutInBlocks(times, count), count, notes: [note] };
 }
 
-function numberOf(times: Float64Array, blockMs: number): { of: Int32Array; count: number } {
+function numberDays(times: Float64Array): { of: Int32Array; count: number } {
   const known = new Map<number, number>();
   const of = Int32Array.from(times, (time) => {
-    const block = Math.floor(time / blockMs);
-    const index = known.get(block) ?? known.size;
-    known.set(block, index);
+    const day = Math.floor(time / DAY_MS);
+    const index = known.get(day) ?? known.size;
+    known.set(day, index);
     return index;
   });
   return { of, count: known.size };
+}
+
+/** Blocks of as many rows each, since a block of the night with five rows would weigh as much as one of the day. */
+function cutInBlocks(times: Float64Array, count: number): Int32Array {
+  const order = Array.from(times.keys()).sort((a, b) => (times[a] as number) - (times[b] as number));
+  const of = new Int32Array(times.length);
+  for (const [place, row] of order.entries()) of[row] = Math.floor((place * count) / times.length);
+  return of;
 }
 
 function group(keys: readonly string[], most: number, seed: number): { of: Int32Array; count: number } {

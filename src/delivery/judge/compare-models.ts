@@ -86,7 +86,6 @@ export function compareModels(
       rows: judged.rows,
       clusters: judged.clusters,
       clusteredBy: clusters.by,
-      ...(clusters.blockMs === undefined ? {} : { blockMs: clusters.blockMs }),
       ...more,
       ...(scores.task === 'regression' ? {} : { shown: showTests(scores) }),
     },
@@ -184,13 +183,13 @@ function sliceBy(
   return all.sort((a, b) => b.rows.length - a.rows.length).slice(0, MAX_SLICE_VALUES);
 }
 
-function clusterOf(pair: ScoredPair, { cluster, blockMs }: GateQuestion, metric: GateMetric): Clusters {
+function clusterOf(pair: ScoredPair, { cluster, blocks }: GateQuestion, metric: GateMetric): Clusters {
   return clusterRows({
     rows: pair.challenger.rows,
     times: pair.times,
     entities: pair.entities,
     wanted: cluster,
-    blockMs,
+    blocks,
     maxClusters: MAX_CLUSTERS[metric] ?? MAX_CLUSTERS_OTHERWISE,
     seed: pair.seed,
   });

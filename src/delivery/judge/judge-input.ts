@@ -12,8 +12,8 @@ export interface GateQuestion {
   atLeast?: number | undefined;
   slices: readonly string[];
   cluster?: 'day' | 'entity' | 'row' | undefined;
-  /** Blocks of time of another length than the day. */
-  blockMs?: number | undefined;
+  /** So many blocks of consecutive rows instead of days. */
+  blocks?: number | undefined;
 }
 
 /** Files on this machine, so that a child process can read them. */
@@ -50,7 +50,6 @@ export interface Comparison {
   rows: number;
   clusters: number;
   clusteredBy: ClusterBy;
-  blockMs?: number;
   /** How many more of each would probably decide; only when inconclusive. */
   moreClusters?: number;
   moreRows?: number;

@@ -7,6 +7,7 @@ import type { JudgeInput, Judgement } from '../judge/judge-input.ts';
 import type { NewDecision } from '../record-decision.ts';
 import type { Assessment } from './assess-evidence.ts';
 import { countsOfEarlier, type Evidence, type Gathered, gatherEvidence } from './gather-evidence.ts';
+import { createLabelledJudge } from './judge-labelled.ts';
 import { nextStep } from './next-step.ts';
 import {
   changeRollout,
@@ -15,7 +16,7 @@ import {
   type RolloutEffect,
 } from './rollout-commands.ts';
 import { createRolloutStore, type Rollout, type RolloutChange } from './rollout-store.ts';
-import { createChampionWatch } from './watch-champion.ts';
+import { watchChampion } from './watch-champion.ts';
 
 export interface AdvancerDeps extends Omit<DeliveryDeps, 'judge'> {
   judge: (input: JudgeInput, signal?: AbortSignal) => Promise<Judgement>;
@@ -25,7 +26,7 @@ export interface AdvancerDeps extends Omit<DeliveryDeps, 'judge'> {
 export const PLATFORM_ACTOR = 'tidemill';
 
 /** Labels take a query of the log: they are looked at when a rollout is twice as old, or a part of a step has passed. */
-const LABEL_LOOKS_IN_STEP = 4;
+const LABEL_LOOKS_IN_STEP = 6;
 const SHORTEST_LOOK_MS = 1000;
 /** A step without an end of its own is paused after so many times its length. */
 const CAP_FACTOR = 7;
@@ -50,7 +51,7 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
   const rollouts = createRolloutStore(database.reader);
   const champions = createChampionStore(database.reader);
   const versions = createModelVersionStore(database.reader);
-  const watch = createChampionWatch(deps);
+  const judgeLabelled = createLabelledJudge(deps);
   let underWay: Promise<{ didSomething: boolean }> | undefined;
 
   async function advanceAll(): Promise<{ didSomething: boolean }> {
@@ -80,7 +81,7 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
       return true;
     }
     if (rollout.state === 'watching') {
-      const found = await watch.look(rollout);
+      const found = await watchChampion({ clock, judgeLabelled }, rollout);
       if (found === undefined) return false;
       return 'transition' in found ? apply(rollout, found.transition) : note(rollout, found.noted);
     }
@@ -113,7 +114,11 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
         ? countsOfEarlier(rollout, await rollouts.list(rollout.model, 20))
         : undefined;
     const asksLabels = isLabelLookDue(rollout, now, lengthMs);
-    const gathered = await gatherEvidence(deps, rollout, now, { isOver, asksLabels, earlier });
+    const gathered = await gatherEvidence({ ...deps, judgeLabelled }, rollout, now, {
+      isOver,
+      asksLabels,
+      earlier,
+    });
     const { looks, evidence } = gathered;
     const seen = { looks, evidence: evidence as Record<string, unknown>, lookedAt: now };
     const transition = decide(rollout, gathered, { now, isOver, isCapped: elapsed >= capMs });
@@ -172,7 +177,7 @@ function isLabelLookDue(
   now: number,
   lengthMs: number,
 ): boolean {
-  const last = looks['labels']?.n ?? startedAt;
+  const last = looks['asked']?.n ?? startedAt;
   const end = stepStartedAt + lengthMs;
   if (now >= end && last < end) return true;
   const pause = Math.min(last - startedAt, lengthMs / LABEL_LOOKS_IN_STEP);
@@ -193,7 +198,7 @@ export function decide(
   { evidence, inStep }: Gathered,
   { now, isOver, isCapped }: { now: number; isOver: boolean; isCapped: boolean },
 ): Transition | undefined {
-  const kinds = (['errors', 'latency', 'loss', 'disagreement'] as const).flatMap((kind) => {
+  const kinds = (['errors', 'latency', 'labels', 'disagreement'] as const).flatMap((kind) => {
     const found = evidence[kind] as Assessment | undefined;
     return found ? [{ kind, ...found }] : [];
   });

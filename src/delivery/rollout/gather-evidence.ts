@@ -8,6 +8,7 @@ import {
   assessLoss,
   requests,
 } from './assess-evidence.ts';
+import { FEWEST_LABELLED, type JudgeLabelled } from './judge-labelled.ts';
 import type { Looks, Rollout } from './rollout-store.ts';
 
 /** What is known of a rollout by now; it is stored with it, so that a look is not repeated. */
@@ -21,6 +22,9 @@ export interface Evidence {
   earlier?: VariantCounts;
   errors?: Assessment;
   latency?: Assessment;
+  /** Both versions scored on every row that was labelled since. */
+  labels?: Assessment & { comparison?: unknown };
+  /** Each on the rows that it answered itself: shown, too weak to decide. */
   loss?: Assessment;
   disagreement?: Assessment;
 }
@@ -32,10 +36,10 @@ export interface Gathered {
   inStep: number;
 }
 
-/** Kinds of evidence that can undo; each has its share of alpha. */
-const KINDS = 4;
+/** The share of alpha that each kind of evidence spends in a whole rollout: labels say most. */
+const ALPHA_SHARE = { errors: 1 / 6, latency: 1 / 6, disagreement: 1 / 6, labels: 1 / 2 };
 /** A kind is looked at again when there is so much more of it: few looks, each with more alpha. */
-const GROWTH = 1.3;
+const GROWTH = 1.5;
 /** Before a step is passed, what has come since is looked at too. */
 const LAST_GROWTH = 1.05;
 const FEWEST_REQUESTS = 20;
@@ -63,7 +67,7 @@ const NOTHING: VariantCounts = { answered: 0, failed: 0, latency: [] };
  * there is enough new: the k-th look at a kind spends α·6/(π²k²) of its share, so that looking often proves nothing.
  */
 export async function gatherEvidence(
-  deps: Pick<DeliveryDeps, 'log' | 'variantCounts'>,
+  deps: Pick<DeliveryDeps, 'log' | 'variantCounts'> & { judgeLabelled: JudgeLabelled },
   rollout: Rollout,
   now: number,
   {
@@ -104,7 +108,7 @@ export async function gatherEvidence(
   const isLast = isOver && inStep >= rollout.policy.minRequests;
 
   const lookAt = (
-    kind: 'errors' | 'latency' | 'loss' | 'disagreement',
+    kind: 'errors' | 'latency' | 'disagreement',
     n: number,
     assess: (alpha: number) => Assessment,
   ) => {
@@ -112,13 +116,13 @@ export async function gatherEvidence(
     if (n < FEWEST_REQUESTS || n < (isLast ? LAST_GROWTH : GROWTH) * last.n) return;
     const k = last.k + 1;
     looks[kind] = { k, n };
-    evidence[kind] = { ...assess(lookAlpha(rollout.gate.alpha / KINDS, k)), look: k };
+    evidence[kind] = { ...assess(lookAlpha(rollout.gate.alpha * ALPHA_SHARE[kind], k)), look: k };
   };
   lookAt('errors', seen, (alpha) => assessErrors(candidate, champion, alpha));
   lookAt('latency', seen, (alpha) => assessLatency(candidate, champion, alpha));
 
   if (!asksLabels || !deps.log) return { evidence, looks, inStep };
-  looks['labels'] = { k: (looks['labels']?.k ?? 0) + 1, n: now };
+  looks['asked'] = { k: (looks['asked']?.k ?? 0) + 1, n: now };
   const { windows, shadowPairs } = await deps.log.compareVariants({
     model,
     from: startedAt,
@@ -127,12 +131,25 @@ export async function gatherEvidence(
     champion: String(rollout.champion),
     candidate: String(rollout.candidate),
   });
-  const compared = isShadow ? shadowWindows(shadowPairs) : windows;
-  const labelled = compared.reduce((all, each) => all + each.candidate.labelled, 0);
-  const { metric, nonInferiority } = rollout.gate;
-  // The log's loss is the log loss or the squared error: only the former is the unit of a margin.
-  const margin = metric === undefined || metric === 'log_loss' ? nonInferiority : undefined;
-  lookAt('loss', labelled, (alpha) => assessLoss(compared, margin, alpha));
+  evidence.loss = assessLoss(isShadow ? shadowWindows(shadowPairs) : windows, rollout.gate.alpha);
+  const labelled = windows.reduce((all, each) => all + each.champion.labelled + each.candidate.labelled, 0);
+  const last = looks['labels'] ?? { k: 0, n: 0 };
+  if (labelled >= FEWEST_LABELLED && labelled >= (isLast ? LAST_GROWTH : GROWTH) * last.n) {
+    const judged = await deps.judgeLabelled({
+      rollout,
+      challenger: rollout.candidate,
+      champion: rollout.champion,
+      from: startedAt,
+      ledger: `rollout:${rollout.id}`,
+      alpha: rollout.gate.alpha * ALPHA_SHARE.labels,
+    });
+    if (judged?.k !== undefined) {
+      looks['labels'] = { k: judged.k, n: labelled };
+      const { comparison } = judged.evidence;
+      const state = judged.comparison?.verdict === 'worse' ? 'bad' : 'good';
+      evidence.labels = { state, words: judged.words, look: judged.k, comparison };
+    }
+  }
   if (shadowPairs && shadowPairs.rows > 0)
     lookAt('disagreement', shadowPairs.rows, (alpha) =>
       assessDisagreement(shadowPairs, rollout.policy.maxDisagreement, alpha),

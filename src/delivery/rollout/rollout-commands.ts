@@ -68,17 +68,24 @@ export const changeRollout = command(
   },
 );
 
-/** Keeps what was seen of a rollout, without a decision; false when it changed meanwhile. */
+/**
+ * Keeps what was seen of a rollout, without a decision; false when it changed meanwhile. It holds the model, so that a
+ * rollback that has read the rollout finds it as it read it.
+ */
 export const noteRolloutEvidence = command(
   'rollout.note',
-  (
+  async (
     tx,
     {
       id,
       epoch,
       ...change
     }: { id: string; epoch: number } & Pick<Rollout, 'looks' | 'evidence' | 'lookedAt'>,
-  ): Promise<boolean> => createRolloutStore(tx).change(id, epoch, change),
+  ): Promise<boolean> => {
+    const rollouts = createRolloutStore(tx);
+    await createRegisteredModelStore(tx).lock((await rollouts.get(id)).model);
+    return rollouts.change(id, epoch, change);
+  },
 );
 
 /** Ends a rollout under which somebody changed what serves, or deleted what it rolls out. */
@@ -110,7 +117,8 @@ export const endLostRollout = command(
     await createChampionStore(tx).bumpRevision();
     const auditId = await auditDecision(tx, decision);
     const change: RolloutChange = { resumeState: undefined, endedAt: at, note: why, weight: 0 };
-    await rollouts.change(id, epoch, { ...change, state: wasWatched ? 'done' : 'aborted' });
+    const ended = await rollouts.change(id, epoch, { ...change, state: wasWatched ? 'done' : 'aborted' });
+    if (!ended) throw changedMeanwhile(before);
     await addDecision(tx, { ...decision, id: auditId, rolloutId: id });
   },
 );
@@ -158,13 +166,14 @@ export const rollBackDelivery = command(
         evidence: { rollout: id, from_state: underWay.state, weight: underWay.weight },
       };
       const auditId = await auditDecision(tx, decision);
-      await rollouts.change(id, underWay.epoch, {
+      const aborted = await rollouts.change(id, underWay.epoch, {
         state: 'aborted',
         resumeState: undefined,
         weight: 0,
         endedAt: cause.at,
         note: decision.summary,
       });
+      if (!aborted) throw changedMeanwhile(underWay);
       await addDecision(tx, { ...decision, id: auditId, rolloutId: id });
       return { from: candidate, to: champion, aborted: id };
     }

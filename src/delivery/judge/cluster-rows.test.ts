@@ -1,0 +1,55 @@
+import { expect, it } from 'vitest';
+import { clusterRows } from './cluster-rows.ts';
+
+const DAY = 86_400_000;
+const seed = 7;
+const maxClusters = 100;
+const timesOver = (rows: number, days: number) =>
+  Float64Array.from({ length: rows }, (_, i) => 3 * DAY + Math.floor((i / rows) * days * DAY));
+
+it('groups by day in UTC where the time is known, whatever else is', () => {
+  const found = clusterRows({
+    rows: 30,
+    times: timesOver(30, 5),
+    entities: Array(30).fill('a'),
+    maxClusters,
+    seed,
+  });
+  expect(found).toMatchObject({ by: 'day', count: 5, notes: [] });
+  expect([...found.of.slice(0, 7)]).toEqual([0, 0, 0, 0, 0, 0, 1]);
+});
+
+it('cuts rows of fewer than three days in blocks of as many rows each, and says so', () => {
+  const { by, count, of, notes } = clusterRows({
+    rows: 100,
+    times: timesOver(100, 2).reverse(),
+    maxClusters,
+    seed,
+  });
+  expect([by, count]).toEqual(['block', 20]);
+  for (let block = 0; block < 20; block++) expect(of.filter((each) => each === block)).toHaveLength(5);
+  expect(of[99]).toBe(0);
+  expect(notes).toEqual([expect.stringContaining('as if days did not differ')]);
+});
+
+it('groups by entity without times, and takes rows alone where nothing is known, both said', () => {
+  const entities = ['x', 'y', 'x', 'z'];
+  const byEntity = clusterRows({ rows: 4, entities, maxClusters, seed });
+  expect([byEntity.by, byEntity.count, [...byEntity.of]]).toEqual(['entity', 3, [0, 1, 0, 2]]);
+  const alone = clusterRows({ rows: 4, maxClusters, seed });
+  expect([alone.by, alone.count, [...alone.of]]).toEqual(['row', 4, [0, 1, 2, 3]]);
+  expect([byEntity.notes.length, alone.notes.length]).toEqual([1, 1]);
+  expect(clusterRows({ rows: 4, times: timesOver(4, 4), wanted: 'row', maxClusters, seed }).by).toBe('row');
+  expect(clusterRows({ rows: 4, wanted: 'day', maxClusters, seed }).notes).toEqual([
+    expect.stringContaining('carry no time'),
+  ]);
+});
+
+it('puts entities together at random where there are very many, each whole and the same way again', () => {
+  const entities = Array.from({ length: 1000 }, (_, i) => Math.floor(i / 2));
+  const one = clusterRows({ rows: 1000, entities, maxClusters, seed });
+  expect(one.count).toBe(100);
+  for (let i = 0; i < 1000; i += 2) expect(one.of[i]).toBe(one.of[i + 1]);
+  expect(new Set(one.of).size).toBe(100);
+  expect(clusterRows({ rows: 1000, entities, maxClusters, seed }).of).toEqual(one.of);
+});

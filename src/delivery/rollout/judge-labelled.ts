@@ -1,0 +1,113 @@
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ColumnType, readSignature } from '../../models/index.ts';
+import { createModelVersionStore, type ModelVersion } from '../../registry/index.ts';
+import { lookAlpha } from '../../statistics/index.ts';
+import { countGateLook } from '../commands.ts';
+import { describeComparison, toEvidence } from '../decide-promotion.ts';
+import type { Comparison } from '../judge/judge-input.ts';
+import { questionOf } from '../promote-model.ts';
+import type { AdvancerDeps } from './advance-rollouts.ts';
+import type { Rollout } from './rollout-store.ts';
+
+/** Below this a comparison tells nothing, and a look would be wasted. */
+export const FEWEST_LABELLED = 100;
+/** In so few days nothing could be shown day by day: blocks of consecutive rows are compared, each as one. */
+const BY_DAYS_FROM_MS = 7 * 86_400_000;
+const BLOCKS = 20;
+/** Blocks within days cannot tell how much days differ: what is shown by them must be shown more strongly. */
+const SHORT_ALPHA_SHARE = 0.1;
+
+export interface LabelledJudgement {
+  /** Looks at this evidence so far; not raised when there was nothing to look at. */
+  k: number | undefined;
+  comparison: Comparison | undefined;
+  words: string;
+  evidence: Record<string, unknown>;
+}
+
+/**
+ * Judges two versions on all rows that were labelled since `from`, whoever answered them: both score the same rows, in
+ * the gate's own runtime and by its own test. `ledger` names whose alpha a look spends; `alpha` is all of it.
+ */
+export function createLabelledJudge(deps: AdvancerDeps) {
+  const { database, clock, files, log } = deps;
+  const versions = createModelVersionStore(database.reader);
+
+  return async function judgeLabelled(asked: {
+    rollout: Rollout;
+    challenger: number;
+    champion: number;
+    from: number;
+    ledger: string;
+    alpha: number;
+    signal?: AbortSignal;
+  }): Promise<LabelledJudgement | undefined> {
+    const { rollout, from, ledger } = asked;
+    const { model, gate } = rollout;
+    const challenger = await versions.find(model, asked.challenger);
+    const champion = await versions.find(model, asked.champion);
+    if (!log || !challenger?.servable || !champion?.servable) return undefined;
+    const now = clock.now();
+    const root = deps.workFolder ?? tmpdir();
+    await mkdir(root, { recursive: true });
+    const folder = await mkdtemp(join(root, 'labelled-'));
+    try {
+      const outPath = join(folder, 'rows.parquet');
+      const { schema, targetName } = await readSchema(challenger, champion);
+      const to = now + 1;
+      const { rows, digest } = await log.exportLabelled({ model, from, to, schema, targetName, outPath });
+      if (rows < FEWEST_LABELLED) {
+        const words = `${rows} labelled rows, ${FEWEST_LABELLED} are needed`;
+        return { k: undefined, comparison: undefined, words, evidence: { labelled: rows } };
+      }
+      const look = { model, evaluation: ledger, question: digest, at: now };
+      const k = await database.execute(countGateLook, look);
+      const isShort = now - from < BY_DAYS_FROM_MS;
+      const alpha = lookAlpha(asked.alpha, k) * (isShort ? SHORT_ALPHA_SHARE : 1);
+      const judgement = await deps.judge({
+        challengerPath: await files.modelPath(challenger),
+        challengerSha256: challenger.sha256,
+        championPath: await files.modelPath(champion),
+        championSha256: champion.sha256,
+        heldOut: { path: outPath, sha256: digest.replace(/^sha256:/, '') },
+        question: {
+          ...questionOf(gate, alpha),
+          atLeast: undefined,
+          slices: [],
+          ...(isShort ? { blocks: BLOCKS } : {}),
+        },
+      });
+      const { comparison, incomparable, broken } = judgement;
+      const words = comparison
+        ? describeComparison(comparison, {
+            challenger: challenger.version,
+            champion: champion.version,
+            look: { k, alpha },
+            what: 'rows labelled since',
+          })
+        : (incomparable ?? broken ?? 'nothing to compare on');
+      const evidence = { labelled: rows, ...toEvidence(judgement, { k, alpha }) };
+      return { k, comparison, words, evidence };
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  };
+
+  /** Every column that either of the two looks at. */
+  async function readSchema(
+    one: ModelVersion,
+    other: ModelVersion,
+  ): Promise<{ schema: { name: string; type: ColumnType }[]; targetName: string }> {
+    const signatures = await Promise.all(
+      [one, other].map(async (version) => readSignature(await readFile(await files.modelPath(version)))),
+    );
+    const columns = new Map(
+      signatures.flatMap(({ columns }) => columns.map(({ name, type }) => [name, { name, type }])),
+    );
+    return { schema: [...columns.values()], targetName: signatures[0]?.output.target ?? '' };
+  }
+}
+
+export type JudgeLabelled = ReturnType<typeof createLabelledJudge>;
