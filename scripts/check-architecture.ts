@@ -33,7 +33,7 @@ const ENTRY_POINTS = ['cli/main.ts', 'model-server-process.ts'];
 
 /** Places that import what only the running process knows, each with the reason. */
 const COMPUTED_IMPORTS: Record<string, string> = {
-  'pipelines/load-project.ts': 'a project file is code of the user, wherever it lies',
+  'pipelines/project/load-project.ts': 'a project file is code of the user, wherever it lies',
   'platform/database/commands-module.ts': 'the module of commands is named to the writer thread by its URL',
 };
 

@@ -3,17 +3,17 @@ import type { Flow } from '../jobs/index.ts';
 import { checkCron, nextCronTime } from '../jobs/index.ts';
 import { ApiError, ConfigError } from '../platform/index.ts';
 import { applyModel, recordSource } from './commands.ts';
-import type { LoadedProject } from './load-project.ts';
 import type { PipelineDeps } from './pipeline-deps.ts';
 import { createPipelineStore } from './pipeline-store.ts';
-import { monitorPolicySchema } from './policy-schemas.ts';
-import { type ModelInput, type ModelProject, modelProjectSchema } from './project-schema.ts';
-import { createRetrainFlow } from './retrain-flow.ts';
-import { datasetOf, RETRAIN_FLOW } from './retrain-input.ts';
-import { createRetrainSteps } from './retrain-steps.ts';
-import { createSourceKeeper, type KeptSource } from './source-file.ts';
-import { type AskedRetraining, createTriggers, noPipeline } from './start-retraining.ts';
-import type { StepRunner } from './step-tasks.ts';
+import type { LoadedProject } from './project/load-project.ts';
+import { monitorPolicySchema } from './project/policy-schemas.ts';
+import { type ModelInput, type ModelProject, modelProjectSchema } from './project/project-schema.ts';
+import { createRetrainFlow } from './retraining/retrain-flow.ts';
+import { datasetOf, RETRAIN_FLOW } from './retraining/retrain-input.ts';
+import { createRetrainSteps } from './retraining/retrain-steps.ts';
+import type { StepRunner } from './retraining/step-tasks.ts';
+import { createSourceKeeper, type KeptSource } from './triggers/source-file.ts';
+import { type AskedRetraining, createTriggers, noPipeline } from './triggers/start-retraining.ts';
 
 export type Pipelines = ReturnType<typeof createPipelines>;
 

@@ -1,6 +1,6 @@
-import { type ModelProject, trainingParameters } from './project-schema.ts';
-import { datasetOf, trainingDatasetOf } from './retrain-input.ts';
-import { LEAST_ROWS, LEAST_ROWS_SHARE, MOST_MISSING_SHARE } from './validate-table.ts';
+import { type ModelProject, trainingParameters } from './project/project-schema.ts';
+import { datasetOf, trainingDatasetOf } from './retraining/retrain-input.ts';
+import { LEAST_ROWS, LEAST_ROWS_SHARE, MOST_MISSING_SHARE } from './retraining/validate-table.ts';
 
 /** One thing that decides about a model: what it is now, and by which formula. */
 export interface Explanation {

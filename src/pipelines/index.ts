@@ -4,8 +4,10 @@ export {
   runBacktest,
 } from './backtest/run-backtest.ts';
 export { BACKTEST_POLICIES, type BacktestPolicy } from './backtest/simulate-policy.ts';
-export { checkProject } from './check-project.ts';
 export { createPipelines, type Pipelines } from './create-pipelines.ts';
+export type { PipelineDeps } from './pipeline-deps.ts';
+export { pipelineRoutes } from './pipeline-routes.ts';
+export { checkProject } from './project/check-project.ts';
 export {
   csv,
   type DataOptions,
@@ -17,11 +19,9 @@ export {
   type LinearOptions,
   linear,
   parquet,
-} from './define-project.ts';
-export { type LoadedProject, loadProject, PROJECT_FILES } from './load-project.ts';
-export type { PipelineDeps } from './pipeline-deps.ts';
-export { pipelineRoutes } from './pipeline-routes.ts';
-export type { ModelInput, ModelProject, Project, ProjectInput } from './project-schema.ts';
+} from './project/define-project.ts';
+export { type LoadedProject, loadProject, PROJECT_FILES } from './project/load-project.ts';
+export type { ModelInput, ModelProject, Project, ProjectInput } from './project/project-schema.ts';
 
 /** The module of the processes that do the heavy steps. */
 export const STEP_PROCESS = new URL(`./step-process${import.meta.url.slice(-3)}`, import.meta.url);

@@ -1,18 +1,18 @@
 import { randomUUID, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import { ApiError, type App, type Clock, ConfigError } from '../platform/index.ts';
-import { checkProject } from './check-project.ts';
 import * as contract from './contract.ts';
 import type { Pipelines } from './create-pipelines.ts';
-import { describeCause } from './describe-cause.ts';
 import { type Explanation, explainRetraining } from './explain-retraining.ts';
-import { cooldownUntil } from './find-causes.ts';
 import type { JobSummary } from './pipeline-deps.ts';
-import { durationMs } from './policy-schemas.ts';
-import { type ModelInput, modelProjectSchema } from './project-schema.ts';
-import { RETRAIN_STEPS, type RetrainResult } from './retrain-flow.ts';
-import { noPipeline } from './start-retraining.ts';
+import { checkProject } from './project/check-project.ts';
+import { durationMs } from './project/policy-schemas.ts';
+import { type ModelInput, modelProjectSchema } from './project/project-schema.ts';
+import { RETRAIN_STEPS, type RetrainResult } from './retraining/retrain-flow.ts';
 import type { Decision } from './tables.ts';
+import { describeCause } from './triggers/describe-cause.ts';
+import { cooldownUntil } from './triggers/find-causes.ts';
+import { noPipeline } from './triggers/start-retraining.ts';
 
 export interface PipelineRouteDeps {
   pipelines: Pipelines;

@@ -58,7 +58,9 @@ function rawValues({ name, kind }: ProfileColumn, rows: readonly Row[]): ColumnV
   if (kind === 'numeric') {
     return numbers(Float64Array.from(rows, (row) => (row[name] == null ? Number.NaN : Number(row[name]))));
   }
-  return texts(rows.map((row) => (row[name] == null ? null : String(row[name]))));
+  return texts(
+    rows.map((row) => (row[name] == null ? null : String(row[name] as string | number | boolean))),
+  );
 }
 
 const numbers = (values: Float32Array | Float64Array): ColumnValues => ({

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { silentLogger, tempDir } from '../../../tests/support/index.ts';
 import { createRandom } from '../../platform/index.ts';
-import { checkProject } from '../check-project.ts';
 import { type BacktestRequest, runBacktest, STEP_PROCESS } from '../index.ts';
+import { checkProject } from '../project/check-project.ts';
 
 const DAY = 86_400_000;
 const START = Date.UTC(2026, 0, 1);

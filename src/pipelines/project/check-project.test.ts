@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { checkProject } from './index.ts';
+import { checkProject } from '../index.ts';
 
 const data = { format: 'csv', path: 'rows.csv', target: 'y' };
 

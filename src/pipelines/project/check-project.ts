@@ -1,4 +1,4 @@
-import { ConfigError, nearestName } from '../platform/index.ts';
+import { ConfigError, nearestName } from '../../platform/index.ts';
 import { descriptionOf, findUnknownKeys, schemaAt } from './find-unknown-keys.ts';
 import {
   MODEL_NAME,
@@ -78,7 +78,7 @@ function describeIssue(
   const right = descriptionOf(schemaAt(projectSchema, path, written));
   const where = path.length === 0 ? 'the project' : pathText(path);
   const wanted =
-    issue.code === 'custom' && !/^Invalid/.test(issue.message)
+    issue.code === 'custom' && !issue.message.startsWith('Invalid')
       ? issue.message
       : right === undefined
         ? issue.message

@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { tempDir } from '../../tests/support/index.ts';
-import { loadProject, PROJECT_FILES } from './index.ts';
+import { tempDir } from '../../../tests/support/index.ts';
+import { loadProject, PROJECT_FILES } from '../index.ts';
 
-const door = new URL('../index.ts', import.meta.url);
+const door = new URL('../../index.ts', import.meta.url);
 
 const TYPED = `import { csv, defineProject, gradientBoosting } from 'tidemill';
 type Trees = number;
@@ -39,7 +39,7 @@ function folderWith(files: Record<string, string>): string {
 /** A process of its own, as users start it: the test runner resolves imports by itself. */
 function loadElsewhere(path: string): any {
   const script = `
-    import { loadProject } from ${JSON.stringify(new URL('./index.ts', import.meta.url).href)};
+    import { loadProject } from ${JSON.stringify(new URL('../index.ts', import.meta.url).href)};
     const loaded = await loadProject(${JSON.stringify(path)}, { door: new URL(${JSON.stringify(door.href)}) })
       .catch((error) => ({ error: error.name + ': ' + error.message }));
     console.log(JSON.stringify(loaded));`;

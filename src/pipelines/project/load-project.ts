@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { registerHooks } from 'node:module';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { ConfigError } from '../platform/index.ts';
+import { ConfigError } from '../../platform/index.ts';
 import { checkProject, toPlainProject } from './check-project.ts';
 import type { Project, ProjectInput } from './project-schema.ts';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { gatePolicySchema, rolloutPolicySchema } from '../delivery/index.ts';
-import { monitorPolicySchema } from '../monitoring/index.ts';
-import { DURATION_RIGHT, parseDuration } from '../platform/index.ts';
+import { gatePolicySchema, rolloutPolicySchema } from '../../delivery/index.ts';
+import { monitorPolicySchema } from '../../monitoring/index.ts';
+import { DURATION_RIGHT, parseDuration } from '../../platform/index.ts';
 
 export { gatePolicySchema, monitorPolicySchema, rolloutPolicySchema };
 

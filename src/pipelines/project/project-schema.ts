@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseParameters } from '../training/index.ts';
+import { parseParameters } from '../../training/index.ts';
 import {
   durationText,
   gatePolicySchema,

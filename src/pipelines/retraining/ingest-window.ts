@@ -8,13 +8,13 @@ import {
   type DatasetColumn,
   type DatasetVersion,
   datasetKey,
-} from '../datasets/index.ts';
-import type { StepContext } from '../jobs/index.ts';
-import { createModelVersionStore } from '../registry/index.ts';
-import type { PipelineDeps } from './pipeline-deps.ts';
-import { durationMs } from './policy-schemas.ts';
+} from '../../datasets/index.ts';
+import type { StepContext } from '../../jobs/index.ts';
+import { createModelVersionStore } from '../../registry/index.ts';
+import type { PipelineDeps } from '../pipeline-deps.ts';
+import { durationMs } from '../project/policy-schemas.ts';
+import type { ComposeTask, PlannedTarget } from '../step-handlers.ts';
 import { datasetOf, type RetrainInput, trainingDatasetOf } from './retrain-input.ts';
-import type { ComposeTask, PlannedTarget } from './step-handlers.ts';
 import type { StepRunner } from './step-tasks.ts';
 import { trainingDigest } from './training-digest.ts';
 import { type ValidatedTable, validateTable } from './validate-table.ts';

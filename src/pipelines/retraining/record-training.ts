@@ -1,11 +1,11 @@
-import { createDatasetStore } from '../datasets/index.ts';
-import type { StepContext } from '../jobs/index.ts';
-import { ApiError } from '../platform/index.ts';
+import { createDatasetStore } from '../../datasets/index.ts';
+import type { StepContext } from '../../jobs/index.ts';
+import { ApiError } from '../../platform/index.ts';
 import {
   createRegisteredModel,
   createRegisteredModelStore,
   createVersionRegistrar,
-} from '../registry/index.ts';
+} from '../../registry/index.ts';
 import {
   createExperimentStore,
   createRun,
@@ -13,9 +13,9 @@ import {
   logBatch,
   logDatasetInputs,
   updateRun,
-} from '../tracking/index.ts';
+} from '../../tracking/index.ts';
+import type { PipelineDeps } from '../pipeline-deps.ts';
 import type { IngestedWindow } from './ingest-window.ts';
-import type { PipelineDeps } from './pipeline-deps.ts';
 import type { RetrainInput } from './retrain-input.ts';
 import type { TrainedModel } from './train-window.ts';
 import { trainingDigest } from './training-digest.ts';

@@ -3,15 +3,15 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, inject, it } from 'vitest';
-import { createPostgresDatabase, silentLogger, tempDir } from '../../tests/support/index.ts';
-import { createDatasetStore, ingestFile } from '../datasets/index.ts';
-import type { CrashPoint, JobStep } from '../jobs/index.ts';
-import { createAuditStore, createRandom, openDatabase } from '../platform/index.ts';
-import { createModelVersionStore } from '../registry/index.ts';
-import { createRunStore } from '../tracking/index.ts';
+import { createPostgresDatabase, silentLogger, tempDir } from '../../../tests/support/index.ts';
+import { createDatasetStore, ingestFile } from '../../datasets/index.ts';
+import type { CrashPoint, JobStep } from '../../jobs/index.ts';
+import { createAuditStore, createRandom, openDatabase } from '../../platform/index.ts';
+import { createModelVersionStore } from '../../registry/index.ts';
+import { createRunStore } from '../../tracking/index.ts';
 import type { RetrainResult } from './retrain-flow.ts';
 
-const script = fileURLToPath(new URL('../../tests/support/retrain-until-killed.ts', import.meta.url));
+const script = fileURLToPath(new URL('../../../tests/support/retrain-until-killed.ts', import.meta.url));
 const STEPS = ['ingest', 'validate', 'features', 'train', 'evaluate', 'register', 'deliver'];
 const POINTS: CrashPoint[] = ['before-effect', 'after-effect', 'after-record'];
 
@@ -93,7 +93,7 @@ describe.each(kinds)('a retraining whose process is killed (%s)', (dialect, poin
 
       const database = await openDatabase({
         url,
-        commandsModule: new URL('../commands.ts', import.meta.url),
+        commandsModule: new URL('../../commands.ts', import.meta.url),
         logger: silentLogger,
         threads: false,
       });

@@ -1,4 +1,4 @@
-import type { Flow, FlowContext } from '../jobs/index.ts';
+import type { Flow, FlowContext } from '../../jobs/index.ts';
 import { type RetrainInput, retrainInputSchema } from './retrain-input.ts';
 import type { DeliverResult, RetrainSteps } from './retrain-steps.ts';
 

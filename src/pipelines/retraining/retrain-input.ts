@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { modelProjectSchema } from './project-schema.ts';
-import { TRIGGER_KINDS } from './tables.ts';
+import { modelProjectSchema } from '../project/project-schema.ts';
+import { TRIGGER_KINDS } from '../tables.ts';
 
 /** What a run of the retraining pipeline is about: fixed when it starts, whatever the project says later. */
 export const retrainInputSchema = z.object({

@@ -1,8 +1,8 @@
-import type { StepContext } from '../jobs/index.ts';
-import { ApiError } from '../platform/index.ts';
+import type { StepContext } from '../../jobs/index.ts';
+import { ApiError } from '../../platform/index.ts';
+import type { PipelineDeps } from '../pipeline-deps.ts';
 import { evaluateTraining } from './evaluate-training.ts';
 import { createTableIngester, type IngestedWindow } from './ingest-window.ts';
-import type { PipelineDeps } from './pipeline-deps.ts';
 import { createTrainingRecorder } from './record-training.ts';
 import type { RetrainInput } from './retrain-input.ts';
 import type { StepRunner } from './step-tasks.ts';
@@ -43,7 +43,7 @@ export function createRetrainSteps(deps: PipelineDeps, runner: StepRunner) {
     },
 
     async features(input: RetrainInput, window: IngestedWindow, step: StepContext) {
-      const { parseFeatures } = await import('../features/index.ts');
+      const { parseFeatures } = await import('../../features/index.ts');
       const { features: written } = input.config;
       if (written === undefined) return { features: [] };
       const schema = await ingester.schemaOf(window);

@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createDatasetStore, datasetKey } from '../datasets/index.ts';
-import type { StepContext } from '../jobs/index.ts';
-import { ApiError } from '../platform/index.ts';
-import { createExperiment, createExperimentStore, trackingKey } from '../tracking/index.ts';
+import { createDatasetStore, datasetKey } from '../../datasets/index.ts';
+import type { StepContext } from '../../jobs/index.ts';
+import { ApiError } from '../../platform/index.ts';
+import { createExperiment, createExperimentStore, trackingKey } from '../../tracking/index.ts';
+import type { PipelineDeps } from '../pipeline-deps.ts';
+import { durationMs, gatePolicySchema } from '../project/policy-schemas.ts';
+import { trainingParameters } from '../project/project-schema.ts';
+import type { TrainedResult, TrainTask } from '../step-handlers.ts';
 import type { IngestedWindow } from './ingest-window.ts';
-import type { PipelineDeps } from './pipeline-deps.ts';
-import { durationMs, gatePolicySchema } from './policy-schemas.ts';
-import { trainingParameters } from './project-schema.ts';
 import type { RetrainInput } from './retrain-input.ts';
-import type { TrainedResult, TrainTask } from './step-handlers.ts';
 import type { StepRunner } from './step-tasks.ts';
 
 /** A model whose files lie where its run's artifacts do, before the run is recorded. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { canonicalJson } from '../platform/index.ts';
+import { canonicalJson } from '../../platform/index.ts';
 import type { IngestedWindow } from './ingest-window.ts';
 import type { RetrainInput } from './retrain-input.ts';
 

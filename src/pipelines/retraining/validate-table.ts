@@ -1,4 +1,4 @@
-import type { DatasetColumn, DatasetVersion } from '../datasets/index.ts';
+import type { DatasetColumn, DatasetVersion } from '../../datasets/index.ts';
 
 export interface TableProblem {
   check: 'columns' | 'types' | 'rows' | 'missing values' | 'target';

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import type { Decision } from '../tables.ts';
 import { cooldownUntil, findCauses, type TriggerState } from './find-causes.ts';
-import type { Decision } from './tables.ts';
 
 const NOW = Date.UTC(2001, 3, 2, 4);
 const HOUR = 3_600_000;

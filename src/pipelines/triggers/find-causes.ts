@@ -1,5 +1,5 @@
-import type { RetrainPolicy } from './project-schema.ts';
-import type { Decision, TriggerKind } from './tables.ts';
+import type { RetrainPolicy } from '../project/project-schema.ts';
+import type { Decision, TriggerKind } from '../tables.ts';
 
 /** What is known of a model when its triggers are looked at. Times are by the platform's clock. */
 export interface TriggerState {

@@ -3,11 +3,11 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { createDatasetStore, createVersionAdder, type DatasetDeps } from '../datasets/index.ts';
-import { ConfigError } from '../platform/index.ts';
-import { createPipelineStore } from './pipeline-store.ts';
-import type { ModelProject } from './project-schema.ts';
-import type { PipelineModel } from './tables.ts';
+import { createDatasetStore, createVersionAdder, type DatasetDeps } from '../../datasets/index.ts';
+import { ConfigError } from '../../platform/index.ts';
+import { createPipelineStore } from '../pipeline-store.ts';
+import type { ModelProject } from '../project/project-schema.ts';
+import type { PipelineModel } from '../tables.ts';
 
 /** What is to be recorded of a source file, when it is not known yet. */
 export interface KeptSource {

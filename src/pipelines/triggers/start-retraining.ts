@@ -1,15 +1,15 @@
-import { createDatasetStore } from '../datasets/index.ts';
-import { ApiError, createKeyedQueue } from '../platform/index.ts';
-import { createChampionStore, createModelVersionStore } from '../registry/index.ts';
-import { attachRun, passSchedule, recordDecision } from './commands.ts';
+import { createDatasetStore } from '../../datasets/index.ts';
+import { ApiError, createKeyedQueue } from '../../platform/index.ts';
+import { createChampionStore, createModelVersionStore } from '../../registry/index.ts';
+import { attachRun, passSchedule, recordDecision } from '../commands.ts';
+import type { PipelineDeps } from '../pipeline-deps.ts';
+import { createPipelineStore } from '../pipeline-store.ts';
+import { durationMs } from '../project/policy-schemas.ts';
+import { type ModelProject, modelProjectSchema } from '../project/project-schema.ts';
+import { datasetOf, RETRAIN_FLOW, type RetrainInput } from '../retraining/retrain-input.ts';
+import type { Decision, PipelineModel } from '../tables.ts';
 import { describeCause } from './describe-cause.ts';
 import { type Cause, cooldownUntil, findCauses } from './find-causes.ts';
-import type { PipelineDeps } from './pipeline-deps.ts';
-import { createPipelineStore } from './pipeline-store.ts';
-import { durationMs } from './policy-schemas.ts';
-import { type ModelProject, modelProjectSchema } from './project-schema.ts';
-import { datasetOf, RETRAIN_FLOW, type RetrainInput } from './retrain-input.ts';
-import type { Decision, PipelineModel } from './tables.ts';
 
 export interface AskedRetraining {
   model: string;
