@@ -74,7 +74,7 @@ export function configureTrain(command: Command, act: Act): void {
     .option('--test-share <share>', 'share of the rows that is held out', parseShare, 0.2)
     .option('--seed <number>', 'same data, parameters and seed: same model', parseSeed, 1)
     .option('--experiment <name>', "the experiment that tracks the run (default: the model's name)")
-    .option('--promote', 'put the version live, if it is not worse than the one that serves')
+    .option('--promote', 'put the version live, if it passes the gate')
     .option('--reason <text>', 'why it is promoted; kept in the audit log')
     .action(
       act(async (terminal, file: string | undefined, options: TrainOptions) => {
