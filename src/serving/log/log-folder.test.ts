@@ -130,6 +130,17 @@ describe('what a dead process left', () => {
     expect(counts.map(({ answered }) => answered).sort((a, b) => a - b)).toEqual([1, 2]);
   });
 
+  it('is counted beside what was reported when a power cut left no whole snapshot', async () => {
+    const { cacheDir, source } = await dieAfterThree();
+    const [incarnation = ''] = readdirSync(join(cacheDir, 'log')).filter((name) => name !== 'replica');
+    writeFileSync(join(cacheDir, 'log', incarnation, 'snapshot.json'), '');
+    const sink = createLogSink();
+    await startTestModelServer({ ...sink, source, cacheDir, reportMs: 10 });
+    await sink.until(() => expect(sink.entries()).toHaveLength(2));
+    expect(sink.predictions()).toHaveLength(3);
+    for (const { part } of sink.entries()) expect(part).toBeGreaterThan(0);
+  });
+
   it('is counted without its columns when the model is not served any more, and the log says so', async () => {
     const { cacheDir, bytes, source } = await dieAfterThree();
     source.desire([{ name: 'iris', champion: source.version('4', Buffer.from(bytes)) }]);

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { tempDir } from '../../../tests/support/index.ts';
@@ -243,6 +243,27 @@ describe('shipping', () => {
     expect(before?.replica).toBe(after?.replica);
     expect(before?.incarnation).not.toBe(after?.incarnation);
     expect(sink.entries()).toMatchObject([{ answered: 1 }, { answered: 1 }]);
+  });
+
+  it('goes on when another server that shares the folder has sent what an earlier process left', async () => {
+    const sink = createLogSink();
+    const cacheDir = tempDir();
+    sink.goAway();
+    const first = await serveIris(sink, { cacheDir });
+    await ask(first);
+    await first.stop();
+    const second = await serveIris(sink, { cacheDir });
+    const { body } = await ask(second);
+    const left = readdirSync(join(cacheDir, 'log'), { recursive: true, encoding: 'utf8' });
+    const others = left.filter(
+      (path) =>
+        path.endsWith('predictions-0000000000.ndjson') &&
+        !readFileSync(join(cacheDir, 'log', path), 'utf8').includes(body.prediction_id),
+    );
+    expect(others.length).toBeGreaterThan(0);
+    for (const path of others) rmSync(join(cacheDir, 'log', path));
+    sink.comeBack();
+    await sink.until(() => expect(sink.predictions().map(({ id }) => id)).toEqual([body.prediction_id]));
   });
 });
 

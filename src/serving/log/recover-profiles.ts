@@ -29,6 +29,8 @@ const snapshotSchema: z.ZodType<Snapshot> = z.object({
 });
 
 const NO_SNAPSHOT: Snapshot = { position: { sequence: 0, bytes: 0 }, part: 0, dropped: 0, entries: [] };
+/** What the lost snapshot had counted was reported under smaller parts, to which the segments that are left add. */
+const LOST_PART = 2 ** 31 - 1;
 const BATCH_ROWS = 256;
 const RETRY_MS = 2000;
 
@@ -134,7 +136,7 @@ export async function recoverProfiles(deps: {
 async function takeUp(leftOver: LeftOver): Promise<Dead> {
   const { folder } = leftOver;
   const snapshot = await readFile(join(folder, SNAPSHOT_FILE), 'utf8').then(
-    (text) => snapshotSchema.parse(JSON.parse(text)),
+    (text) => readSnapshot(text) ?? { ...NO_SNAPSHOT, part: LOST_PART },
     () => NO_SNAPSHOT,
   );
   const { position } = snapshot;
@@ -155,6 +157,15 @@ async function takeUp(leftOver: LeftOver): Promise<Dead> {
     // A process that died while it recovered may have counted them, and not have removed them.
     .filter(({ sequence }) => sequence >= position.sequence);
   return { leftOver, snapshot, files };
+}
+
+/** Undefined when a power cut left something else: it is not synced. */
+function readSnapshot(text: string): Snapshot | undefined {
+  try {
+    return snapshotSchema.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
 }
 
 async function countAgain(

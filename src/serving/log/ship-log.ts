@@ -91,7 +91,14 @@ export function createLogShipper(options: ShipperOptions) {
     signal: AbortSignal,
   ): Promise<void> {
     const { kind, sequence, path, bytes } = segment;
-    const { sha256, newest } = await inspectSegment(path, bytes, segment.newest);
+    const inspected = await inspectSegment(path, bytes, segment.newest).catch(unlessGone);
+    if (inspected === undefined) {
+      // Another server that shares the folder has shipped it; waiting for it would keep back all the rest.
+      log.noteShipped(bytes);
+      logger.warn({ segment: path }, 'a segment of the log is gone before this process shipped it');
+      return;
+    }
+    const { sha256, newest } = inspected;
     try {
       await shipSegment({ ...owner, kind, sequence }, { path, bytes, sha256 }, signal);
       await rm(path, { force: true });
@@ -241,6 +248,10 @@ export function createLogShipper(options: ShipperOptions) {
 export type LogShipper = ReturnType<typeof createLogShipper>;
 
 const EVENT_TIME = /"t":(-?\d+)/;
+
+function unlessGone(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error;
+}
 
 /** The digest of a segment, and its newest event time where that is not known yet. */
 async function inspectSegment(
