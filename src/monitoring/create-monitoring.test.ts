@@ -249,6 +249,28 @@ describeDatabases('monitoring', (openDatabase) => {
       expect(await monitoring.alarms()).toHaveLength(1);
     });
 
+    it('are raised also when another model cannot be looked at, which is tried again', async () => {
+      await registerWatched(database, 'a-broken-one', 1);
+      await monitoring.stop();
+      let isBroken = false;
+      monitoring = start({
+        policyOf: async (model) => {
+          if (model === 'a-broken-one' && isBroken) throw new Error('broken');
+          return policy;
+        },
+      });
+      await monitoring.advance();
+      isBroken = true;
+      const drifted = day(0, { missing: 0.9 });
+      await report({ ...drifted, model: 'a-broken-one' }, drifted);
+      clock.advance(2 * DAY_MS);
+      await expect(monitoring.advance()).rejects.toThrow('broken');
+      expect(told.map(({ model }) => model)).toEqual(['flights']);
+      isBroken = false;
+      await monitoring.advance();
+      expect(told.map(({ model }) => model)).toEqual(['flights', 'a-broken-one']);
+    });
+
     it('are acknowledged and closed by hand, by somebody for a reason', async () => {
       await liveThrough(0, 1, { missing: 0.9 });
       const { id } = told[0]!;

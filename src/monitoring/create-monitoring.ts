@@ -211,11 +211,19 @@ export function createMonitoring(deps: MonitoringDeps) {
     /** Does what is due by the clock. What was done is done once, whenever the process ends. */
     async advance(): Promise<{ didSomething: boolean }> {
       let didSomething = await followChampions();
+      const problems: unknown[] = [];
       for (const [model, state] of watched) {
-        if (await advanceModel(model, state)) didSomething = true;
+        try {
+          if (await advanceModel(model, state)) didSomething = true;
+        } catch (error) {
+          // It is looked at again in the next pass, and holds up no other model.
+          state.quietUntil = undefined;
+          problems.push(error);
+        }
       }
       await tellUntold();
       messenger.poke();
+      if (problems.length > 0) throw problems[0];
       return { didSomething };
     },
 
