@@ -2,8 +2,6 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { describeDatabases, openTestDatabase } from '../../../tests/support/index.ts';
-import { createAuditStore } from '../../platform/index.ts';
-import { filesToMerge } from './file-segments.ts';
 import {
   createLogFixture,
   DAY_MS,
@@ -12,8 +10,11 @@ import {
   predictionLine,
   range,
   START,
-} from './log-fixture.suite.ts';
-import { createLogStore } from './log-store.ts';
+} from '../../../tests/support/log-fixture.ts';
+import { createAuditStore } from '../../platform/index.ts';
+import { changeLog, forgetLogGarbage, planLogOutputs } from './commands.ts';
+import { filesToMerge } from './file-segments.ts';
+import { createLogStore, type NewFile } from './log-store.ts';
 import type { LogFile } from './log-tables.ts';
 
 /** Everything of the log that the artifact store names. */
@@ -51,6 +52,38 @@ describeDatabases('filing segments', (openDatabase) => {
       expected,
     );
     if (database.dialect === 'sqlite') expect(artifactNames(root)).toHaveLength(files.length);
+  });
+
+  it('keeps files whose commit stood although its answer was lost, and refuses one whose files were removed', async () => {
+    const database = await openDatabase();
+    const store = createLogStore(database.reader);
+    const outputs = 'log/files/1-a';
+    const file: NewFile = {
+      kind: 'predictions',
+      model: 'flights',
+      fromMs: START,
+      toMs: START,
+      rows: 1,
+      sizeBytes: 1,
+      artifact: `${outputs}/0.parquet`,
+      sha256: 'x',
+      columns: [],
+      createdAt: START,
+    };
+    const before = { givenUpMs: 10, pendingMs: 10 };
+    await database.execute(planLogOutputs, { folder: outputs, nowMs: 1 });
+    await database.execute(changeLog, { add: [file], outputs, nowMs: 1 });
+    await database.execute(changeLog, { outputs, nowMs: 1 });
+    expect(await store.garbage(before)).toEqual([]);
+    await database.execute(planLogOutputs, { folder: 'log/files/2-b', nowMs: 1 });
+    await database.execute(changeLog, { outputs: 'log/files/2-b', nowMs: 1 });
+    expect(await store.garbage(before)).toEqual(['log/files/2-b']);
+    await database.execute(forgetLogGarbage, ['log/files/2-b']);
+    const late = { ...file, artifact: 'log/files/2-b/0.parquet' };
+    await expect(
+      database.execute(changeLog, { add: [late], outputs: 'log/files/2-b', nowMs: 1 }),
+    ).rejects.toMatchObject({ code: 'RESOURCE_CONFLICT' });
+    expect(await store.files()).toHaveLength(1);
   });
 
   it('drops files whose rows are too old, counts them, and keeps old rows that were filed lately', async () => {

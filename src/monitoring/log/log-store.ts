@@ -202,10 +202,18 @@ export function createLogStore(tx: Tx) {
           .execute();
       }
       if (rest.outputs !== undefined) {
-        // Left out of the garbage only where something of it stays.
-        const statement = db.deleteFrom('log_garbage').where('artifact', '=', rest.outputs);
-        if (add.length > 0) await statement.execute();
-        else await putGarbage([rest.outputs], rest.nowMs);
+        // Left out of the garbage only where something of it stays. Given up only while it is announced still: a
+        // commit whose answer was lost has stood all the same.
+        const announced = await (add.length > 0
+          ? db.deleteFrom('log_garbage').where('artifact', '=', rest.outputs).returning('artifact').execute()
+          : db
+              .updateTable('log_garbage')
+              .set({ pending: 0, queued_ms: rest.nowMs })
+              .where('artifact', '=', rest.outputs)
+              .returning('artifact')
+              .execute());
+        if (add.length > 0 && announced.length === 0)
+          throw changedByOther(`${rest.outputs} took so long that it was removed`);
       }
       for (const { model, cause, rows } of drops) {
         if (rows === 0) continue;
