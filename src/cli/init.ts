@@ -12,6 +12,8 @@ export function configureInit(command: Command, act: Act): void {
     act(async (terminal, dir: string) => {
       const { io, colors } = terminal;
       const folder = resolve(io.cwd, dir);
+      const near = relative(io.cwd, folder);
+      const into = near.startsWith('..') ? folder : near;
       const files = projectFiles({ command: commandPrefix(io.env) });
       const taken: string[] = [];
       for (const path of Object.keys(files)) {
@@ -26,10 +28,9 @@ export function configureInit(command: Command, act: Act): void {
         await mkdir(dirname(join(folder, path)), { recursive: true });
         // Whoever makes the file in between keeps it.
         await writeFile(join(folder, path), text, { flag: 'wx' });
-        terminal.line(`${colors.green('+')} ${join(relative(io.cwd, folder) || '.', path)}`);
+        terminal.line(`${colors.green('+')} ${join(into || '.', path)}`);
       }
       terminal.document({ folder, files: Object.keys(files) });
-      const into = relative(io.cwd, folder);
       terminal.line(`\nstart it with: ${into === '' ? '' : `cd ${into} && `}${commandPrefix(io.env)} up`);
     }),
   );

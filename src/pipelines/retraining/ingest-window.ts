@@ -38,11 +38,14 @@ export interface IngestedWindow {
   unchangedSince?: number;
 }
 
+const MOST_TARGETS = 100;
+
 /** Puts the rows of a window together and keeps them as a version. */
 export function createTableIngester(deps: PipelineDeps, runner: StepRunner) {
   const { database, artifacts, clock, log, workFolder } = deps;
   const datasets = createDatasetStore(database.reader);
   const versions = createModelVersionStore(database.reader);
+  const targets = new Map<string, PlannedTarget>();
 
   async function withFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
     await mkdir(workFolder, { recursive: true });
@@ -54,6 +57,23 @@ export function createTableIngester(deps: PipelineDeps, runner: StepRunner) {
     }
   }
 
+  /** What a target is made of is the same for the same rows. */
+  async function planTarget(
+    base: DatasetVersion,
+    parquetPath: string,
+    target: string,
+    signal: AbortSignal,
+  ): Promise<PlannedTarget> {
+    const key = JSON.stringify([base.digest, target]);
+    const known = targets.get(key);
+    if (known) return known;
+    const input = { parquetPath, schema: base.schema, target };
+    const planned = await runner.run<PlannedTarget>({ name: 'plan-target', input }, { signal });
+    if (targets.size >= MOST_TARGETS) targets.clear();
+    targets.set(key, planned);
+    return planned;
+  }
+
   const versionOf = (window: Pick<IngestedWindow, 'dataset' | 'version'>): Promise<DatasetVersion> =>
     datasets.getVersion(window.dataset, window.version);
 
@@ -63,10 +83,7 @@ export function createTableIngester(deps: PipelineDeps, runner: StepRunner) {
     const base = await datasets.getVersion(datasetOf(model, config), 'latest');
     const basePath = await artifacts.localPath(datasetKey(base));
     const { signal } = step;
-    const planned = await runner.run<PlannedTarget>(
-      { name: 'plan-target', input: { parquetPath: basePath, schema: base.schema, target: data.target } },
-      { signal },
-    );
+    const planned = await planTarget(base, basePath, data.target, signal);
     const time = base.schema.find(
       ({ name, type, role }) =>
         type === 'datetime' && (data.time === undefined ? role === 'time' : name === data.time),
