@@ -1,8 +1,6 @@
-import { type ChildProcess, fork } from 'node:child_process';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import type { Act } from './act.ts';
@@ -19,6 +17,7 @@ import {
   replayTable,
   waitUntilAnswered,
 } from './replay-table.ts';
+import { type SpawnedUp, spawnUp } from './spawn-up.ts';
 import { formatDuration, type Terminal } from './terminal.ts';
 
 /** The project that the demo runs; also in the published package. */
@@ -101,7 +100,7 @@ interface Scored {
 
 async function liveThrough(
   terminal: Terminal,
-  { url, serveUrl }: DemoPlatform,
+  { url, serveUrl }: SpawnedUp,
   { signal, weeks, startedAt }: { signal: AbortSignal; weeks: number; startedAt: number },
 ) {
   const { colors } = terminal;
@@ -317,6 +316,11 @@ function showWeek(terminal: Terminal, week: Week, isFirst: boolean): void {
 
 /** Undoes the last promotion while requests run, and says what they met. */
 async function rollBackUnderLoad(terminal: Terminal, client: HttpClient, serve: HttpClient, at: number) {
+  const { history } = await client.get<{ history: MoveDocument[] }>(`/api/v1/models/${MODEL}`);
+  if (history.length < 2) {
+    terminal.line('\nThere is nothing to undo: no other version has served yet.');
+    return undefined;
+  }
   terminal.line(`\n${terminal.colors.bold('One command undoes it, under load')}`);
   const stop = new AbortController();
   const body = { features: FLIGHT, timestamp: at };
@@ -370,9 +374,9 @@ async function summarise(
   };
   const summary = {
     weeks: lived.length,
-    requests: sum(({ requests }) => requests) + rollback.requests,
+    requests: sum(({ requests }) => requests) + (rollback?.requests ?? 0),
     labels: sum(({ labels }) => labels),
-    errors: sum(({ errors }) => errors) + rollback.errors,
+    errors: sum(({ errors }) => errors) + (rollback?.errors ?? 0),
     alarms: sum(({ alarms }) => alarms.length),
     retrainings: count(/ (better|non-inferior|worse|inconclusive|blocked|incomparable)$/),
     promoted: count(/ champion$/),
@@ -381,7 +385,7 @@ async function summarise(
     mean_weekly_auc: mean(({ auc }) => auc),
     mean_weekly_auc_never_retrained: mean(({ auc_never_retrained: auc }) => auc),
     ...(await measure(all)),
-    rollback,
+    ...(rollback && { rollback }),
     total_ms: Math.round(performance.now() - given.startedAt),
   };
   const { colors } = terminal;
@@ -395,7 +399,7 @@ async function summarise(
   return summary;
 }
 
-function showWhatToTry(terminal: Terminal, { url, serveUrl }: DemoPlatform): void {
+function showWhatToTry(terminal: Terminal, { url, serveUrl }: SpawnedUp): void {
   const command = commandPrefix(terminal.io.env);
   terminal.line(`\nThe platform keeps running; stop it with ^C. In another terminal:`);
   terminal.line(`  export TIDEMILL_URL=${url}`);
@@ -438,88 +442,26 @@ function isAlive(pid: number): boolean {
   }
 }
 
-interface DemoPlatform {
-  url: string;
-  serveUrl: string;
-  exited: Promise<void>;
-  stop(): Promise<void>;
-}
-
-interface StartRequest {
-  dataDir: string;
-  project: string;
-  options: DemoOptions;
-}
-
-/** Starts `up` as a process of its own, on the usual ports, or on free ones where they are taken and none was named. */
-async function startPlatform(terminal: Terminal, request: StartRequest): Promise<DemoPlatform> {
-  const { host, port, servePort } = request.options;
-  const listening = [
+/** Starts `up` on the usual ports, or on free ones where they are taken and none was named. */
+async function startPlatform(
+  terminal: Terminal,
+  { dataDir, project, options }: { dataDir: string; project: string; options: DemoOptions },
+): Promise<SpawnedUp> {
+  const { host, port, servePort } = options;
+  const args = [
+    ...['--clock', 'events', '--data', dataDir],
     ...(host === undefined ? [] : ['--host', host]),
     ...(port === undefined ? [] : ['--port', port]),
     ...(servePort === undefined ? [] : ['--serve-port', servePort]),
   ];
+  // A day goes by in a fraction of a second.
+  const env = { TIDEMILL_REPORT_MS: '50', ...terminal.io.env };
   try {
-    return await startUp(terminal, request, listening);
+    return await spawnUp({ args, cwd: project, env });
   } catch (error) {
     if (!/in use/.test((error as Error).message) || port !== undefined || servePort !== undefined)
       throw error;
     terminal.note('port 7070 or 7071 is taken, so the demo takes free ones');
-    return startUp(terminal, request, [...listening, '--port', '0', '--serve-port', '0']);
+    return spawnUp({ args: [...args, '--port', '0', '--serve-port', '0'], cwd: project, env });
   }
-}
-
-function startUp(
-  terminal: Terminal,
-  { dataDir, project }: StartRequest,
-  listening: string[],
-): Promise<DemoPlatform> {
-  const entry = new URL(`./main${import.meta.url.slice(-3)}`, import.meta.url);
-  const { env } = terminal.io;
-  const child: ChildProcess = fork(
-    entry,
-    ['up', '--json', '--clock', 'events', '--data', dataDir, ...listening],
-    {
-      cwd: project,
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      env: {
-        ...env,
-        TIDEMILL_LOG_LEVEL: env['TIDEMILL_LOG_LEVEL'] ?? 'warn',
-        // A day goes by in a fraction of a second.
-        TIDEMILL_REPORT_MS: env['TIDEMILL_REPORT_MS'] ?? '50',
-      },
-    },
-  );
-  let stderr = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    stderr = (stderr + text).slice(-4000);
-  });
-  const exited = new Promise<void>((done) => child.once('exit', () => done()));
-  return new Promise((resolveStart, reject) => {
-    createInterface({ input: child.stdout as NodeJS.ReadableStream }).once('line', (line) => {
-      const { url, serve_url } = JSON.parse(line) as { url: string; serve_url: string };
-      resolveStart({
-        url,
-        serveUrl: serve_url,
-        exited,
-        async stop() {
-          child.kill('SIGTERM');
-          await exited;
-        },
-      });
-    });
-    void exited.then(() => reject(new CliError(`the platform did not start: ${lastError(stderr)}`)));
-  });
-}
-
-function lastError(stderr: string): string {
-  for (const line of stderr.trim().split('\n').reverse()) {
-    try {
-      const { message } = JSON.parse(line) as { message?: string };
-      if (message) return message;
-    } catch {
-      // Not a line of ours.
-    }
-  }
-  return stderr.trim();
 }
