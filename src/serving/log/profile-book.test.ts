@@ -51,7 +51,10 @@ describe('the book of profiles', () => {
     count(book, 1, [1]);
     count(book, 2, [1]);
     book.capture();
+    book.acknowledge();
     expect(first.isPutAway).toBe(false);
+    count(book, 2, [1]);
+    book.capture();
     book.acknowledge();
     expect(first.isPutAway).toBe(true);
     expect(book.size).toBe(2);
@@ -59,8 +62,23 @@ describe('the book of profiles', () => {
     const { changed } = book.capture();
     expect(changed).toMatchObject([{ hour: 0, part: 1, answered: 1 }]);
     book.acknowledge();
+    count(book, 2, [1]);
+    book.capture();
+    book.acknowledge();
     count(book, 0, [5, 6]);
     expect(book.capture().changed).toMatchObject([{ hour: 0, part: 2, answered: 2 }]);
+  });
+
+  it('keeps the present hour on one page although an event of a far future came', () => {
+    const book = createProfileBook();
+    count(book, 1_000_000, [1]);
+    const page = count(book, 0, [1]);
+    for (let round = 0; round < 3; round++) {
+      book.capture();
+      book.acknowledge();
+      count(book, 0, [1]);
+    }
+    expect(page).toMatchObject({ isPutAway: false, answered: 4, part: 0 });
   });
 
   it('does not put away what has not been acknowledged', () => {

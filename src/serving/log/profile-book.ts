@@ -47,7 +47,8 @@ export function createProfileBook() {
   const pages = new Map<string, BookPage>();
   const encoded = new WeakMap<BookPage, string | undefined>();
   let part = 0;
-  let newestHour = Number.NEGATIVE_INFINITY;
+  /** What the last capture had changed. */
+  let touched = new Set<BookPage>();
 
   function entryOf(page: BookPage): ProfileEntry {
     const { key, answered, failed, latency, profile } = page;
@@ -71,7 +72,6 @@ export function createProfileBook() {
       const name = `${key.hour} ${key.variant} ${key.version} ${key.model}`;
       let page = pages.get(name);
       if (page === undefined) {
-        const { hour } = key;
         page = {
           key: { ...key },
           part,
@@ -83,7 +83,6 @@ export function createProfileBook() {
           isPutAway: false,
         };
         pages.set(name, page);
-        if (hour > newestHour) newestHour = hour;
       }
       return page;
     },
@@ -106,15 +105,21 @@ export function createProfileBook() {
         changedPages.push(page);
         page.isChanged = false;
       }
+      touched = new Set(changedPages);
       return { all, changed, pages: changedPages, part };
     },
 
-    /** The control plane has all captures until now. */
+    /**
+     * The control plane has all captures until now. What the last one had changed stays open, and what is new is told
+     * by it alone: one event of a far future must not put away the present hour after every report.
+     */
     acknowledge(): void {
       let isAnyPutAway = false;
+      let newestHour = Number.NEGATIVE_INFINITY;
+      for (const { key } of touched) newestHour = Math.max(newestHour, key.hour);
       const oldest = newestHour - OPEN_HOURS * HOUR_MS;
       for (const [name, page] of pages) {
-        if (page.isChanged || page.key.hour >= oldest) continue;
+        if (page.isChanged || touched.has(page) || page.key.hour >= oldest) continue;
         page.isPutAway = true;
         pages.delete(name);
         isAnyPutAway = true;
