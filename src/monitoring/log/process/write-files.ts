@@ -83,11 +83,13 @@ async function partsOf(
   table: string,
 ): Promise<{ model: string; from: number; to: number }[]> {
   const reader = await connection.runAndReadAll(
+    // The first and the last month of the calendar reach beyond what a Date holds: DuckDB says where months end.
     `SELECT model, epoch_ms(date_trunc('month', epoch_ms(t)))::DOUBLE AS month,
-       epoch_ms(date_trunc('day', epoch_ms(t)))::DOUBLE AS day, count(*)::DOUBLE AS rows
+       epoch_ms(date_trunc('day', epoch_ms(t)))::DOUBLE AS day, count(*)::DOUBLE AS rows,
+       epoch_ms(date_trunc('month', epoch_ms(t)) + INTERVAL 1 MONTH)::DOUBLE AS next
      FROM ${table} GROUP BY ALL ORDER BY ALL`,
   );
-  const days = reader.getRowsJS() as [string, number, number, number][];
+  const days = reader.getRowsJS() as [string, number, number, number, number][];
   const months = new Map<string, number>();
   const keyOf = ([model, month]: (typeof days)[number]) => `${month} ${model}`;
   for (const day of days) months.set(keyOf(day), (months.get(keyOf(day)) ?? 0) + day[3]);
@@ -95,14 +97,12 @@ async function partsOf(
   for (const [model, month] of days) monthsOf.set(model, (monthsOf.get(model) ?? new Set()).add(month));
   const parts = new Map<string, { model: string; from: number; to: number }>();
   for (const each of days) {
-    const [model, month, day] = each;
+    const [model, month, day, , next] = each;
     if (monthsOf.get(model)!.size > MOST_MONTHS) {
       parts.set(`all ${model}`, { model, from: -MAX_TIME_MS, to: MAX_TIME_MS + 1 });
       continue;
     }
     const isFull = months.get(keyOf(each))! > ROWS_OF_A_FILE;
-    const start = new Date(month);
-    const next = Date.UTC(start.getUTCFullYear(), start.getUTCMonth() + 1);
     if (isFull) parts.set(`${keyOf(each)} ${day}`, { model, from: day, to: day + 86_400_000 });
     else parts.set(keyOf(each), { model, from: month, to: next });
   }
