@@ -122,6 +122,8 @@ describe('POST /predict', () => {
     ['an instance that is no row', { instances: [SETOSA, 7] }],
     ['features and instances', { features: SETOSA, instances: [SETOSA] }],
     ['a time that is none', { features: SETOSA, timestamp: 'yesterday' }],
+    ['microseconds for milliseconds', { features: SETOSA, timestamp: 1_750_000_000_000_000 }],
+    ['a time before every calendar', { features: SETOSA, timestamp: -8.64e15 }],
   ])('refuses a body of the wrong form, %s: 422', async (_what, wrong) => {
     const { status, body } = await iris.post('/predict', wrong);
     expect(status).toBe(422);

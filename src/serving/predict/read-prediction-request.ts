@@ -87,14 +87,15 @@ export function readTimestamp(timestamp: unknown, place = "'timestamp'"): number
     const moment = parseMoment(timestamp);
     time = Number.isNaN(moment) ? Date.parse(timestamp) : moment;
   }
-  if (Math.abs(time) <= LATEST_MS) return time;
+  if (time >= EARLIEST_MS && time <= LATEST_MS) return time;
   throw wrongForm(
-    `${place} is ${shown(timestamp)}, but must be ISO 8601 text such as "2026-01-31T12:00:00Z", or milliseconds since 1970`,
+    `${place} is ${shown(timestamp)}, but must be ISO 8601 text such as "2026-01-31T12:00:00Z", or milliseconds since 1970, and of the years 0000 to 9999`,
   );
 }
 
-/** The last moment that a date can hold. */
-const LATEST_MS = 8.64e15;
+/** What ISO 8601 text with four digits of a year can say. Microseconds in place of milliseconds lie beyond. */
+const EARLIEST_MS = Date.parse('0000-01-01T00:00:00Z');
+const LATEST_MS = Date.parse('9999-12-31T23:59:59.999Z');
 
 /** A value for a message, cut short; nested values are only named, because they may be deep. */
 export function shown(value: unknown): string {
