@@ -40,14 +40,24 @@ export function createDelivery(deps: DeliveryDeps) {
   }
 
   async function byHand(model: string, id: string, request: Omit<HandRequest, 'rollout'>): Promise<Rollout> {
-    const rollout = await show(model, id);
-    if (!UNDER_WAY.includes(rollout.state)) {
-      throw new ApiError(
-        'RESOURCE_CONFLICT',
-        `No rollout of '${model}' is under way: ${describeRollout(rollout)}. To undo what serves: tidemill rollback ${model}`,
-      );
+    for (let rollout = await show(model, id); ; ) {
+      if (!UNDER_WAY.includes(rollout.state)) {
+        throw new ApiError(
+          'RESOURCE_CONFLICT',
+          `No rollout of '${model}' is under way: ${describeRollout(rollout)}. To undo what serves: tidemill rollback ${model}`,
+        );
+      }
+      try {
+        return await changeByHand(deps, { ...request, rollout });
+      } catch (error) {
+        if (!(error instanceof ApiError && error.code === 'RESOURCE_CONFLICT')) throw error;
+        const now = await show(model, rollout.id);
+        // Where only more was seen of the same step, what was asked for still means the same.
+        const isSameStep = now.state === rollout.state && now.step === rollout.step;
+        if (now.epoch === rollout.epoch || !isSameStep) throw error;
+        rollout = now;
+      }
     }
-    return changeByHand(deps, { ...request, rollout });
   }
 
   return {

@@ -13,6 +13,7 @@ import { tinyClassifier } from '../../../tests/support/tiny-model.ts';
 import type { Database } from '../../platform/index.ts';
 import type { RolloutLog, VariantCounts } from '../delivery-deps.ts';
 import { createDelivery } from '../index.ts';
+import { changeRollout, noteRolloutEvidence } from './rollout-commands.ts';
 
 const good = () => tinyClassifier({ weights: [3, -3] });
 const better = () => tinyClassifier({ weights: [3, -3], bias: -0.4 });
@@ -376,6 +377,32 @@ describeDatabases('rollouts', (openDatabase) => {
       (await harness.mlflow('/model-versions/transition-stage', { ...stage, name: 'n', version: '1' }))
         .status,
     ).toBe(409);
+  });
+
+  it("aborts on somebody's word also when more is seen of the step at that moment", async () => {
+    await begin();
+    let hasNoted = false;
+    const busy = {
+      ...database,
+      execute: async (...[command, input]: Parameters<Database['execute']>) => {
+        if (command === changeRollout && !hasNoted) {
+          hasNoted = true;
+          const { id, epoch } = input as { id: string; epoch: number };
+          await database.execute(noteRolloutEvidence, { id, epoch, looks: {}, evidence: {}, lookedAt: NOW });
+        }
+        return database.execute(command, input);
+      },
+    } as Database;
+    const delivery = createDelivery({
+      database: busy,
+      clock: harness.clock,
+      files: {} as never,
+      moved: { notify() {}, wait: async () => {} },
+    });
+    const aborted = await delivery.rollouts.abort('m', 'current', { actor: 'ann', reason: 'looks odd' });
+    expect(hasNoted).toBe(true);
+    expect(aborted).toMatchObject({ state: 'aborted', weight: 0 });
+    await expect(delivery.rollouts.abort('m', 'current', { actor: 'ann' })).rejects.toThrow(/under way/);
   });
 
   it('makes each transition once, whoever advances and wherever it is killed', async () => {
