@@ -204,9 +204,10 @@ export function createTableIngester(deps: PipelineDeps, runner: StepRunner) {
     if (added.outcome === 'conflict') throw new Error('A window builds on no version and cannot conflict');
     return {
       dataset: name,
+      // As they were kept: done again after a crash, the log may have given other rows by now.
       version: added.version.version,
-      digest: composed.digest,
-      rows: composed.rows,
+      digest: added.version.digest,
+      rows: added.version.rows,
       loggedRows: logged,
       target: composed.targetName,
       targetColumns: planned.targetColumns,
