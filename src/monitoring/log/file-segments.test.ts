@@ -86,6 +86,18 @@ describeDatabases('filing segments', (openDatabase) => {
     expect(await store.files()).toHaveLength(1);
   });
 
+  it('removes at its start what a dead process stored and did not record, where it is alone', async () => {
+    const database = await openDatabase();
+    const fixture = createLogFixture(database);
+    await fixture.ship('predictions', [predictionLine(1)]);
+    await fixture.log.close();
+    await fixture.artifacts.put('log/incoming/1000-dead/predictions-a-i1-7-x', Buffer.from('{}\n'));
+    const again = fixture.open();
+    expect((await again.query('select count(*) from flights')).rows).toEqual([[1]]);
+    const left = (await fixture.artifacts.list('log/incoming')).map(({ name }) => name);
+    expect(left).toHaveLength(database.dialect === 'sqlite' ? 1 : 2);
+  });
+
   it('drops files whose rows are too old, counts them, and keeps old rows that were filed lately', async () => {
     const database = await openDatabase();
     const { ship, select, log, clock } = createLogFixture(database, { retentionMs: 365 * DAY_MS });

@@ -185,7 +185,7 @@ export function createSegmentFiling(deps: FilingDeps) {
       await database.execute(retireGeneration, { generation, folder, nowMs: Date.now() });
       intake.forgetGeneration(generation);
     }
-    if (isStart) await removeOrphanGenerations(isAlone ? startedMs : anHourAgo);
+    if (isAlone) await removeOrphanGenerations();
     const garbage = await store.garbage({
       givenUpMs: atOnce ? Number.MAX_SAFE_INTEGER : Date.now() - (deps.graceMs ?? GRACE_MS),
       pendingMs: isAlone ? startedMs : anHourAgo,
@@ -198,11 +198,14 @@ export function createSegmentFiling(deps: FilingDeps) {
     await onStep('collected');
   }
 
-  /** Folders of segments that were stored, but not recorded before the process died: their senders send them again. */
-  async function removeOrphanGenerations(beforeMs: number): Promise<void> {
+  /**
+   * Folders of segments that were stored, but not recorded before the process died: their senders send them again. Of
+   * several servers none can know whether another is about to record what it has stored.
+   */
+  async function removeOrphanGenerations(): Promise<void> {
     const known = await store.generations();
     for (const { name } of await artifacts.list(INCOMING)) {
-      if (madeAt(name) < beforeMs && !known.has(name) && intake.isOver(name))
+      if (madeAt(name) < startedMs && !known.has(name) && !intake.isOpen(name))
         await artifacts.deletePrefix(`${INCOMING}/${name}`);
     }
   }
