@@ -158,7 +158,10 @@ export function composeLoop(deps: LoopDeps) {
       loop.begin();
     },
     async stop(): Promise<void> {
-      await loop.stop();
+      const ended = loop.stop();
+      // The pass under way would else wait for a judgement, which may take minutes.
+      delivery.close();
+      await ended;
       await lease.release();
       await jobs.stop();
       await workers.stop();

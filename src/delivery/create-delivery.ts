@@ -26,7 +26,11 @@ export function createDelivery(deps: DeliveryDeps) {
   const rollouts = createRolloutStore(database.reader);
   const decisions = createDecisionStore(database.reader);
   const models = createRegisteredModelStore(database.reader);
-  const advancer = createRolloutAdvancer({ ...deps, judge: promoter.judge });
+  const stopping = new AbortController();
+  const advancer = createRolloutAdvancer({
+    ...deps,
+    judge: (input) => promoter.judge(input, stopping.signal),
+  });
 
   async function show(model: string, id: string): Promise<Rollout> {
     await models.get(model);
@@ -98,8 +102,9 @@ export function createDelivery(deps: DeliveryDeps) {
     guardChampionMove: createChampionGuard(policyOf),
     desired: createDesiredStateReader(deps),
 
-    /** Ends a judgement that is under way. */
+    /** Ends a judgement that is under way; rollouts are judged no more. */
     close(): void {
+      stopping.abort(new Error('the platform stops'));
       warm?.close();
     },
   };

@@ -19,7 +19,7 @@ import { createRolloutStore, type Rollout, type RolloutChange } from './rollout-
 import { watchChampion } from './watch-champion.ts';
 
 export interface AdvancerDeps extends Omit<DeliveryDeps, 'judge'> {
-  judge: (input: JudgeInput, signal?: AbortSignal) => Promise<Judgement>;
+  judge: (input: JudgeInput) => Promise<Judgement>;
 }
 
 /** Who decides when nobody does. */

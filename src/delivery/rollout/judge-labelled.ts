@@ -42,7 +42,6 @@ export function createLabelledJudge(deps: AdvancerDeps) {
     from: number;
     ledger: string;
     alpha: number;
-    signal?: AbortSignal;
   }): Promise<LabelledJudgement | undefined> {
     const { rollout, from, ledger } = asked;
     const { model, gate } = rollout;

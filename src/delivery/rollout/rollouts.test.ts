@@ -1,4 +1,5 @@
-import { copyFile } from 'node:fs/promises';
+import { copyFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
 import {
   createDeliveryHarness,
@@ -8,7 +9,7 @@ import {
   NOW,
   writeLabelledRows,
 } from '../../../tests/support/delivery-harness.ts';
-import { describeDatabases } from '../../../tests/support/index.ts';
+import { describeDatabases, tempDir } from '../../../tests/support/index.ts';
 import { tinyClassifier } from '../../../tests/support/tiny-model.ts';
 import type { Database } from '../../platform/index.ts';
 import type { RolloutLog, VariantCounts } from '../delivery-deps.ts';
@@ -403,6 +404,35 @@ describeDatabases('rollouts', (openDatabase) => {
     expect(hasNoted).toBe(true);
     expect(aborted).toMatchObject({ state: 'aborted', weight: 0 });
     await expect(delivery.rollouts.abort('m', 'current', { actor: 'ann' })).rejects.toThrow(/under way/);
+  });
+
+  it('waits for no judgement of labels when it is closed', async () => {
+    await begin();
+    harness.clock.advance(5 * MINUTE);
+    const path = join(tempDir(), 'model.onnx');
+    await writeFile(path, good());
+    const begun = Promise.withResolvers<void>();
+    const side = { rows: 200, labelled: 200, meanLoss: 0.5 };
+    const delivery = createDelivery({
+      database,
+      clock: harness.clock,
+      files: { modelPath: async () => path } as never,
+      moved: { notify() {}, wait: async () => {} },
+      log: {
+        exportLabelled: async () => ({ rows: 400, digest: 'sha256:1' }),
+        compareVariants: async () => ({ windows: [{ champion: side, candidate: side }] }) as never,
+      } as RolloutLog,
+      judge: (_input, { signal } = {}) =>
+        new Promise((_resolve, reject) => {
+          signal?.addEventListener('abort', () => reject(signal.reason));
+          begun.resolve();
+        }),
+    });
+    const advanced = delivery.advance();
+    await begun.promise;
+    delivery.close();
+    await expect(advanced).resolves.toEqual({ didSomething: false });
+    expect((await harness.rollout()).state).toBe('canary');
   });
 
   it('makes each transition once, whoever advances and wherever it is killed', async () => {
