@@ -1,14 +1,14 @@
 import { beforeAll, expect, it } from 'vitest';
 import { openTestDatabase, silentLogger } from '../../tests/support/index.ts';
-import { runCapturedCli } from '../../tests/support/run-captured-cli.ts';
-import { logRoutes } from '../monitoring/index.ts';
 import {
   createLogFixture,
   labelLine,
   predictionLine,
   range,
   START,
-} from '../monitoring/log/log-fixture.suite.ts';
+} from '../../tests/support/log-fixture.ts';
+import { runCapturedCli } from '../../tests/support/run-captured-cli.ts';
+import { logRoutes } from '../monitoring/index.ts';
 import { createApp, createMetrics, listen, systemClock } from '../platform/index.ts';
 
 let url: string;

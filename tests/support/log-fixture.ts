@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
-import { fixedClock, silentLogger, tempDir } from '../../../tests/support/index.ts';
-import { createLocalArtifactStore } from '../../artifacts/index.ts';
-import type { Signature } from '../../models/index.ts';
-import type { Database } from '../../platform/index.ts';
-import type { FeedbackLine, PredictionLine, SegmentName } from '../../serving/contract.ts';
-import { createPredictionLog, type PredictionLogDeps } from './prediction-log.ts';
+import { createLocalArtifactStore } from '../../src/artifacts/index.ts';
+import type { Signature } from '../../src/models/index.ts';
+import { createPredictionLog, type PredictionLogDeps } from '../../src/monitoring/index.ts';
+import type { Database } from '../../src/platform/index.ts';
+import type { FeedbackLine, PredictionLine, SegmentName } from '../../src/serving/contract.ts';
+import { fixedClock, silentLogger, tempDir } from './index.ts';
 
 export const DAY_MS = 86_400_000;
 /** 2001-04-01. */

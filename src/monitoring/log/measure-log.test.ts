@@ -1,6 +1,15 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { describeDatabases, openTestDatabase } from '../../../tests/support/index.ts';
+import {
+  createLogFixture,
+  DAY_MS,
+  labelLine,
+  predictionLine,
+  range,
+  SIGNATURE,
+  START,
+} from '../../../tests/support/log-fixture.ts';
 import { readRows } from '../../datasets/index.ts';
 import type { Signature } from '../../models/index.ts';
 import {
@@ -13,15 +22,6 @@ import {
   rmse,
   rocAuc,
 } from '../../statistics/index.ts';
-import {
-  createLogFixture,
-  DAY_MS,
-  labelLine,
-  predictionLine,
-  range,
-  SIGNATURE,
-  START,
-} from './log-fixture.suite.ts';
 
 const day = (d: number) => ({ from: START + d * DAY_MS, to: START + (d + 1) * DAY_MS });
 /** Rows of the fixture come every minute. */

@@ -11,7 +11,7 @@ import {
   predictionLine,
   range,
   START,
-} from './log-fixture.suite.ts';
+} from '../../../tests/support/log-fixture.ts';
 
 let fixture: LogFixture;
 beforeAll(async () => {

@@ -11,10 +11,10 @@ import {
   silentLogger,
   tempDir,
 } from '../../../tests/support/index.ts';
+import { createLogFixture, labelLine, predictionLine, range } from '../../../tests/support/log-fixture.ts';
 import { createLocalArtifactStore } from '../../artifacts/index.ts';
 import { openDatabase } from '../../platform/index.ts';
 import type { FilingStep } from './file-segments.ts';
-import { createLogFixture, labelLine, predictionLine, range } from './log-fixture.suite.ts';
 import { createLogStore } from './log-store.ts';
 import { createPredictionLog } from './prediction-log.ts';
 

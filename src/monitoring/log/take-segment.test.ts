@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { describeDatabases } from '../../../tests/support/index.ts';
-import { createTestApp } from '../../../tests/support/test-app.ts';
 import {
   createLogFixture,
   idOf,
@@ -10,7 +9,8 @@ import {
   range,
   START,
   stream,
-} from './log-fixture.suite.ts';
+} from '../../../tests/support/log-fixture.ts';
+import { createTestApp } from '../../../tests/support/test-app.ts';
 import { logRoutes } from './log-routes.ts';
 
 describeDatabases('taking segments', (openDatabase) => {

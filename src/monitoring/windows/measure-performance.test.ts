@@ -1,10 +1,17 @@
 import { expect, it } from 'vitest';
 import { describeDatabases, silentLogger } from '../../../tests/support/index.ts';
+import {
+  createLogFixture,
+  DAY_MS,
+  idOf,
+  predictionLine,
+  range,
+  START,
+} from '../../../tests/support/log-fixture.ts';
 import { registerWatched } from '../../../tests/support/watched-model.ts';
 import { createMetrics } from '../../platform/index.ts';
 import { createMonitoring } from '../create-monitoring.ts';
 import type { DecomposedChange } from '../drift/decompose-change.ts';
-import { createLogFixture, DAY_MS, idOf, predictionLine, range, START } from '../log/log-fixture.suite.ts';
 import { monitorPolicySchema } from '../monitor-policy.ts';
 
 const HOUR_MS = 3_600_000;

@@ -107,6 +107,28 @@ describe('what a dead process left', () => {
     expect(sink.entries()).toHaveLength(2);
   });
 
+  it('tells the newest event time that it shipped and could not report any more', async () => {
+    const { bytes } = await withProfile(irisModel(), [SETOSA_ROW]);
+    const sink = createLogSink();
+    const dying = await startTestModelServer({
+      ...sink,
+      reportProfiles: () => Promise.reject(new Error('it dies before it can tell')),
+      reportMs: 10,
+    });
+    dying.source.desire([{ name: 'iris', champion: dying.source.version('3', bytes) }]);
+    await dying.ready;
+    const timestamp = Date.UTC(2001, 3, 1, 5, 30);
+    await dying.post('/predict', { features: SETOSA_ROW, timestamp });
+    const log = join(dying.cacheDir, 'log');
+    const isShipped = () =>
+      readdirSync(log, { recursive: true }).every((name) => !String(name).endsWith('.ndjson'));
+    await sink.until(() => expect(sink.predictions().length === 1 && isShipped()).toBe(true));
+    const cacheDir = tempDir();
+    cpSync(log, join(cacheDir, 'log'), { recursive: true });
+    await startTestModelServer({ ...sink, source: dying.source, cacheDir, reportMs: 10 });
+    await sink.until(() => expect(sink.reports().map(({ report }) => report.watermark)).toContain(timestamp));
+  });
+
   it('is counted once, also when the process that counted it again died before it could tell', async () => {
     const { cacheDir, source } = await dieAfterThree();
     const log = join(cacheDir, 'log');

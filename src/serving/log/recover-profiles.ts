@@ -25,10 +25,17 @@ const snapshotSchema: z.ZodType<Snapshot> = z.object({
   position: z.object({ sequence: z.int(), bytes: z.int() }),
   part: z.int(),
   dropped: z.int(),
+  watermark: z.int().nullable(),
   entries: z.array(profileEntrySchema),
 });
 
-const NO_SNAPSHOT: Snapshot = { position: { sequence: 0, bytes: 0 }, part: 0, dropped: 0, entries: [] };
+const NO_SNAPSHOT: Snapshot = {
+  position: { sequence: 0, bytes: 0 },
+  part: 0,
+  dropped: 0,
+  watermark: null,
+  entries: [],
+};
 /** What the lost snapshot had counted was reported under smaller parts, to which the segments that are left add. */
 const LOST_PART = 2 ** 31 - 1;
 const BATCH_ROWS = 256;
@@ -100,9 +107,9 @@ export async function recoverProfiles(deps: {
       await pause();
       signal.throwIfAborted();
     }
-    const { entries, dropped } = one.snapshot;
-    if (entries.length > 0 || dropped > 0) {
-      await reportProfiles(reporter, { watermark: null, dropped, entries }, signal);
+    const { entries, dropped, watermark } = one.snapshot;
+    if (entries.length > 0 || dropped > 0 || watermark !== null) {
+      await reportProfiles(reporter, { watermark, dropped, entries }, signal);
       const { incarnation } = reporter;
       logger.info(
         { incarnation, entries: entries.length },

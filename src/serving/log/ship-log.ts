@@ -36,6 +36,8 @@ export interface Snapshot {
   /** The part under which new pages begin. */
   part: number;
   dropped: number;
+  /** Newest event time of what had been shipped, or was about to be; null without events. */
+  watermark: number | null;
   entries: BookCapture['all'];
 }
 
@@ -80,6 +82,8 @@ export function createLogShipper(options: ShipperOptions) {
   const leftOvers = [...options.leftOvers];
   let waiting: ClosedSegment[] = [];
   let watermark = null as number | null;
+  /** As `watermark`, with what is about to be shipped: kept before, so that no crash between loses it. */
+  let promised = null as number | null;
   let reported = { watermark, dropped: 0 };
   let failures = 0;
   let loop: Promise<void> | undefined;
@@ -110,10 +114,16 @@ export function createLogShipper(options: ShipperOptions) {
       logger.error({ err: error, segment: path, aside }, 'a segment of the log was refused and is set aside');
     }
     log.noteShipped(bytes);
-    if (newest !== null && (watermark === null || newest > watermark)) watermark = newest;
+    watermark = newer(watermark, newest);
   }
 
   async function shipLeftOvers(signal: AbortSignal): Promise<void> {
+    if (leftOvers.length === 0) return;
+    for (const segment of leftOvers.flatMap(({ segments }) => segments)) {
+      const inspected = await inspectSegment(segment.path, segment.bytes, segment.newest).catch(unlessGone);
+      promised = newer(promised, inspected?.newest ?? null);
+    }
+    await snapshotOnly();
     for (const { reporter: owner, folder: ownFolder, segments } of leftOvers) {
       while (segments.length > 0) {
         await ship(owner, ownFolder, segments[0] as ClosedSegment, signal);
@@ -136,7 +146,13 @@ export function createLogShipper(options: ShipperOptions) {
     position: Snapshot['position'],
     dropped: number,
   ): Promise<void> {
-    const snapshot: Snapshot = { position, part: capture.part, dropped, entries: capture.all };
+    const snapshot: Snapshot = {
+      position,
+      part: capture.part,
+      dropped,
+      watermark: newer(watermark, promised),
+      entries: capture.all,
+    };
     const path = join(folder, SNAPSHOT_FILE);
     try {
       // Not synced: it outlives this process, and a power cut costs a recount.
@@ -170,6 +186,7 @@ export function createLogShipper(options: ShipperOptions) {
     }
     // In one turn: the capture counts exactly the lines before the new segments' first.
     waiting = log.takeClosed();
+    for (const { newest } of waiting) promised = newer(promised, newest);
     const capture = book.capture();
     const { position, dropped } = log;
     try {
@@ -246,6 +263,10 @@ export function createLogShipper(options: ShipperOptions) {
 }
 
 export type LogShipper = ReturnType<typeof createLogShipper>;
+
+function newer(a: number | null, b: number | null): number | null {
+  return a === null || (b !== null && b > a) ? b : a;
+}
 
 const EVENT_TIME = /"t":(-?\d+)/;
 
