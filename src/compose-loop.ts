@@ -65,6 +65,8 @@ export function composeLoop(deps: LoopDeps) {
       );
       return found ?? { answered: 0, failed: 0, latency: [] };
     },
+    // The clock of events moves by reports alone.
+    ...(deps.eventClock ? {} : { reportedAt: () => monitoring.newestReport() }),
     workFolder: join(workFolder, 'delivery'),
   });
   const monitoring = slices.monitoring.createMonitoring({

@@ -80,6 +80,11 @@ export interface DeliveryDeps {
         to: number;
       }) => Promise<VariantCounts>)
     | undefined;
+  /**
+   * When a model server reported last. A step passes only on a report that came after its end: what its requests met while
+   * the control plane was away is told when both are back. Without it the clock's word is enough.
+   */
+  reportedAt?: (() => Promise<number | undefined>) | undefined;
   logger?: Logger | undefined;
   /** For the labelled rows of a watch, while they are judged. */
   workFolder?: string | undefined;

@@ -248,6 +248,8 @@ export function createMonitoring(deps: MonitoringDeps) {
     /** What each version answered, and how, in a span of event time. */
     traffic: (model: string, from: number, to: number) => entries.traffic(model, from, to),
     dropped: () => entries.dropped(),
+    /** When a model server reported last. */
+    newestReport: () => entries.newestReport(),
     policyOf,
 
     async acknowledge(id: number, who: { actor: string; reason?: string }): Promise<Alarm> {

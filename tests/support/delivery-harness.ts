@@ -40,7 +40,7 @@ export async function writeLabelledRows(options: {
 /** A control plane with its delivery, to be driven by hand: versions, promotions, time. */
 export async function createDeliveryHarness(
   database: Database,
-  options: Pick<DeliveryDeps, 'judge' | 'policyOf' | 'log' | 'variantCounts'> = {},
+  options: Pick<DeliveryDeps, 'judge' | 'policyOf' | 'log' | 'variantCounts' | 'reportedAt'> = {},
 ) {
   const clock = fixedClock(NOW);
   let delivery: Delivery | undefined;

@@ -107,7 +107,8 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
     const now = clock.now();
     const { lengthMs, capMs } = lengthOf(rollout);
     const elapsed = now - rollout.stepStartedAt;
-    const isOver = elapsed >= lengthMs;
+    const end = rollout.stepStartedAt + lengthMs;
+    const isOver = elapsed >= lengthMs && (await isReportedSince(end));
     if (now - (rollout.lookedAt ?? rollout.stepStartedAt) < SHORTEST_LOOK_MS && !isOver) return false;
     const earlier =
       rollout.evidence === undefined
@@ -129,6 +130,9 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
     }
     return apply(rollout, { ...transition, change: { ...seen, ...transition.change } });
   }
+
+  const isReportedSince = async (ms: number): Promise<boolean> =>
+    deps.reportedAt === undefined || ((await deps.reportedAt()) ?? Number.NEGATIVE_INFINITY) >= ms;
 
   async function note(
     { id, epoch }: Rollout,
@@ -216,9 +220,9 @@ export function decide(
       evidence,
     };
   }
-  if (rollout.state === 'paused' || !isOver) return undefined;
+  if (rollout.state === 'paused' || !(isOver || isCapped)) return undefined;
   const unclear = kinds.filter(({ state }) => state === 'unclear');
-  if (inStep >= policy.minRequests && unclear.length === 0) {
+  if (isOver && inStep >= policy.minRequests && unclear.length === 0) {
     const next = nextStep(rollout, now);
     const before: Evidence = { ...evidence, before_step: (evidence.before_step ?? 0) + inStep };
     return {
@@ -234,7 +238,8 @@ export function decide(
   const missing =
     inStep < policy.minRequests
       ? `${inStep === 0 ? 'no requests reached it' : `only ${inStep} requests reached it`}, ${policy.minRequests} are needed`
-      : unclear.map(({ kind, words }) => `${kind}: ${words}`).join('; ');
+      : unclear.map(({ kind, words }) => `${kind}: ${words}`).join('; ') ||
+        'no model server has reported since the step was over';
   const why = `inconclusive: ${missing}`;
   return {
     change: { state: 'paused', resumeState: rollout.state, note: why },

@@ -141,6 +141,15 @@ export function createProfileEntryStore(tx: Tx) {
       return row?.watermark ?? undefined;
     },
 
+    /** When a model server reported last, by the platform's clock. */
+    async newestReport(): Promise<number | undefined> {
+      const row = await db
+        .selectFrom('profile_reporters')
+        .select((eb) => eb.fn.max('received_at').as('at'))
+        .executeTakeFirst();
+      return row?.at ?? undefined;
+    },
+
     /** Rows that a version answered, by the hour, from `from` on. */
     async answeredByHour(model: string, version: string, from: number): Promise<Map<number, number>> {
       const rows = await db
