@@ -11,4 +11,12 @@ export type {
   ModelInput,
   ProjectInput,
 } from './pipelines/index.ts';
-export { csv, dataset, defineProject, gradientBoosting, jsonLines, linear, parquet } from './pipelines/index.ts';
+export {
+  csv,
+  dataset,
+  defineProject,
+  gradientBoosting,
+  jsonLines,
+  linear,
+  parquet,
+} from './pipelines/index.ts';

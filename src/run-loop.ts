@@ -40,10 +40,11 @@ export function createRunLoop(options: RunLoopOptions) {
   /** @returns whether there is nothing left to do until the clock moves on */
   async function pass(): Promise<boolean> {
     let isQuiet = true;
-    for (const { name, advance } of parts) {
+    for (const part of parts) {
+      const { name } = part;
       if (isStopped) return false;
       try {
-        if ((await advance()).didSomething) isQuiet = false;
+        if ((await part.advance()).didSomething) isQuiet = false;
         if (problems.delete(name)) logger.warn({ part: name }, 'this part of the loop goes on again');
       } catch (error) {
         isQuiet = false;

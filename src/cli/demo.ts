@@ -449,7 +449,10 @@ async function startPlatform(
 ): Promise<SpawnedUp> {
   const { host, port, servePort } = options;
   const args = [
-    ...['--clock', 'events', '--data', dataDir],
+    '--clock',
+    'events',
+    '--data',
+    dataDir,
     ...(host === undefined ? [] : ['--host', host]),
     ...(port === undefined ? [] : ['--port', port]),
     ...(servePort === undefined ? [] : ['--serve-port', servePort]),

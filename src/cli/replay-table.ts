@@ -196,7 +196,7 @@ async function inParallel<T, R>(
   width: number,
   work: (item: T) => Promise<R>,
 ): Promise<R[]> {
-  const results = new Array<R>(items.length);
+  const results: R[] = [];
   let next = 0;
   const run = async () => {
     while (next < items.length) {

@@ -30,7 +30,7 @@ export function modelVersionRoutes({
   guardChampionMove,
 }: RegistryDeps): MlflowRoute[] {
   const versions = createModelVersionStore(database.reader);
-  const { register, resolve } = createVersionRegistrar({ database, clock, files });
+  const registrar = createVersionRegistrar({ database, clock, files });
 
   async function readModelVersion(name: string, version: number) {
     return { model_version: toWireVersion(await versions.get(name, version), 'with aliases') };
@@ -51,7 +51,7 @@ export function modelVersionRoutes({
       request: contract.createVersionRequest,
       response: contract.modelVersionResponse,
       async handle(input) {
-        const version = await register({
+        const version = await registrar.register({
           name: input.name,
           source: input.source,
           runId: input.run_id,
@@ -99,7 +99,7 @@ export function modelVersionRoutes({
       response: contract.downloadUriResponse,
       async handle({ name, version }) {
         const { source } = await versions.get(name, readVersion(version));
-        return { artifact_uri: await resolve(source) };
+        return { artifact_uri: await registrar.resolve(source) };
       },
     }),
     mlflowRoute({

@@ -119,9 +119,8 @@ async function trainOnShuffled(
     const j = Math.floor(random() * (i + 1));
     [labels[i], labels[j]] = [labels[j] as boolean, labels[i] as boolean];
   }
-  const lines = rows.map(
-    ({ features }, i) =>
-      `${features['date']},${labels[i] === true ? 60 : 0},${features['distance']},${features['destination']}`,
+  const lines = rows.map(({ features: { date, distance, destination } }, i) =>
+    [date, labels[i] === true ? 60 : 0, distance, destination].join(','),
   );
   const file = join(folder, 'shuffled.csv');
   writeFileSync(file, `date,delay,distance,destination\n${lines.join('\n')}\n`);

@@ -130,7 +130,7 @@ export async function killLoop({
   }
 
   const killing = killAtRandom();
-  let failed: unknown;
+  let failed: Error | undefined;
   try {
     await getServed(insist, rows[0] as ReplayRow);
     let due: { at: number; body: { prediction_id: string; label: unknown; timestamp: number } }[] = [];
@@ -171,12 +171,12 @@ export async function killLoop({
       onDay?.(report);
     }
   } catch (error) {
-    failed = error;
+    failed = error instanceof Error ? error : new Error('the replay failed', { cause: error });
   }
   isOver = true;
   await killing;
   try {
-    if (failed !== undefined) throw new Error(`${String(failed)}\n${at.platform.stderr().slice(-3000)}`);
+    if (failed !== undefined) throw new Error(`${failed.message}\n${at.platform.stderr().slice(-3000)}`);
     const { seen, lost } = await verifyLoop(at.platform, acknowledged);
     Object.assign(report, { seen, lost });
   } finally {
