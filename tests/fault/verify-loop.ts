@@ -64,7 +64,7 @@ async function query(platform: SpawnedPlatform, sql: string): Promise<Record<str
   for (let offset = 0; ; offset += PAGE) {
     const { status, body } = await postJson(`${platform.url}/api/v1/log/query`, {
       sql: `${sql} LIMIT ${PAGE} OFFSET ${offset}`,
-      limit: PAGE,
+      limit_rows: PAGE,
     });
     if (status !== 200) throw new Error(`the log cannot be asked: ${JSON.stringify(body)}`);
     const names = (body.columns as (string | { name: string })[]).map((column) =>
