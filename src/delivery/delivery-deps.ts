@@ -16,7 +16,10 @@ export interface VariantCounts {
 
 /** What the prediction log tells of a rollout; the log of monitoring/ is one. */
 export interface RolloutLog {
-  /** Labelled rows as Parquet: the columns, the target and `__time`; one row per prediction id. */
+  /**
+   * Labelled rows as Parquet: the columns, the target and `__time`; one row per prediction id. Of more than `maxRows` a sample:
+   * `of` says how many there are.
+   */
   exportLabelled(request: {
     model: string;
     from?: number;
@@ -24,8 +27,15 @@ export interface RolloutLog {
     schema: readonly { name: string; type: string }[];
     targetName: string;
     outPath: string;
+    maxRows?: number;
     signal?: AbortSignal;
-  }): Promise<{ rows: number; digest: string; from?: number | undefined; to?: number | undefined }>;
+  }): Promise<{
+    rows: number;
+    of?: number | undefined;
+    digest: string;
+    from?: number | undefined;
+    to?: number | undefined;
+  }>;
 
   /** The loss of champion and candidate by window of event time, and in shadow their answers to the same requests. */
   compareVariants(request: {

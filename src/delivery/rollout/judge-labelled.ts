@@ -13,6 +13,8 @@ import type { Rollout } from './rollout-store.ts';
 
 /** Below this a comparison tells nothing, and a look would be wasted. */
 export const FEWEST_LABELLED = 100;
+/** The judge holds every row in memory: of more of them it gets a sample, the same share of every day. */
+const MOST_LABELLED = 200_000;
 /** In so few days nothing could be shown day by day: blocks of consecutive rows are compared, each as one. */
 const BY_DAYS_FROM_MS = 7 * 86_400_000;
 const BLOCKS = 20;
@@ -56,7 +58,16 @@ export function createLabelledJudge(deps: AdvancerDeps) {
       const outPath = join(folder, 'rows.parquet');
       const { schema, targetName } = await readSchema(challenger, champion);
       const to = now + 1;
-      const { rows, digest } = await log.exportLabelled({ model, from, to, schema, targetName, outPath });
+      const { rows, of, digest } = await log.exportLabelled({
+        model,
+        from,
+        to,
+        schema,
+        targetName,
+        outPath,
+        maxRows: MOST_LABELLED,
+      });
+      const isSample = of !== undefined && of > rows;
       if (rows < FEWEST_LABELLED) {
         const words = `${rows} labelled rows, ${FEWEST_LABELLED} are needed`;
         return { k: undefined, comparison: undefined, words, evidence: { labelled: rows } };
@@ -84,10 +95,14 @@ export function createLabelledJudge(deps: AdvancerDeps) {
             challenger: challenger.version,
             champion: champion.version,
             look: { k, alpha },
-            what: 'rows labelled since',
+            what: isSample ? `of ${of.toLocaleString('en-US')} rows labelled since` : 'rows labelled since',
           })
         : (incomparable ?? broken ?? 'nothing to compare on');
-      const evidence = { labelled: rows, ...toEvidence(judgement, { k, alpha }) };
+      const evidence = {
+        labelled: rows,
+        ...(isSample ? { of } : {}),
+        ...toEvidence(judgement, { k, alpha }),
+      };
       return { k, comparison, words, evidence };
     } finally {
       await rm(folder, { recursive: true, force: true });

@@ -265,16 +265,17 @@ describeDatabases('rollouts', (openDatabase) => {
   it('gives the predecessor its place back when late labels say that it is better', async () => {
     await begin(bad(), { force: true, reason: 'drill', now: true });
     expect(await harness.rollout()).toMatchObject({ state: 'watching', version: '2', champion: '1' });
-    log.exportLabelled = async ({ outPath, schema, targetName, from, to }) => {
+    log.exportLabelled = async ({ outPath, schema, targetName, from, to, maxRows }) => {
       expect([schema.map(({ name }) => name), targetName, from, to]).toEqual([
         ['a', 'b'],
         'answer',
         NOW,
         NOW + DAY + 1,
       ]);
+      expect(maxRows).toBe(200_000);
       const rows = await writeLabelledRows({ from: NOW, days: 1 });
       await copyFile(rows.path, outPath);
-      return rows;
+      return { ...rows, of: 3_400_000 };
     };
     expect(await after(DAY / 4)).toEqual({ didSomething: false });
     expect(await after((3 * DAY) / 4)).toEqual({ didSomething: true });
@@ -286,7 +287,8 @@ describeDatabases('rollouts', (openDatabase) => {
     expect(rollout.decisions[0]).toMatchObject({
       action: 'champion.undo',
       actor: 'tidemill',
-      evidence: { labelled: 400, comparison: { verdict: 'better' }, look: { k: 1 } },
+      summary: expect.stringContaining('on 400 of 3,400,000 rows labelled since'),
+      evidence: { labelled: 400, of: 3_400_000, comparison: { verdict: 'better' }, look: { k: 1 } },
     });
     expect((await harness.model()).champion.version).toBe('1');
     expect((await harness.model()).history[0]).toMatchObject({

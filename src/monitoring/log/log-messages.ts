@@ -165,9 +165,13 @@ export interface ExportRequest {
   targetName: string;
   targetType: ColumnType;
   outPath: string;
+  /** Of more rows a sample is written. */
+  maxRows?: number;
 }
 export interface ExportedRows {
   rows: number;
+  /** All rows that there are; more than `rows` when these are a sample of them. */
+  of: number;
   /** `sha256:…` of the file. */
   digest: string;
   /** Event times of its rows, half-open; undefined without rows. */

@@ -295,6 +295,7 @@ describe('labelled rows as a table', () => {
     const exported = await log.exportLabelled({ model: 'flights', schema, targetName: 'late', outPath });
     expect(exported).toEqual({
       rows: 3,
+      of: 3,
       digest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
       from: START,
       to: START + 2 * DAY_MS + 1,
@@ -318,6 +319,38 @@ describe('labelled rows as a table', () => {
     expect(await log.exportLabelled({ ...request, variants: ['shadow'] })).toMatchObject({ rows: 1 });
     const odd = log.exportLabelled({ ...request, schema: [{ name: 'a', type: 'colour' }] });
     await expect(odd).rejects.toThrow('"colour"');
+  });
+
+  it('is a sample of many rows: as many of each day as the day has, and the same ones each time', async () => {
+    const { ship, log, root } = createLogFixture(await openTestDatabase('sqlite'));
+    const rows = range(0, 3 * DAY_ROWS).filter((i) => i < 2 * DAY_ROWS || i % 2 === 0);
+    await ship(
+      'predictions',
+      rows.map((i) => predictionLine(i)),
+    );
+    await ship(
+      'feedback',
+      rows.map((i) => labelLine(i, true)),
+    );
+    const schema = SIGNATURE.columns.map(({ name, type }) => ({ name, type }));
+    const outPath = join(root, 'sample.parquet');
+    const request = { model: 'flights', schema, targetName: 'late', outPath };
+    const sample = await log.exportLabelled({ ...request, maxRows: 900 });
+    expect(sample).toMatchObject({ rows: 900, of: rows.length });
+    const days = [0, 0, 0];
+    for await (const batch of readRows(outPath, { columns: ['__time'] })) {
+      for (const { __time } of batch) days[Math.floor(((__time as number) - START) / DAY_MS)]!++;
+    }
+    // A quarter of each day: 360, 360, 180.
+    for (const [day, expected] of [360, 360, 180].entries()) {
+      expect(Math.abs(days[day]! - expected)).toBeLessThan(60);
+    }
+    await log.compact();
+    expect(await log.exportLabelled({ ...request, maxRows: 900 })).toEqual(sample);
+    expect(await log.exportLabelled({ ...request, maxRows: rows.length })).toMatchObject({
+      rows: rows.length,
+      of: rows.length,
+    });
   });
 });
 

@@ -195,7 +195,10 @@ export function createPredictionLog(deps: PredictionLogDeps) {
       }, signal);
     },
 
-    /** Writes labelled predictions as a Parquet table: columns, target, `__time`, `__entity`. */
+    /**
+     * Writes labelled predictions as a Parquet table: columns, target, `__time`, `__entity`. Of more than `maxRows` those whose
+     * prediction ids have the lowest hashes: the same share of every day, and the same rows each time.
+     */
     async exportLabelled(request: {
       model: string;
       from?: number;
@@ -205,9 +208,10 @@ export function createPredictionLog(deps: PredictionLogDeps) {
       schema: readonly { name: string; type: string }[];
       targetName: string;
       outPath: string;
+      maxRows?: number;
       signal?: AbortSignal;
     }): Promise<ExportedRows> {
-      const { model, version, schema, targetName, outPath, signal, ...filter } = request;
+      const { model, version, schema, targetName, outPath, maxRows, signal, ...filter } = request;
       const columns = schema.map(checkColumn);
       const declared = columns.find(({ name }) => name === targetName)?.type;
       return ask(
@@ -218,6 +222,7 @@ export function createPredictionLog(deps: PredictionLogDeps) {
           targetName,
           targetType: declared ?? (await models.targetTypeOf(model)),
           outPath,
+          ...(maxRows !== undefined && { maxRows }),
         },
         signal ? { signal } : {},
       );

@@ -6,15 +6,17 @@ import type { ExportedRows, ExportRequest } from '../log-messages.ts';
 import { type LogState, labelsOf, latestLabels, predictionsOf } from './log-state.ts';
 import { featureColumns, typedSql } from './model-columns.ts';
 import { identifier, literal } from './quote-sql.ts';
+import { sampleSql } from './sample-rows.ts';
 
 /**
  * Writes the predictions whose label is known as a table to train on: the columns, the target, `__time` (event time in
- * milliseconds) and `__entity` (what the split was drawn by). One row for each prediction id, in the order of event time.
+ * milliseconds) and `__entity` (what the split was drawn by). One row for each prediction id, in the order of event time;
+ * of more than `maxRows` the same share of every day.
  */
 export async function exportLabelled(
   connection: DuckDBConnection,
   state: LogState,
-  { filter, schema, targetName, targetType, outPath }: ExportRequest,
+  { filter, schema, targetName, targetType, outPath, maxRows }: ExportRequest,
 ): Promise<ExportedRows> {
   const variants = filter.variants ?? ['champion', 'canary', 'previous'];
   const columns = schema.filter(({ name }) => name !== targetName);
@@ -31,10 +33,13 @@ export async function exportLabelled(
     : `(SELECT u, latest.label AS label FROM ${latestLabels(labels)})`;
   const label = typedSql(`json_extract_string(l.label, '$')`, targetType);
   const rows = `(SELECT p.*, ${label} AS target_value FROM ${predictions} p JOIN ${truths} l USING (u) ${isOnce ? '' : first})`;
-  const { relation, expressions } = featureColumns(
-    columns,
-    `(SELECT * FROM ${rows} WHERE target_value IS NOT NULL)`,
-  );
+  const labelled = `(SELECT * FROM ${rows} WHERE target_value IS NOT NULL)`;
+  const all = maxRows === undefined ? undefined : await countRows(connection, labelled);
+  const isSample = all !== undefined && maxRows !== undefined && all > maxRows;
+  const chosen = isSample
+    ? `(SELECT * FROM ${labelled} WHERE ${await sampleSql(connection, labelled, maxRows)})`
+    : labelled;
+  const { relation, expressions } = featureColumns(columns, chosen);
   const select = [
     ...columns.map(({ name }, index) => `${expressions[index]} AS ${identifier(name)}`),
     `target_value AS ${identifier(targetName)}`,
@@ -53,8 +58,14 @@ export async function exportLabelled(
   await pipeline(createReadStream(outPath), hash);
   return {
     rows: count,
+    of: isSample ? all : count,
     digest: `sha256:${hash.digest('hex')}`,
     from: from ?? undefined,
     to: to === null ? undefined : to + 1,
   };
+}
+
+async function countRows(connection: DuckDBConnection, relation: string): Promise<number> {
+  const reader = await connection.runAndReadAll(`SELECT count(*)::DOUBLE FROM ${relation}`);
+  return reader.getRowsJS()[0]![0] as number;
 }
