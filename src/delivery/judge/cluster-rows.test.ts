@@ -53,3 +53,24 @@ it('puts entities together at random where there are very many, each whole and t
   expect(new Set(one.of).size).toBe(100);
   expect(clusterRows({ rows: 1000, entities, maxClusters, seed }).of).toEqual(one.of);
 });
+
+it('puts consecutive days together where there are very many', () => {
+  const times = timesOver(3000, 300).reverse();
+  const found = clusterRows({ rows: 3000, times, maxClusters, seed });
+  expect(found).toMatchObject({ by: 'block', count: 100, notes: [expect.stringContaining('300 days')] });
+  for (let block = 0; block < 100; block++) {
+    const days = new Set(
+      times.filter((_, row) => found.of[row] === block).map((time) => Math.floor(time / DAY)),
+    );
+    expect([...days].sort((a, b) => a - b)).toEqual([3 + 3 * block, 4 + 3 * block, 5 + 3 * block]);
+  }
+});
+
+it('puts rows of unknown time last, in blocks of rows and of days', () => {
+  const times = Float64Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? Number.NaN : 3 * DAY + 40 - i));
+  const { of } = clusterRows({ rows: 40, times, blocks: 4, maxClusters, seed });
+  expect(Array.from(of).filter((_, i) => i % 2 === 0)).toEqual([...Array(10).fill(2), ...Array(10).fill(3)]);
+  expect(Array.from(of).filter((_, i) => i % 2 === 1)).toEqual([...Array(10).fill(1), ...Array(10).fill(0)]);
+  const days = Float64Array.from([Number.NaN, 5 * DAY, 4 * DAY, 3 * DAY]);
+  expect(Array.from(clusterRows({ rows: 4, times: days, maxClusters: 2, seed }).of)).toEqual([1, 1, 0, 0]);
+});

@@ -18,8 +18,8 @@ const BLOCKS_INSTEAD = 20;
 
 /**
  * Groups rows that go together, so that their number does not pass for evidence: by day (UTC) where the time is known,
- * else by entity, else each row by itself. Of very many entities or rows, several are put together at random, which
- * keeps the interval right and its computation cheap.
+ * else by entity, else each row by itself. Of very many entities or rows, several are put together at random, of very many
+ * days consecutive ones, which keeps the interval right and its computation cheap.
  */
 export function clusterRows(request: {
   rows: number;
@@ -33,7 +33,7 @@ export function clusterRows(request: {
 }): Clusters {
   const { rows, times, entities, wanted, maxClusters, seed } = request;
   const notes: string[] = [];
-  if (times && (wanted === undefined || wanted === 'day')) return byTime(times, request.blocks);
+  if (times && (wanted === undefined || wanted === 'day')) return byTime(times, request.blocks, maxClusters);
   if (entities && (wanted === undefined || wanted === 'entity')) {
     if (wanted === undefined) notes.push('the rows carry no time: clustered by entity');
     return { by: 'entity', ...group(entities.map(String), maxClusters, seed), notes };
@@ -55,8 +55,12 @@ export function clusterRows(request: {
   };
 }
 
-function byTime(times: Float64Array, askedBlocks: number | undefined): Clusters {
+function byTime(times: Float64Array, askedBlocks: number | undefined, maxClusters: number): Clusters {
   const days = numberDays(times);
+  if (askedBlocks === undefined && days.count > maxClusters) {
+    const note = `the rows are of ${days.count} days: clustered in ${maxClusters} blocks of consecutive days`;
+    return { by: 'block', of: joinDays(times, days, maxClusters), count: maxClusters, notes: [note] };
+  }
   if (askedBlocks === undefined && days.count >= FEWEST_DAYS) return { by: 'day', ...days, notes: [] };
   const count = Math.min(askedBlocks ?? BLOCKS_INSTEAD, times.length);
   const note = `the rows are of ${days.count} days: clustered in ${count} blocks of consecutive rows, as if days did not differ`;
@@ -74,13 +78,27 @@ function numberDays(times: Float64Array): { of: Int32Array; count: number } {
   return { of, count: known.size };
 }
 
-/** Blocks of as many rows each, since a block of the night with five rows would weigh as much as one of the day. */
+/** Blocks of as many days each that have rows; days of unknown time come last. */
+function joinDays(times: Float64Array, days: { of: Int32Array; count: number }, blocks: number): Int32Array {
+  const timeOf = new Float64Array(days.count);
+  for (const [row, day] of days.of.entries()) timeOf[day] = times[row] as number;
+  const blockOf = cutInBlocks(timeOf, blocks);
+  return days.of.map((day) => blockOf[day] as number);
+}
+
+/** Blocks of as many rows each, those of unknown time last, since a block of the night with five rows would weigh as much as one of the day. */
 function cutInBlocks(times: Float64Array, count: number): Int32Array {
-  const order = Array.from(times.keys()).sort((a, b) => (times[a] as number) - (times[b] as number));
+  const order = Array.from(times.keys()).sort(
+    (a, b) => placeInTime(times[a]) - placeInTime(times[b]) || a - b,
+  );
   const of = new Int32Array(times.length);
   for (const [place, row] of order.entries()) of[row] = Math.floor((place * count) / times.length);
   return of;
 }
+
+/** Finite, so that two unknown times are equal and not incomparable. */
+const placeInTime = (time: number | undefined): number =>
+  time === undefined || Number.isNaN(time) ? Number.MAX_VALUE : time;
 
 function group(keys: readonly string[], most: number, seed: number): { of: Int32Array; count: number } {
   const known = new Map<string, number>();

@@ -141,15 +141,21 @@ export function compareSlices(
 
 type Judged = ReturnType<typeof judgePaired>;
 
-/** Holm's steps: the most convincing at alpha/m, and only then the next at alpha/(m − 1). */
+/**
+ * Holm's steps: the most convincing at alpha/m, and only then the next at alpha/(m − 1). What is not shown worse at all
+ * of alpha, which takes few resamples, is at no part of it.
+ */
 function findWorse(
   judges: readonly (((alpha: number) => Judged) | undefined)[],
   alpha: number,
 ): (Judged | undefined)[] {
   const results: (Judged | undefined)[] = judges.map(() => undefined);
-  let left = judges.flatMap((judge, index) => (judge ? [{ judge, index }] : []));
+  const all = judges.flatMap((judge, index) => (judge ? [{ judge, index }] : []));
+  for (const { judge, index } of all) results[index] = judge(alpha);
+  let left = all.filter(({ index }) => results[index]?.verdict === 'worse');
+  const others = all.length - left.length;
   while (left.length > 0) {
-    const share = alpha / left.length;
+    const share = alpha / (left.length + others);
     for (const { judge, index } of left) results[index] = judge(share);
     const rest = left.filter(({ index }) => results[index]?.verdict !== 'worse');
     if (rest.length === left.length) break;

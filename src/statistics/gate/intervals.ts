@@ -15,6 +15,8 @@ export interface BoundOptions {
   alpha: number;
   /** How many; 100/alpha keeps a hundred of them beyond each bound. */
   resamples: number;
+  /** The alpha that so many can tell of; from there to a smaller `alpha` their tail goes on as t's or the normal one. */
+  drawnAlpha?: number;
   seed: number;
 }
 
@@ -25,7 +27,10 @@ export interface BoundOptions {
  * resampled t-statistics (Efron 1982; Hall 1988, doi:10.1214/aos/1176350933) know the skewness that the sample shows.
  * ADR 0010 has the error rates. Infinite with less than two values.
  */
-export function studentInterval(values: Float64Array, { alpha, resamples, seed }: BoundOptions): Interval {
+export function studentInterval(
+  values: Float64Array,
+  { alpha, resamples, drawnAlpha = alpha, seed }: BoundOptions,
+): Interval {
   const n = values.length;
   const estimate = meanOf(values);
   if (n < 2) {
@@ -36,8 +41,9 @@ export function studentInterval(values: Float64Array, { alpha, resamples, seed }
   const standardError = Math.sqrt(squares / (n - 1) / n);
   const t = studentQuantile(1 - alpha, n - 1);
   const drawn = resampleT(values, estimate, squares, { resamples, seed });
-  const below = drawn.length > 0 ? Math.max(t, quantileOf(drawn, 1 - alpha)) : t;
-  const above = drawn.length > 0 ? Math.max(t, -quantileOf(drawn, alpha)) : t;
+  const stretch = t / studentQuantile(1 - drawnAlpha, n - 1);
+  const below = drawn.length > 0 ? Math.max(t, stretch * quantileOf(drawn, 1 - drawnAlpha)) : t;
+  const above = drawn.length > 0 ? Math.max(t, -stretch * quantileOf(drawn, drawnAlpha)) : t;
   return { estimate, lo: estimate - below * standardError, hi: estimate + above * standardError };
 }
 
@@ -78,7 +84,7 @@ function resampleT(
 export function bcaInterval(
   difference: (weights: Float64Array) => number,
   clusters: number,
-  { alpha, resamples, seed }: BoundOptions,
+  { alpha, resamples, drawnAlpha = alpha, seed }: BoundOptions,
 ): Interval {
   const weights = new Float64Array(clusters).fill(1);
   const estimate = difference(weights);
@@ -108,7 +114,12 @@ export function bcaInterval(
     const share = slope > 0 ? normalCdf(bias + shift / slope) : shift > 0 ? 1 : 0;
     return quantileOf(sorted, share);
   };
-  return { estimate, lo: bound(alpha), hi: bound(1 - alpha) };
+  const stretch = normalQuantile(1 - alpha) / normalQuantile(1 - drawnAlpha);
+  return {
+    estimate,
+    lo: estimate + stretch * (bound(drawnAlpha) - estimate),
+    hi: estimate + stretch * (bound(1 - drawnAlpha) - estimate),
+  };
 }
 
 /** By the jackknife over clusters: Efron and Tibshirani (1993), An Introduction to the Bootstrap, eq. 14.15. */

@@ -96,6 +96,35 @@ describe('the interval', () => {
     expect(bounds[0]! > bounds[1]! && bounds[1]! > bounds[2]!).toBe(true);
   });
 
+  it('goes on beyond the resamples that it takes at most, for the alpha of a late look', () => {
+    for (const clusters of [30, 60]) {
+      const scores = differing(many.slice(0, clusters));
+      const judge = (alpha: number, bootstrap?: number) =>
+        judgePaired(scores, { ...ask, alpha, delta: 1, ...(bootstrap && { bootstrap }) });
+      const begun = performance.now();
+      const [at4, at5, at6, at9] = [1e-4, 1e-5, 1e-6, 1e-9].map((alpha) => judge(alpha));
+      // Each of the last two would have taken minutes with 100/alpha resamples.
+      expect(performance.now() - begun).toBeLessThan(30_000);
+      expect(at4!.lo > at5!.lo && at5!.lo > at6!.lo && at6!.lo > at9!.lo).toBe(true);
+      expect(at4!.hi < at5!.hi && at5!.hi < at6!.hi && at6!.hi < at9!.hi).toBe(true);
+      const exact = judge(1e-4, 1_000_000);
+      const reach = exact.estimate - exact.lo;
+      expect(Math.abs(at4!.lo - exact.lo)).toBeLessThan(0.1 * reach);
+    }
+  });
+
+  it('decides by every resample where t does, and shows the wider interval where it does not', () => {
+    const scores = differing(skewed.slice(0, 7));
+    const inconclusive = judgePaired(scores, { ...ask, alpha: 0.001 });
+    const byT = judgePaired(scores, { ...ask, alpha: 0.001, bootstrap: 1 });
+    expect(inconclusive.verdict).toBe('inconclusive');
+    expect(inconclusive).toEqual(judgePaired(scores, { ...ask, alpha: 0.001, bootstrap: 2000 }));
+    expect(inconclusive.lo).toBeLessThanOrEqual(byT.lo);
+    const decided = judgePaired(scores, { ...ask, alpha: 0.001, delta: 5 });
+    expect(decided.verdict).toBe('non-inferior');
+    expect(decided).toEqual(judgePaired(scores, { ...ask, alpha: 0.001, delta: 5, bootstrap: 100_000 }));
+  });
+
   it('has both infinite bounds of one cluster, and decides nothing', () => {
     const judged = judgePaired(differing([0.5]), ask);
     expect(judged).toMatchObject({

@@ -17,6 +17,9 @@ import { sumLosses } from './sum-losses.ts';
 export const BCA_CLUSTERS = 50;
 const LEAST_RESAMPLES = 2000;
 const RESAMPLES_BEYOND_BOUND = 100;
+const MOST_RESAMPLES = 200_000;
+/** Of clusters, in all resamples together: what takes about a second. */
+const MOST_DRAWS = 1e8;
 /** More clusters than this are no advice. */
 const MOST_CLUSTERS = 1_000_000;
 
@@ -28,7 +31,7 @@ export interface JudgeOptions {
   alpha: number;
   /** The margin: what a challenger may be worse, in the metric's unit, and still pass. */
   delta: number;
-  /** Resamples of BCa, when other than max(2000, 100/alpha). */
+  /** Resamples, when other than 100/alpha between 2,000 and 200,000 (50,000 of 2,000 clusters). */
   bootstrap?: number;
   seed: number;
 }
@@ -57,6 +60,7 @@ export interface PairedVerdict {
 /**
  * Judges a challenger against the champion on the same rows by an interval [lo, hi] of the paired difference: better if
  * lo > 0, non-inferior if lo > −delta, worse if hi < −delta, else inconclusive. The same input gives the same answer.
+ * A hundred resamples lie beyond each bound, of 200,000 at most: an alpha under 0.0005 continues their tail (ADR 0010).
  *
  * @throws ApiError INVALID_PARAMETER_VALUE when the arrays do not fit each other or the metric does not fit the task
  */
@@ -97,13 +101,31 @@ function intervalOf(
   statistic: PairedStatistic,
   method: 't' | 'bca',
   clusters: number,
-  { alpha, bootstrap, seed }: JudgeOptions,
+  { alpha, delta, bootstrap, seed }: JudgeOptions,
 ): { interval: Interval; clusters: number } {
-  const resamples = bootstrap ?? Math.max(LEAST_RESAMPLES, Math.ceil(RESAMPLES_BEYOND_BOUND / alpha));
-  const bounds = { alpha, resamples, seed };
+  const bounds = { ...resamplesFor(alpha, clusters, bootstrap), alpha, seed };
   if (method === 'bca') return { interval: bcaInterval(statistic.difference, clusters, bounds), clusters };
   const values = statistic.byCluster.filter((value) => !Number.isNaN(value));
-  return { interval: studentInterval(values, bounds), clusters: values.length };
+  const byT = studentInterval(values, { ...bounds, resamples: 0 });
+  // The wider of two: resampling can only take a decision of t away; where t takes none, a few show how wide it is.
+  const enough =
+    verdictOf(byT, delta) === 'inconclusive'
+      ? resamplesFor(alpha, clusters, bootstrap ?? LEAST_RESAMPLES)
+      : {};
+  return { interval: studentInterval(values, { ...bounds, ...enough }), clusters: values.length };
+}
+
+/** How many, and the alpha whose bounds they can tell: the asked one, unless too few of them lie beyond it. */
+function resamplesFor(
+  alpha: number,
+  clusters: number,
+  asked: number | undefined,
+): { resamples: number; drawnAlpha: number } {
+  const most = Math.max(LEAST_RESAMPLES, Math.min(MOST_RESAMPLES, Math.floor(MOST_DRAWS / clusters)));
+  const wanted = Math.max(LEAST_RESAMPLES, Math.ceil(RESAMPLES_BEYOND_BOUND / alpha));
+  const resamples = asked ?? Math.min(most, wanted);
+  if (resamples < LEAST_RESAMPLES) return { resamples, drawnAlpha: alpha };
+  return { resamples, drawnAlpha: Math.min(0.5, Math.max(alpha, RESAMPLES_BEYOND_BOUND / resamples)) };
 }
 
 function verdictOf({ lo, hi }: Interval, delta: number): Verdict {
