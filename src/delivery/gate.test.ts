@@ -151,6 +151,24 @@ describeDatabases('the gate', (openDatabase) => {
     expect(second.message).toMatch(/atLeast: log_loss .* asked for at most 0\.01 \(better otherwise/);
   });
 
+  it('stops a first version whose floor cannot be measured, and says why', async () => {
+    gate = { metric: 'roc_auc', atLeast: 0.8 };
+    await harness.register(good());
+    const without = await refusal('1');
+    expect(without.verdict).toBe('blocked');
+    expect(without.message).toMatch(/atLeast: 0\.8 is asked for and cannot be measured: .*no held-out rows/);
+    const folder = tempDir();
+    const csv = join(folder, 'rows.csv');
+    writeFileSync(csv, 'a,b,answer\n1,0,yes\n2,0,yes\n3,1,yes\n');
+    const path = join(folder, 'rows.parquet');
+    await ingestFile({ path: csv, outPath: path });
+    await harness.register(good(), path);
+    const oneClass = await refusal('2');
+    expect(oneClass.message).toMatch(/atLeast: 0\.8 is asked for and cannot be measured: roc_auc could not/);
+    const forced = await harness.promote('1', { force: true, reason: 'known' });
+    expect(forced.body.decision.verdict).toBe('forced');
+  });
+
   it('stops a version that is worse in one slice, and says which were too small to judge', async () => {
     const folder = tempDir();
     const lines = Array.from({ length: 2000 }, (_, i) => {

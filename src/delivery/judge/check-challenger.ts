@@ -87,10 +87,10 @@ export function checkMemory(ours: number, theirs: number): Check {
   };
 }
 
-/** The floor that the policy sets, whatever serves. */
+/** The floor that the policy sets, whatever serves; what cannot be measured has not reached it. */
 export function checkFloor(metric: GateMetric, value: number | null | undefined, atLeast: number): Check {
   if (value == null || !Number.isFinite(value))
-    return { name: 'atLeast', state: 'unknown', words: `${metric} could not be computed` };
+    return unmeasuredFloor(atLeast, `${metric} could not be computed`);
   const better = isMoreBetter(metric);
   const passes = better ? value >= atLeast : value <= atLeast;
   return {
@@ -99,6 +99,12 @@ export function checkFloor(metric: GateMetric, value: number | null | undefined,
     words: `${metric} ${shown(value)}, asked for ${better ? 'at least' : 'at most'} ${shown(atLeast)}`,
   };
 }
+
+export const unmeasuredFloor = (atLeast: number, why: string): Check => ({
+  name: 'atLeast',
+  state: 'blocked',
+  words: `${shown(atLeast)} is asked for and cannot be measured: ${why}`,
+});
 
 /** A column that tells the answer all by itself will not be known when the answer is asked for. */
 export function checkLeakage(

@@ -47,7 +47,8 @@ export async function judgeChallenger(input: JudgeInput, { onTrial }: JudgeOptio
     const base = { example, checks: [exampleCheck(example)], notes: [] };
     if (heldOut === undefined) {
       const incomparable = 'the version has no held-out rows (evaluation/heldout.parquet of its run)';
-      return { ...base, ...(championPath === undefined ? {} : { incomparable }) };
+      const checks = [...base.checks, ...(await blockUnmeasured(question, incomparable))];
+      return { ...base, checks, ...(championPath === undefined ? {} : { incomparable }) };
     }
     const serving = championPath === undefined ? undefined : { path: championPath, sha256: championSha256 };
     const found = serving
@@ -83,10 +84,18 @@ async function measureAlone(
       ...(checks.length > 0 ? { checks } : {}),
     };
   } catch (error) {
-    if (error instanceof ApiError && error.status < 500)
-      return { notes: [`the version cannot score its own held-out rows: ${error.message}`] };
+    if (error instanceof ApiError && error.status < 500) {
+      const why = `the version cannot score its own held-out rows: ${error.message}`;
+      return { notes: [why], checks: await blockUnmeasured(question, why) };
+    }
     throw error;
   }
+}
+
+async function blockUnmeasured({ atLeast }: GateQuestion, why: string): Promise<Check[]> {
+  if (atLeast === undefined) return [];
+  const { unmeasuredFloor } = await import('./check-challenger.ts');
+  return [unmeasuredFloor(atLeast, why)];
 }
 
 async function compare(
