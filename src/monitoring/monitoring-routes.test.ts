@@ -185,6 +185,15 @@ describeDatabases('monitoring over HTTP', (openDatabase) => {
     });
   });
 
+  it('refuses counts that nobody counted, whose sums would be no numbers any more', async () => {
+    const entry = entryOf(spec, { day: FIRST_DAY, seed: 1, rows: 10 });
+    for (const wrong of [{ answered: Number.MAX_SAFE_INTEGER }, { answered: -1 }, { failed: 1e15 }]) {
+      const report = { watermark: null, dropped: 0, entries: [{ ...entry, ...wrong }] };
+      const { status } = await ask('PUT', '/api/v1/serving/profiles/replica-1/a', report);
+      expect(status).toBe(400);
+    }
+  });
+
   it('tells webhooks of alarms in their form, again when they fail, and is held up by none', async () => {
     const flaky = await startReceiver((count) => (count === 1 ? 500 : 200));
     const silent = await startReceiver(() => 'never');

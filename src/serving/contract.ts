@@ -111,6 +111,9 @@ export const segmentParams = z.object({
 });
 export type SegmentName = z.infer<typeof segmentParams>;
 
+/** Far more than any server counts, and far from where the sum of many is no longer exact. */
+const count = z.int().min(0).max(1e12);
+
 /** What one version did for one hour of event time, in one variant: counts since the incarnation's part began. */
 export const profileEntrySchema = z.object({
   model: z.string(),
@@ -122,10 +125,11 @@ export const profileEntrySchema = z.object({
     .int()
     .min(0)
     .describe('0 at first; raised when an hour was put away and then continued, so that parts add up'),
-  answered: z.int().describe('Predicted rows'),
-  failed: z.int().describe('Requests of it that ended in a 5xx'),
+  answered: count.describe('Predicted rows'),
+  failed: count.describe('Requests of it that ended in a 5xx'),
   latency: z
-    .array(z.int())
+    .array(count)
+    .max(100)
     .describe('Counts of run time per row batch by LATENCY_EDGES_MS, the last one over'),
   profile: z
     .string()
@@ -151,7 +155,7 @@ export const profileReportSchema = z.object({
     .int()
     .nullable()
     .describe('Newest event time of all that was shipped, ms; null when nothing was'),
-  dropped: z.int().describe('Log entries dropped by this incarnation so far'),
+  dropped: count.describe('Log entries dropped by this incarnation so far'),
   entries: z.array(profileEntrySchema),
 });
 export type ProfileReport = z.infer<typeof profileReportSchema>;
