@@ -1,7 +1,8 @@
+import { endWithParent } from '../platform/index.ts';
 import { answerTableWork } from './table-work.ts';
 
 // The work of a server that has gone is nobody's.
-process.once('disconnect', () => process.exit(1));
+endWithParent();
 process.once('message', (work) => {
   void answerTableWork(work, (answer) => process.send?.(answer, () => process.exit(0)));
 });

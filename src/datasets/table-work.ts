@@ -43,7 +43,8 @@ export function runInChild(work: TableWork, signal?: AbortSignal): Promise<Table
     const child = fork(new URL(`./table-process${import.meta.url.slice(-3)}`, import.meta.url), {
       serialization: 'advanced',
       execArgv: [],
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      // The standard input carries nothing: its end is how the child learns of its parent's.
+      stdio: ['pipe', 'ignore', 'inherit', 'ipc'],
     });
     const stop = () => child.kill('SIGKILL');
     signal?.addEventListener('abort', stop, { once: true });

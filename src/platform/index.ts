@@ -44,6 +44,7 @@ export {
   type Metrics,
 } from './metrics.ts';
 export { nearestName } from './nearest-name.ts';
+export { endWithParent } from './processes/end-with-parent.ts';
 export { createKeyedQueue } from './queue-by-key.ts';
 export { type RunOptions, runUntilSignal, type StopSource } from './run-until-signal.ts';
 export { createRandom } from './seeded-random.ts';

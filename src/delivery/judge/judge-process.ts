@@ -1,3 +1,4 @@
+import { endWithParent } from '../../platform/index.ts';
 import { answerJudgeRequest } from './run-judge.ts';
 
 const send = (answer: object): Promise<void> =>
@@ -6,6 +7,6 @@ const send = (answer: object): Promise<void> =>
     else process.send(answer, () => resolve());
   });
 
+endWithParent();
 // One judgement at a time: who sends the next has the answer to the one before.
 process.on('message', (input) => void answerJudgeRequest(input, send));
-process.once('disconnect', () => process.exit());

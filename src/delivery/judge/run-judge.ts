@@ -197,7 +197,8 @@ function startProcess(execPath = process.execPath): JudgeProcess {
       execPath,
       serialization: 'advanced',
       execArgv: [],
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      // The standard input carries nothing: its end is how the child learns of its parent's.
+      stdio: ['pipe', 'ignore', 'pipe', 'ipc'],
     });
     const judging: JudgeProcess = { child, judgements: 0, tail: '' };
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {

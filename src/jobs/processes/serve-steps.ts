@@ -1,6 +1,4 @@
-import { Worker } from 'node:worker_threads';
-import { ApiError, nearestName } from '../../platform/index.ts';
-import { endGroup } from './end-group.ts';
+import { ApiError, endWithParent, nearestName } from '../../platform/index.ts';
 import { type FromChild, type StepTask, type ToChild, toWire } from './step-messages.ts';
 
 /** What a handler works with; the same calls as in a step. */
@@ -31,10 +29,7 @@ export function serveSteps(handlers: Record<string, StepHandler>): void {
       else resolve();
     });
 
-  new Worker(new URL(`./watch-parent${import.meta.url.slice(-3)}`, import.meta.url), {
-    execArgv: [],
-  }).unref();
-  process.once('disconnect', endGroup);
+  endWithParent();
   process.on('SIGINT', () => {}); // Ctrl-C is for the parent, who tells what is to end.
   process.on('SIGTERM', () => {
     isStopping = true;

@@ -1,7 +1,8 @@
+import { endWithParent } from '../../platform/index.ts';
 import { type EvaluationRequest, scoreEvaluation } from './score-evaluation.ts';
 
 // Who asked and is gone wants no answer.
-process.once('disconnect', () => process.exit());
+endWithParent();
 // One question at a time: who sends the next has the answer to the one before.
 process.on('message', (request) => {
   void scoreEvaluation(request as EvaluationRequest)

@@ -23,7 +23,8 @@ export function createScoringChild() {
     const started = fork(new URL(`./evaluation-process${import.meta.url.slice(-3)}`, import.meta.url), {
       serialization: 'advanced',
       execArgv: [],
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      // The standard input carries nothing: its end is how the child learns of its parent's.
+      stdio: ['pipe', 'ignore', 'inherit', 'ipc'],
     });
     started.once('exit', () => {
       if (child === started) child = undefined;

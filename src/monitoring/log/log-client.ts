@@ -45,7 +45,8 @@ export function createLogClient({ setUp, logger }: { setUp: ProcessSetUp; logger
     const child = fork(new URL(`./process/log-process${import.meta.url.slice(-3)}`, import.meta.url), {
       serialization: 'advanced',
       execArgv: [],
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      // The standard input carries nothing: its end is how the child learns of its parent's.
+      stdio: ['pipe', 'ignore', 'inherit', 'ipc'],
     });
     const waiting = new Map<number, Waiting>();
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();

@@ -1,4 +1,4 @@
-import { ApiError } from '../../../platform/index.ts';
+import { ApiError, endWithParent } from '../../../platform/index.ts';
 import type { FromProcess, ProcessSetUp, RequestName, Requests, ToProcess } from '../log-messages.ts';
 import { compareVariants } from './compare-variants.ts';
 import { countRows } from './count-rows.ts';
@@ -12,7 +12,7 @@ import { flushBatch, forgetRows, mergeFiles } from './write-files.ts';
 type Handler<N extends RequestName> = (input: Requests[N][0], signal: AbortSignal) => Promise<Requests[N][1]>;
 
 // The work of a server that has gone is nobody's.
-process.once('disconnect', () => process.exit(1));
+endWithParent();
 // Ctrl-C reaches every process of a terminal; the server decides when this one is no longer needed.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
 process.once('message', (setUp) => void serve(setUp as ProcessSetUp));

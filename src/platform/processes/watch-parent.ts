@@ -3,8 +3,8 @@ import { isMainThread } from 'node:worker_threads';
 import { endGroup } from './end-group.ts';
 
 /**
- * A thread of a step process that waits for the end of its standard input, which is its parent's end: training may keep
- * the main thread busy for minutes, and must not outlive the platform that asked for it.
+ * A thread of a child process that waits for the end of its standard input, which is its parent's end: training or a model
+ * file may keep the main thread busy for minutes or for ever, and must not outlive the platform that asked for it.
  */
 if (!isMainThread) {
   const parent = new Socket({ fd: 0 });
