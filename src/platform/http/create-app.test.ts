@@ -279,10 +279,13 @@ describe('an error', () => {
     expect(line?.['err'].stack).toContain('create-app.test.ts');
   });
 
-  it('of a full disk says so', async () => {
+  it.each([
+    ['the system', Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })],
+    ['DuckDB', new Error('IO Error: Could not write file "x.parquet": No space left on device')],
+  ])('of a full disk says so, in the words of %s', async (_who, error) => {
     const { app } = createTestApp();
     app.get('/full', () => {
-      throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+      throw error;
     });
     const answer = await app.inject('/full');
     expect(answer.statusCode).toBe(503);

@@ -34,7 +34,8 @@ export function toApiError(error: unknown): ApiError {
   if (code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE') {
     return new ApiError('BAD_REQUEST', 'The connection was lost before the whole body had arrived');
   }
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
+  // DuckDB has no code, but says it as the system does.
+  if (code === 'ENOSPC' || code === 'EDQUOT' || message?.endsWith(': No space left on device')) {
     return new ApiError(
       'TEMPORARILY_UNAVAILABLE',
       'The disk of the server is full: make room and try again',
