@@ -99,6 +99,11 @@ export function createServingMetrics(
       name: 'prediction_log_dropped_total',
       help: 'Predictions that were answered but not logged: the disk was full or could not follow.',
     }),
+    logRefused: metrics.counter({
+      name: 'prediction_log_refused_total',
+      help: 'Segments and reports of profiles that the control plane refused for good.',
+      labelNames: ['kind'],
+    }),
     feedback: metrics.counter({
       name: 'feedback_total',
       help: 'Labels that were taken.',

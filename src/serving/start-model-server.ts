@@ -103,6 +103,7 @@ export async function startModelServer(options: ModelServerOptions): Promise<Run
     logDir: options.logDir ?? join(options.cacheDir, 'log'),
     incarnation: createPredictionIds(Date.now)(),
     onDrop: (rows) => servingMetrics.logDropped.inc(rows),
+    onRefused: (what) => servingMetrics.logRefused.labels(what).inc(),
     findVersion: (name, version) => roster.findWarm(name, version),
   });
 

@@ -22,6 +22,7 @@ export function createLogSink() {
   const taken: (TakenSegment | (Reporter & { report: ProfileReport }))[] = [];
   let isAway = false;
   let afterTaking: () => void = () => {};
+  /** Kinds of segments, and `profiles`. */
   const refused = new Set<string>();
 
   const segments = (kind: SegmentName['kind']): TakenSegment[] => {
@@ -48,6 +49,7 @@ export function createLogSink() {
 
   const reportProfiles: ReportProfiles = async (reporter, report) => {
     if (isAway) throw new Error('the control plane is away');
+    if (refused.has('profiles')) throw new RefusedError('400: not a report');
     taken.push({ ...reporter, report: profileReportSchema.parse(structuredClone(report)) });
   };
 

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger, tempDir } from '../../../tests/support/index.ts';
@@ -9,6 +10,7 @@ import { irisModel, SETOSA_ROW, withProfile } from '../../../tests/support/serve
 import { startTestModelServer } from '../../../tests/support/test-model-server.ts';
 import { decodeProfile } from '../../profiles/index.ts';
 import { openLogFolder } from './log-folder.ts';
+import { recoverProfiles } from './recover-profiles.ts';
 
 describe('the folder of the log', () => {
   it('keeps the id of the replica, and cuts what a dead process left after its last whole line', async () => {
@@ -64,6 +66,89 @@ describe('the folder of the log', () => {
     );
     const { leftOvers } = await openLogFolder(root, 'new', silentLogger);
     expect(leftOvers.map(({ reporter }) => reporter.incarnation)).toEqual(['old']);
+  });
+});
+
+describe('a folder that several servers share', () => {
+  /** A folder that a dead process left, with one segment. */
+  function leaveDead(root: string, name: string): string {
+    const folder = join(root, name);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(
+      join(folder, 'owner.json'),
+      JSON.stringify({ pid: process.ppid, started: 'another boot 1' }),
+    );
+    writeFileSync(join(folder, 'predictions-0000000000.ndjson'), '{"a":1}\n');
+    return folder;
+  }
+
+  it('has one id, and each left-over goes to one of the servers that start at once', async () => {
+    const root = tempDir();
+    const dead = ['a', 'b', 'c', 'd', 'e', 'f'];
+    for (const name of dead) leaveDead(root, name);
+    const module = new URL('./log-folder.ts', import.meta.url).href;
+    const script = `const { openLogFolder } = await import(${JSON.stringify(module)});
+      console.log('up');
+      process.stdin.once('data', async () => {
+        const opened = await Promise.all([1, 2].map((i) =>
+          openLogFolder(${JSON.stringify(root)}, 'new-' + process.pid + '-' + i, { warn() {} })));
+        console.log(JSON.stringify(opened.map(({ reporter, leftOvers }) =>
+          ({ replica: reporter.replica, taken: leftOvers.map(({ reporter }) => reporter.incarnation) }))));
+      });`;
+    const children = [0, 1, 2].map(() =>
+      spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['pipe', 'pipe', 'inherit'] }),
+    );
+    onTestFinished(() => {
+      for (const child of children) child.kill('SIGKILL');
+    });
+    await Promise.all(children.map(({ stdout }) => once(stdout, 'data')));
+    const opened = await Promise.all(
+      children.map(async ({ stdin, stdout }) => {
+        stdin.write('go');
+        const [said] = (await once(stdout, 'data')) as [Buffer];
+        return JSON.parse(said.toString()) as { replica: string; taken: string[] }[];
+      }),
+    );
+    expect(new Set(opened.flat().map(({ replica }) => replica)).size).toBe(1);
+    expect(
+      opened
+        .flat()
+        .flatMap(({ taken }) => taken)
+        .toSorted(),
+    ).toEqual(dead);
+    // Whoever took them over is dead too: the next one takes them, with what they left themselves.
+    await Promise.all(
+      children.map((child) => {
+        child.kill('SIGKILL');
+        return once(child, 'exit');
+      }),
+    );
+    const { leftOvers } = await openLogFolder(root, 'last', silentLogger);
+    expect(leftOvers).toHaveLength(dead.length + 6);
+    expect(leftOvers.flatMap(({ segments }) => segments)).toHaveLength(dead.length);
+  });
+
+  it('opens while what dead ones left is completed and removed by another', async () => {
+    const root = tempDir();
+    for (let round = 0; round < 20; round++) {
+      const folders = Array.from({ length: 8 }, (_, i) => leaveDead(root, `dead-${round}-${i}`));
+      const [opened] = await Promise.all([
+        openLogFolder(root, `new-${round}`, silentLogger),
+        ...folders.map((folder) => rm(folder, { recursive: true, force: true, maxRetries: 5 })),
+      ]);
+      expect(opened.reporter.incarnation).toBe(`new-${round}`);
+      await recoverProfiles({
+        leftOvers: opened.leftOvers,
+        reportProfiles: () => Promise.resolve(),
+        findVersion: () => undefined,
+        logger: silentLogger,
+        onRefused() {},
+      });
+      opened.release();
+      for (const name of readdirSync(root)) {
+        if (name !== 'replica') rmSync(join(root, name), { recursive: true, force: true });
+      }
+    }
   });
 });
 
@@ -150,6 +235,20 @@ describe('what a dead process left', () => {
     expect(sink.predictions()).toHaveLength(3);
     const counts = sink.entries().filter((entry) => entry.incarnation === incarnation);
     expect(counts.map(({ answered }) => answered).sort((a, b) => a - b)).toEqual([1, 2]);
+  });
+
+  it('is done with when the control plane refuses its report for good', async () => {
+    const { cacheDir, source } = await dieAfterThree();
+    const log = join(cacheDir, 'log');
+    const [incarnation = ''] = readdirSync(log).filter((name) => name !== 'replica');
+    const sink = createLogSink();
+    sink.refused.add('profiles');
+    const server = await startTestModelServer({ ...sink, source, cacheDir, reportMs: 10 });
+    await sink.until(() => expect(readdirSync(log)).not.toContain(incarnation));
+    expect(sink.predictions()).toHaveLength(3);
+    expect(server.log.find(({ msg }) => /earlier process was refused/.test(msg))).toMatchObject({
+      incarnation,
+    });
   });
 
   it('is counted beside what was reported when a power cut left no whole snapshot', async () => {

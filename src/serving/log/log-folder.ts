@@ -1,10 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { constants, readFileSync } from 'node:fs';
+import {
+  copyFile,
+  link,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../../platform/index.ts';
 import { type Reporter, reporterParams, SEGMENT_KINDS, type SegmentKind } from '../contract.ts';
-import { writeAtomically } from '../versions/model-cache.ts';
 import type { ClosedSegment } from './segment-writer.ts';
 
 /** What an earlier process left when it ended before all was shipped. */
@@ -24,51 +34,115 @@ export interface LogFolder {
   release(): void;
 }
 
-/** Folders that servers of this very process write to; their owner file names a living process too. */
+/** Folders that servers of this very process write to or took over; their owner files name a living process too. */
 const openHere = new Set<string>();
 
 /**
  * Opens the folder of the prediction log: finds or makes the replica's id, begins a new incarnation with a folder of
- * its own, and lists what dead ones left, each cut after its last whole line. Another living server that shares the
- * folder is left alone.
+ * its own, and takes over what dead ones left, each cut after its last whole line. What another living server that
+ * shares the folder writes, or has taken over, is left alone.
  */
 export async function openLogFolder(root: string, incarnation: string, logger: Logger): Promise<LogFolder> {
   await mkdir(root, { recursive: true });
-  const replica = await readReplica(join(root, 'replica'));
+  const draft = await mkdtemp(join(root, '.draft-'));
+  const ownerFile = join(draft, ownerName(0));
+  await writeFile(ownerFile, JSON.stringify({ pid: process.pid, started: startOf(process.pid) }));
+  const replica = await readReplica(root, draft);
   const leftOvers: LeftOver[] = [];
   const names = (await readdir(root, { withFileTypes: true })).filter((entry) => entry.isDirectory());
   for (const { name } of names.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     const reporter = reporterParams.safeParse({ replica, incarnation: name });
     const folder = join(root, name);
-    if (!reporter.success || (await isOwned(folder))) continue;
-    const segments = await listSegments(folder, logger);
-    leftOvers.push({ reporter: reporter.data, folder, segments });
+    if (!reporter.success || !(await takeOver(folder, ownerFile))) continue;
+    leftOvers.push({ reporter: reporter.data, folder, segments: await listSegments(folder, logger) });
   }
   const folder = join(root, incarnation);
   openHere.add(folder);
   // Another server that opens now sees the folder with its owner or not at all.
-  const draft = await mkdtemp(join(root, '.draft-'));
-  const owner = { pid: process.pid, started: startOf(process.pid) };
-  await writeFile(join(draft, OWNER_FILE), JSON.stringify(owner));
   await rename(draft, folder);
-  return { reporter: { replica, incarnation }, folder, leftOvers, release: () => openHere.delete(folder) };
+  const held = [folder, ...leftOvers.map((leftOver) => leftOver.folder)];
+  return {
+    reporter: { replica, incarnation },
+    folder,
+    leftOvers,
+    release() {
+      for (const each of held) openHere.delete(each);
+    },
+  };
 }
 
-const OWNER_FILE = 'owner.json';
+const OWNER_NAME = /^owner(?:\.(\d+))?\.json$/;
 
-async function readReplica(path: string): Promise<string> {
-  const known = await readFile(path, 'utf8').catch(() => '');
-  if (reporterParams.shape.replica.safeParse(known.trim()).success) return known.trim();
-  const made = randomUUID();
-  await writeAtomically(path, `${made}\n`);
-  return made;
+/** Each owner that takes a folder over makes the file with the next number; nobody replaces one. */
+const ownerName = (turn: number): string => (turn === 0 ? 'owner.json' : `owner.${turn}.json`);
+
+/** Forgets who owned a folder, as the last thing before it goes. */
+export async function removeOwners(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (OWNER_NAME.test(name)) await rm(join(folder, name), { force: true });
+  }
 }
 
-/** Whether a living process writes there. A process id alone may have passed on to another process. */
-async function isOwned(folder: string): Promise<boolean> {
-  if (openHere.has(folder)) return true;
+/** Makes a dead process's folder this one's; of several that try at once, one does. */
+async function takeOver(folder: string, ownerFile: string): Promise<boolean> {
+  if (openHere.has(folder)) return false;
+  openHere.add(folder); // Before anything is awaited: its files cannot tell servers of one process apart.
+  let isTaken = false;
   try {
-    const { pid, started } = JSON.parse(await readFile(join(folder, OWNER_FILE), 'utf8')) as {
+    const turns = (await readdir(folder)).flatMap((name) => {
+      const found = OWNER_NAME.exec(name);
+      return found === null ? [] : [Number(found[1] ?? 0)];
+    });
+    const last = Math.max(-1, ...turns);
+    if (last >= 0 && (await isAlive(join(folder, ownerName(last))))) return false;
+    isTaken = await makeOnce(ownerFile, join(folder, ownerName(last + 1)));
+    return isTaken;
+  } catch (error) {
+    // Whoever took it over has completed and removed it.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  } finally {
+    if (!isTaken) openHere.delete(folder);
+  }
+}
+
+/** Gives a file a second name, whole; false when that name is taken. */
+async function makeOnce(file: string, name: string): Promise<boolean> {
+  try {
+    await link(file, name).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EEXIST' || error.code === 'ENOENT') throw error;
+      await copyFile(file, name, constants.COPYFILE_EXCL); // A file system without hard links.
+    });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+async function readReplica(root: string, draft: string): Promise<string> {
+  const path = join(root, 'replica');
+  const read = async () => {
+    const known = (await readFile(path, 'utf8').catch(() => '')).trim();
+    return reporterParams.shape.replica.safeParse(known).success ? known : undefined;
+  };
+  const known = await read();
+  if (known !== undefined) return known;
+  const made = join(draft, 'replica');
+  await writeFile(made, `${randomUUID()}\n`, { flush: true });
+  // Of servers that start at once for the first time, one names the replica.
+  if ((await makeOnce(made, path)) || (await read()) !== undefined) await rm(made);
+  else await rename(made, path); // A power cut left something else.
+  const replica = await read();
+  if (replica === undefined)
+    throw new Error(`${path} does not hold the id of this replica, and cannot be written`);
+  return replica;
+}
+
+/** Whether the process that a file names lives. A process id alone may have passed on to another process. */
+async function isAlive(ownerFile: string): Promise<boolean> {
+  try {
+    const { pid, started } = JSON.parse(await readFile(ownerFile, 'utf8')) as {
       pid: number;
       started: string;
     };
@@ -94,13 +168,19 @@ function startOf(pid: number): string {
 
 const SEGMENT_NAME = /^(predictions|feedback)-(\d{10})\.ndjson$/;
 
+function noneWhenGone(error: NodeJS.ErrnoException): never[] {
+  if (error.code !== 'ENOENT') throw error;
+  return [];
+}
+
 async function listSegments(folder: string, logger: Logger): Promise<ClosedSegment[]> {
   const segments: ClosedSegment[] = [];
-  for (const name of await readdir(folder)) {
+  for (const name of await readdir(folder).catch(noneWhenGone)) {
     const [, kind, sequence] = SEGMENT_NAME.exec(name) ?? [];
     if (kind === undefined) continue;
     const path = join(folder, name);
-    const bytes = await cutLastLine(path, logger);
+    const bytes = await cutLastLine(path, logger).catch(noneWhenGone);
+    if (typeof bytes !== 'number') continue;
     if (bytes === 0) await rm(path, { force: true });
     else segments.push({ kind: kind as SegmentKind, sequence: Number(sequence), path, bytes, newest: null });
   }

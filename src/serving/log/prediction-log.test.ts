@@ -203,6 +203,26 @@ describe('shipping', () => {
     const told = server.log.find(({ msg }) => /refused and is set aside/.test(msg));
     expect(told).toMatchObject({ level: 'error' });
     expect(readdirSync(told?.['aside'])).toHaveLength(1);
+    expect((await server.get('/metrics')).body).toContain(
+      '\nprediction_log_refused_total{kind="predictions"} 1\n',
+    );
+  });
+
+  it('takes a refused report for told, counts it, and goes on', async () => {
+    const sink = createLogSink();
+    sink.refused.add('profiles');
+    const server = await serveIris(sink);
+    await ask(server);
+    const refusals = () => server.log.filter(({ msg }) => msg === 'a report of profiles was refused');
+    await sink.until(() => expect(refusals()).toHaveLength(1));
+    sink.refused.clear();
+    await ask(server);
+    // A page that grows tells its whole counts.
+    await sink.until(() => expect(sink.entries()).toMatchObject([{ answered: 2 }]));
+    expect(refusals()).toHaveLength(1);
+    expect(server.log.filter(({ msg }) => /could not be shipped/.test(msg))).toEqual([]);
+    const { body } = await server.get('/metrics');
+    expect(body).toContain('\nprediction_log_refused_total{kind="profiles"} 1\n');
   });
 
   it('sends what is left when it stops, and leaves an empty folder', async () => {

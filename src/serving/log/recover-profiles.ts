@@ -15,11 +15,18 @@ import {
 import type { InputRow } from '../predict/join-answers.ts';
 import { writeAtomically } from '../versions/model-cache.ts';
 import type { ServedVersion } from '../versions/served-version.ts';
-import type { LeftOver } from './log-folder.ts';
+import { type LeftOver, removeOwners } from './log-folder.ts';
 import { HOUR_MS, latencyPlace, noLatencies } from './profile-book.ts';
 import { type AnsweredBatch, createColumnViews } from './profile-columns.ts';
 import { segmentFile } from './segment-writer.ts';
-import { REPLAY_FOLDER, type ReportProfiles, SNAPSHOT_FILE, type Snapshot } from './ship-log.ts';
+import {
+  REPLAY_FOLDER,
+  RefusedError,
+  type RefusedKind,
+  type ReportProfiles,
+  SNAPSHOT_FILE,
+  type Snapshot,
+} from './ship-log.ts';
 
 const snapshotSchema: z.ZodType<Snapshot> = z.object({
   position: z.object({ sequence: z.int(), bytes: z.int() }),
@@ -65,6 +72,7 @@ export async function recoverProfiles(deps: {
   reportProfiles: ReportProfiles;
   findVersion: (name: string, version: string) => ServedVersion | undefined;
   logger: Logger;
+  onRefused: (what: RefusedKind) => void;
   retryMs?: number;
 }) {
   const { reportProfiles, findVersion, logger, retryMs = RETRY_MS } = deps;
@@ -109,16 +117,22 @@ export async function recoverProfiles(deps: {
     }
     const { entries, dropped, watermark } = one.snapshot;
     if (entries.length > 0 || dropped > 0 || watermark !== null) {
-      await reportProfiles(reporter, { watermark, dropped, entries }, signal);
       const { incarnation } = reporter;
-      logger.info(
-        { incarnation, entries: entries.length },
-        'the profiles of an earlier process are complete',
-      );
+      const told = { incarnation, entries: entries.length };
+      try {
+        await reportProfiles(reporter, { watermark, dropped, entries }, signal);
+        logger.info(told, 'the profiles of an earlier process are complete');
+      } catch (error) {
+        if (!(error instanceof RefusedError)) throw error;
+        deps.onRefused('profiles');
+        logger.error({ ...told, err: error }, 'a report of profiles of an earlier process was refused');
+      }
     }
-    for (const name of [SNAPSHOT_FILE, `${SNAPSHOT_FILE}.tmp`, 'owner.json']) {
-      await rm(join(folder, name), { force: true });
+    // With it goes what a death left half written beside it.
+    for (const name of await readdir(folder)) {
+      if (name.startsWith(SNAPSHOT_FILE)) await rm(join(folder, name), { force: true });
     }
+    await removeOwners(folder);
     // Refused segments stay.
     await rmdir(folder).catch(() => {});
   }
@@ -154,7 +168,8 @@ async function takeUp(leftOver: LeftOver): Promise<Dead> {
     await mkdir(kept, { recursive: true });
     const target = join(kept, segmentFile(kind, sequence));
     await link(path, target).catch(async (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') await copyFile(path, target);
+      if (error.code === 'EEXIST' || error.code === 'ENOENT') return; // Somebody may have removed it meanwhile.
+      await copyFile(path, target);
     });
   }
   const names = await readdir(kept).catch(() => []);

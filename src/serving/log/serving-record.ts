@@ -5,7 +5,7 @@ import { createProfileBook, type ProfileBook } from './profile-book.ts';
 import { recoverProfiles } from './recover-profiles.ts';
 import type { SegmentFiles } from './segment-writer.ts';
 import { createServingLog, type ServingLog } from './serving-log.ts';
-import { createLogShipper, type ReportProfiles, type ShipSegment } from './ship-log.ts';
+import { createLogShipper, type RefusedKind, type ReportProfiles, type ShipSegment } from './ship-log.ts';
 
 /** How a model server remembers what it answered. */
 export interface RecordOptions {
@@ -55,6 +55,7 @@ export async function openServingRecord(
     /** The id of this start. */
     incarnation: string;
     onDrop: (rows: number) => void;
+    onRefused: (what: RefusedKind) => void;
     findVersion: (name: string, version: string) => ServedVersion | undefined;
     logger: Logger;
   },
@@ -93,6 +94,7 @@ export async function openServingRecord(
     reportProfiles,
     findVersion: options.findVersion,
     logger,
+    onRefused: options.onRefused,
   });
   const shipper = createLogShipper({
     reporter,
@@ -104,6 +106,7 @@ export async function openServingRecord(
     reportProfiles,
     reportMs: options.reportMs ?? REPORT_MS,
     logger,
+    onRefused: options.onRefused,
   });
   return {
     log,

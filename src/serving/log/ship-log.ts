@@ -4,7 +4,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import type { Logger } from '../../platform/index.ts';
-import type { ProfileReport, Reporter, SegmentName } from '../contract.ts';
+import type { ProfileReport, Reporter, SegmentKind, SegmentName } from '../contract.ts';
 import type { LeftOver } from './log-folder.ts';
 import type { BookCapture, ProfileBook } from './profile-book.ts';
 import type { ClosedSegment } from './segment-writer.ts';
@@ -28,6 +28,9 @@ export type ReportProfiles = (
 export class RefusedError extends Error {
   override name = 'RefusedError';
 }
+
+/** What was refused for good. */
+export type RefusedKind = SegmentKind | 'profiles';
 
 /** What a later process begins from when this one dies. */
 export interface Snapshot {
@@ -58,6 +61,8 @@ export interface ShipperOptions {
   reportProfiles: ReportProfiles;
   reportMs: number;
   logger: Logger;
+  /** Told of what the control plane refused for good. */
+  onRefused: (what: RefusedKind) => void;
   random?: () => number;
 }
 
@@ -76,6 +81,7 @@ export function createLogShipper(options: ShipperOptions) {
     reportProfiles,
     reportMs,
     logger,
+    onRefused,
     random = Math.random,
   } = options;
   const stopping = new AbortController();
@@ -111,6 +117,7 @@ export function createLogShipper(options: ShipperOptions) {
       const aside = join(ownFolder, 'refused');
       await mkdir(aside, { recursive: true });
       await rename(path, join(aside, basename(path)));
+      onRefused(kind);
       logger.error({ err: error, segment: path, aside }, 'a segment of the log was refused and is set aside');
     }
     log.noteShipped(bytes);
@@ -194,9 +201,13 @@ export function createLogShipper(options: ShipperOptions) {
       await shipWaiting(signal);
       await reportProfiles(reporter, { watermark, dropped, entries: capture.changed }, signal);
     } catch (error) {
-      book.takeBack(capture);
-      if (error instanceof RefusedError) logger.error({ err: error }, 'a profile report was refused');
-      throw error;
+      if (!(error instanceof RefusedError)) {
+        book.takeBack(capture);
+        throw error;
+      }
+      // Told again it would be refused again; pages that grow tell their whole counts in the next report.
+      onRefused('profiles');
+      logger.error({ err: error, entries: capture.changed.length }, 'a report of profiles was refused');
     }
     book.acknowledge();
     reported = { watermark, dropped };

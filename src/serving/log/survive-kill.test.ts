@@ -90,7 +90,10 @@ describe('kill -9 of a model server', () => {
     const last = await start();
     const log = join(cacheDir, 'log');
     // Everything of the dead is shipped and counted when only the living one's folder is left.
-    await vi.waitFor(() => expect(readdirSync(log)).toHaveLength(2), { timeout: 30_000, interval: 20 });
+    await vi.waitFor(
+      () => expect(readdirSync(log), JSON.stringify(readdirSync(log, { recursive: true }))).toHaveLength(2),
+      { timeout: 30_000, interval: 20 },
+    );
     last.child.send({ type: 'stop' });
     await once(last.child, 'exit');
     expect(readdirSync(log)).toEqual(['replica']);
