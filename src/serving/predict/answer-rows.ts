@@ -1,4 +1,5 @@
 import type { BatchOutput, Signature } from '../../models/index.ts';
+import type { Logger } from '../../platform/index.ts';
 import type { ProfileSpec } from '../../profiles/index.ts';
 import { columnFrom } from '../../profiles/index.ts';
 import type { Variant } from '../contract.ts';
@@ -43,6 +44,7 @@ export interface AnswerOptions {
   /** The machine's own time. */
   wallNow: () => number;
   count: (classPlace: number) => void;
+  logger: Logger;
 }
 
 /**
@@ -50,7 +52,7 @@ export interface AnswerOptions {
  * write, and then the profile. All of it before any of them is sent.
  */
 export function createRowAnswerer(options: AnswerOptions) {
-  const { model, version, signature, spec, log, book, nextId, now, wallNow, count } = options;
+  const { model, version, signature, spec, log, book, nextId, now, wallNow, count, logger } = options;
   const writer = createPredictionWriter({ output: signature.output, version });
   const rowText = createRowText(signature);
   const viewsOf = spec && createColumnViews(spec, signature);
@@ -112,13 +114,13 @@ export function createRowAnswerer(options: AnswerOptions) {
     countRun();
   }
 
-  return {
-    answer(requests: AnsweredRequest<RequestContext>[]): void {
-      const nowMs = now();
-      const at = wallNow();
-      let lines = '';
-      let rows = 0;
-      let newest = Number.NEGATIVE_INFINITY;
+  /** The texts of the answers, and their log lines. */
+  function write(requests: AnsweredRequest<RequestContext>[], nowMs: number) {
+    const at = wallNow();
+    let lines = '';
+    let rows = 0;
+    let newest = Number.NEGATIVE_INFINITY;
+    try {
       for (const { rows: given, context, answers } of requests) {
         const { variant, keys, cloudEvent } = context;
         const time = context.timeMs ?? nowMs;
@@ -144,8 +146,25 @@ export function createRowAnswerer(options: AnswerOptions) {
         if (time > newest) newest = time;
         if (ids !== undefined) context.ids = ids;
       }
+    } catch (error) {
+      for (const { context } of requests) context.texts = [];
+      throw error;
+    }
+    return { lines, rows, newest };
+  }
+
+  return {
+    /** Throws what one of them brings about, and then none of them is logged or has texts. */
+    answer(requests: AnsweredRequest<RequestContext>[]): void {
+      const nowMs = now();
+      const { lines, rows, newest } = write(requests, nowMs);
       log?.append(lines, rows, newest);
-      countProfile(requests, nowMs);
+      try {
+        countProfile(requests, nowMs);
+      } catch (error) {
+        // They are logged under their ids, so they are answered; the profile lacks them.
+        logger.error({ err: error, model, version, rows }, 'rows could not be counted in the profile');
+      }
     },
 
     /** The places of the predicted classes of a run's rows. */

@@ -194,4 +194,26 @@ describe('a batch of requests', () => {
     expect(await Promise.all(answers)).toEqual(Array(3).fill('TEMPORARILY_UNAVAILABLE'));
     expect(run).toHaveBeenCalledTimes(1);
   });
+
+  it('answers the others of a batch when one of them cannot be told of, and runs nothing again', async () => {
+    const told: number[][] = [];
+    const { batcher, runs } = batcherWith({
+      onAnswered(requests) {
+        const values = requests.map(({ rows }) => (rows[0] as number[])[0] as number);
+        if (values.includes(7)) throw new Error('7 cannot be written');
+        told.push(values);
+      },
+    });
+    const answers = [1, 7, 3].map((value) =>
+      batcher.submit([[value]], undefined, undefined, 60_000).then(read, (error: Error) => error.message),
+    );
+    expect(await Promise.all(answers)).toEqual([
+      [['class 1', 1, 1.5, 1]],
+      'The model failed on this request: 7 cannot be written',
+      [['class 3', 3, 3.5, 3]],
+    ]);
+    expect(told).toEqual([[1], [3]]);
+    expect(runs).toEqual([3]);
+    expect(batcher.depth).toBe(0);
+  });
 });

@@ -25,7 +25,7 @@ export interface BatcherOptions<Context = undefined> {
   now?: () => number;
   /** Given the context of the run's first request. */
   observeRun?: (rows: number, inferenceMs: number, context: Context) => void;
-  /** Given all requests that a run completes, before any of them is answered. */
+  /** Given all requests that a run completes, before any of them is answered; when it throws, it has kept nothing. */
   onAnswered?: (requests: AnsweredRequest<Context>[]) => void;
 }
 
@@ -148,14 +148,16 @@ export function createBatcher<Context = undefined>(options: BatcherOptions<Conte
       else await runOthers(parts);
       return;
     }
+    let result: TimedOutput;
     try {
-      const result = await run(batch);
+      result = await run(batch);
       options.observeRun?.(batch.rows, result.inferenceMs, (parts[0] as Part<Context>).job.context);
-      deliver(parts, result, batch);
     } catch (error) {
       if (parts.length > 1 && !passesByItself(error)) await eachAlone(parts);
       else for (const { job } of parts) finish(job, runFailed(error as Error));
+      return;
     }
+    deliver(parts, result, batch);
   }
 
   /** Refuses the requests that cannot be coded, and runs the others together. */
@@ -194,15 +196,31 @@ export function createBatcher<Context = undefined>(options: BatcherOptions<Conte
       if (!job.isDone) {
         job.parts.push({ at: from, rows: count, result, offset, batch });
         job.answered += count;
-        if (job.answered === job.rows.length) {
-          job.answers = joinParts(job, options.classes);
-          complete.push(job as (typeof complete)[number]);
-        }
+        if (job.answered === job.rows.length && join(job)) complete.push(job as (typeof complete)[number]);
       }
       offset += count;
     }
-    if (complete.length === 0) return;
-    options.onAnswered?.(complete);
+    if (complete.length > 0) settle(complete);
+  }
+
+  function join(job: Job<Context>): boolean {
+    try {
+      job.answers = joinParts(job, options.classes);
+    } catch (error) {
+      finish(job, runFailed(error as Error));
+    }
+    return !job.isDone;
+  }
+
+  /** Their rows have been run, so what cannot be answered together is told of alone, and nothing runs again. */
+  function settle(complete: (Job<Context> & AnsweredRequest<Context>)[]): void {
+    try {
+      options.onAnswered?.(complete);
+    } catch (error) {
+      if (complete.length > 1) for (const job of complete) settle([job]);
+      else finish(complete[0] as Job<Context>, runFailed(error as Error));
+      return;
+    }
     for (const job of complete) finish(job, undefined);
   }
 

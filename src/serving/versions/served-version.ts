@@ -110,6 +110,7 @@ export function createServedVersion(deps: {
     now: deps.now,
     wallNow: Date.now,
     count: (classPlace) => predictions[classPlace]?.inc(),
+    logger,
   });
 
   const batcher: Batcher<RequestContext> = createBatcher<RequestContext>({
