@@ -34,7 +34,6 @@ describeDatabases('monitoring', (openDatabase) => {
   let metrics: Metrics;
   let monitoring: Monitoring;
   let policy: MonitorPolicy;
-  let told: Alarm[];
   let watermarks: number[];
   let measure: (window: { from: number; to: number }) => Omit<MeasuredWindow, 'from' | 'to'>;
 
@@ -48,17 +47,18 @@ describeDatabases('monitoring', (openDatabase) => {
       files: { referencePath: async () => referencePath },
       log: { measureWindows: async ({ windows }) => windows.map((each) => ({ ...each, ...measure(each) })) },
       policyOf: async () => policy,
-      onAlarm: (alarm) => told.push(alarm),
       onWatermark: (ms) => watermarks.push(ms),
       ...change,
     });
   }
 
+  /** Every alarm that was raised, oldest first. */
+  const raised = async (): Promise<Alarm[]> => (await monitoring.alarms()).reverse();
+
   beforeEach(async () => {
     database = await openDatabase();
     clock = fixedClock(FIRST_DAY * DAY_MS);
     policy = monitorPolicySchema.parse({});
-    told = [];
     watermarks = [];
     measure = () => ({ rows: 600, labelled: 0, value: undefined, loss: undefined, baseline: undefined });
     await registerWatched(database, 'flights', 2);
@@ -166,7 +166,7 @@ describeDatabases('monitoring', (openDatabase) => {
       expect(await monitoring.windows('flights')).toMatchObject([
         { state: 'too small', rows: 150, tests: [], note: '150 rows; a test needs 200' },
       ]);
-      expect(told).toEqual([]);
+      expect(await raised()).toEqual([]);
     });
 
     it('say when a version has no reference, and when drift is not watched', async () => {
@@ -190,10 +190,10 @@ describeDatabases('monitoring', (openDatabase) => {
   describe('alarms', () => {
     it('open with evidence when values are missing, once, and close after five quiet windows', async () => {
       await liveThrough(0, 3);
-      expect(told).toEqual([]);
+      expect(await raised()).toEqual([]);
       await liveThrough(3, 5, { missing: 0.9 });
-      expect(told).toHaveLength(1);
-      expect(told[0]).toMatchObject({
+      expect(await raised()).toHaveLength(1);
+      expect((await raised())[0]).toMatchObject({
         model: 'flights',
         version: '1',
         kind: 'drift',
@@ -204,7 +204,7 @@ describeDatabases('monitoring', (openDatabase) => {
         window: { from: (FIRST_DAY + 3) * DAY_MS },
         evidence: { p: 1e-12, sequence: { tests: 7, average_run_length: 1000 } },
       });
-      expect(String(told[0]!.evidence['words'])).toMatch(/^missing 0 % -> (89|9\d) %$/);
+      expect(String((await raised())[0]!.evidence['words'])).toMatch(/^missing 0 % -> (89|9\d) %$/);
       expect(metrics.render()).toContain('tidemill_open_alarms{model="flights",kind="drift"} 1');
       await liveThrough(5, 9);
       expect(await monitoring.alarms({ state: 'open' })).toHaveLength(1);
@@ -220,33 +220,45 @@ describeDatabases('monitoring', (openDatabase) => {
     it('name the column that moved and say how', async () => {
       await liveThrough(0, 1);
       await liveThrough(1, 3, { shift: 0.7 });
-      expect(told).toMatchObject([{ column: 'amount', aspect: 'values' }]);
+      expect(await raised()).toMatchObject([{ column: 'amount', aspect: 'values' }]);
       const [window] = await monitoring.windows('flights');
       const drifted = window!.tests.filter(({ drifted: isDrifted }) => isDrifted);
       expect(drifted.map(({ column }) => column)).toEqual(['amount']);
       expect(drifted[0]!.words).toMatch(/^from 1\.3\d+ 9\.4 % -> 3\d %; below -1/);
     });
 
-    it('survive a crash between keeping and telling: they are told after it, and windows are not tested again', async () => {
-      await monitoring.stop();
-      monitoring = start({
-        onAlarm: () => {
-          throw new Error('crash');
-        },
-      });
+    it('survive a crash: windows are not tested again, and alarms are not raised again', async () => {
       await report(day(0, { missing: 0.9 }));
       clock.advance(2 * DAY_MS);
-      await expect(monitoring.advance()).rejects.toThrow('crash');
-      expect(told).toEqual([]);
+      await monitoring.advance();
+      expect(await raised()).toHaveLength(1);
       await monitoring.stop();
       monitoring = start();
       expect(await monitoring.advance()).toEqual({ didSomething: false });
-      expect(told).toHaveLength(1);
-      await monitoring.stop();
-      monitoring = start();
-      await monitoring.advance();
-      expect(told).toHaveLength(1);
-      expect(await monitoring.alarms()).toHaveLength(1);
+      expect(await raised()).toHaveLength(1);
+    });
+
+    it('are closed once, however many ask for it at once', async () => {
+      await liveThrough(0, 1, { missing: 0.9 });
+      const [alarm] = await raised();
+      const actors = Array.from({ length: 8 }, (_, i) => `actor ${i}`);
+      const answers = await Promise.all(
+        actors.map((actor) => monitoring.close(alarm!.id, { actor, reason: 'known' })),
+      );
+      expect(new Set(answers.map(({ closedBy }) => closedBy)).size).toBe(1);
+      const audit = await createAuditStore(database.reader).list({ subject: 'models/flights' });
+      expect(audit.map(({ action }) => action)).toEqual(['alarm.close', 'alarm.open']);
+      expect(audit[0]!.actor).toBe(answers[0]!.closedBy);
+    });
+
+    it('are closed once by servers that see a new champion at once', async () => {
+      await liveThrough(0, 1, { missing: 0.9 });
+      await serveWatched(database, 'flights', 2);
+      const others = Array.from({ length: 4 }, () => start());
+      await Promise.all(others.map((each) => each.advance()));
+      await Promise.all(others.map((each) => each.stop()));
+      const audit = await createAuditStore(database.reader).list({ subject: 'models/flights' });
+      expect(audit.filter(({ action }) => action === 'alarm.close')).toHaveLength(1);
     });
 
     it('are raised also when another model cannot be looked at, which is tried again', async () => {
@@ -265,15 +277,15 @@ describeDatabases('monitoring', (openDatabase) => {
       await report({ ...drifted, model: 'a-broken-one' }, drifted);
       clock.advance(2 * DAY_MS);
       await expect(monitoring.advance()).rejects.toThrow('broken');
-      expect(told.map(({ model }) => model)).toEqual(['flights']);
+      expect((await raised()).map(({ model }) => model)).toEqual(['flights']);
       isBroken = false;
       await monitoring.advance();
-      expect(told.map(({ model }) => model)).toEqual(['flights', 'a-broken-one']);
+      expect((await raised()).map(({ model }) => model)).toEqual(['flights', 'a-broken-one']);
     });
 
     it('are acknowledged and closed by hand, by somebody for a reason', async () => {
       await liveThrough(0, 1, { missing: 0.9 });
-      const { id } = told[0]!;
+      const { id } = (await raised())[0]!;
       expect(await monitoring.acknowledge(id, { actor: 'ada', reason: 'on it' })).toMatchObject({
         state: 'open',
         acknowledgedBy: 'ada',
@@ -282,7 +294,7 @@ describeDatabases('monitoring', (openDatabase) => {
       expect(closed).toMatchObject({ state: 'closed', closedBy: 'ada', closeReason: 'the feed is mended' });
       // The feed is not mended: that is another alarm.
       await liveThrough(1, 2, { missing: 0.9 });
-      expect(told).toHaveLength(2);
+      expect(await raised()).toHaveLength(2);
       await expect(monitoring.close(99, { actor: 'ada', reason: 'x' })).rejects.toMatchObject({
         code: 'RESOURCE_DOES_NOT_EXIST',
       });
@@ -322,9 +334,9 @@ describeDatabases('monitoring', (openDatabase) => {
       await liveThrough(0, 14);
       const states = (await monitoring.windows('flights')).map(({ performanceState }) => performanceState);
       expect(states).toEqual([undefined, ...repeat(3, 'tested'), ...repeat(10, 'reference')]);
-      expect(told).toEqual([]);
+      expect(await raised()).toEqual([]);
       await liveThrough(14, 18);
-      expect(told).toMatchObject([
+      expect(await raised()).toMatchObject([
         {
           kind: 'performance',
           version: '1',
@@ -332,7 +344,7 @@ describeDatabases('monitoring', (openDatabase) => {
           evidence: { metric: 'roc_auc', value: 0.6, reference: { windows: 10 } },
         },
       ]);
-      expect(told[0]!.column).toBeUndefined();
+      expect((await raised())[0]!.column).toBeUndefined();
       expect(metrics.render()).toMatch(
         /tidemill_performance\{model="flights",version="1",metric="roc_auc"\} 0\.6/,
       );
@@ -346,7 +358,7 @@ describeDatabases('monitoring', (openDatabase) => {
       });
       measure = () => measured(0.6);
       await liveThrough(0, 2);
-      expect(told).toMatchObject([
+      expect(await raised()).toMatchObject([
         { kind: 'performance', evidence: { reference: { of_evaluation_set: 12 } } },
       ]);
     });
@@ -364,7 +376,7 @@ describeDatabases('monitoring', (openDatabase) => {
         };
       };
       await liveThrough(0, 16);
-      expect(told).toEqual([]);
+      expect(await raised()).toEqual([]);
       expect((await monitoring.windows('flights'))[1]!.performance).toMatchObject({
         skill: 0.4,
         metric: 'log_loss',

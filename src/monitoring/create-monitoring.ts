@@ -10,13 +10,7 @@ import type { Alarm } from './alarms/alarm.ts';
 import { createAlarmStore } from './alarms/alarm-store.ts';
 import { createMessenger } from './alarms/deliver-messages.ts';
 import { createReferenceReader } from './drift/read-reference.ts';
-import {
-  acknowledgeAlarm,
-  beginWatch,
-  closeAlarm,
-  markAlarmTold,
-  takeProfileReport,
-} from './drift-commands.ts';
+import { acknowledgeAlarm, beginWatch, closeAlarm, takeProfileReport } from './drift-commands.ts';
 import { createDriftGauges } from './drift-gauges.ts';
 import { type BaselineDeps, createBaselineReader } from './evaluation/read-baseline.ts';
 import { createScoringChild } from './evaluation/scoring-child.ts';
@@ -50,8 +44,6 @@ export interface MonitoringDeps {
   baselineOf?: PerformanceDeps['baselineOf'];
   /** Hears the newest event time of each report, after it is kept. */
   onWatermark?: (eventMs: number) => void;
-  /** Hears each opened alarm, at least once, also after a crash; throwing means to be told again. */
-  onAlarm?: (alarm: Alarm) => unknown;
 }
 
 export type Monitoring = ReturnType<typeof createMonitoring>;
@@ -110,7 +102,6 @@ export function createMonitoring(deps: MonitoringDeps) {
   };
   let watched = new Map<string, Watched>();
   let knownRevision: number | undefined;
-  let hasUntold = true;
   /** Another replica's reports are not heard here, so that its models are looked at in each pass. */
   const isAlone = database.dialect === 'sqlite';
 
@@ -165,14 +156,12 @@ export function createMonitoring(deps: MonitoringDeps) {
       }
       closedOne = true;
       const { window, opened } = outcome.done;
-      tell(opened);
       logger.info(
         { model, from: window.from, rows: window.rows, state: window.state, alarms: opened.length },
         'a window is closed',
       );
     }
     const measured = await measureDueWindows(measuring, state.champion, policy);
-    for (const { opened } of measured.done) tell(opened);
     const didSomething = closedOne || measured.done.length > 0;
     if (didSomething) await showAll(model);
     const dueAt = Math.min(
@@ -181,20 +170,6 @@ export function createMonitoring(deps: MonitoringDeps) {
     );
     if (state.quietUntil !== undefined) state.quietUntil = isAlone ? dueAt : undefined;
     return didSomething;
-  }
-
-  function tell(opened: readonly Alarm[]): void {
-    if (opened.length > 0) hasUntold = true;
-  }
-
-  /** Alarms are told after they are kept; one that was not told for a crash is told after it. */
-  async function tellUntold(): Promise<void> {
-    if (!hasUntold && isAlone) return;
-    for (const alarm of await alarms.untold()) {
-      await deps.onAlarm?.(alarm);
-      await database.execute(markAlarmTold, alarm.id);
-    }
-    hasUntold = false;
   }
 
   return {
@@ -221,7 +196,6 @@ export function createMonitoring(deps: MonitoringDeps) {
           problems.push(error);
         }
       }
-      await tellUntold();
       messenger.poke();
       if (problems.length > 0) throw problems[0];
       return { didSomething };

@@ -98,7 +98,8 @@ export const beginWatch = command(
     for (const alarm of await alarms.list({ model, state: 'open', limit: 1000 })) {
       if (alarm.version === version) continue;
       const reason = `version ${version} serves now`;
-      closed.push(await alarms.close(alarm.id, { at: now, by: 'tidemill', reason }));
+      const done = await alarms.close(alarm.id, { at: now, by: 'tidemill', reason });
+      if (done) closed.push(done);
     }
     for (const alarm of closed) await outbox.add(alarm, 'close', webhooks, now);
     for (const alarm of closed) await alarms.audit(alarm, 'close', now, 'tidemill', alarm.closeReason);
@@ -113,9 +114,8 @@ export const closeAlarm = command(
     input: { id: number; actor: string; reason: string; webhooks: WebhookTarget[]; now: number },
   ): Promise<Alarm> => {
     const alarms = createAlarmStore(tx);
-    const before = await alarms.get(input.id);
-    if (before.state === 'closed') return before;
     const alarm = await alarms.close(input.id, { at: input.now, by: input.actor, reason: input.reason });
+    if (!alarm) return alarms.get(input.id);
     await createSequenceStore(tx).release(input.id);
     await createOutboxStore(tx).add(alarm, 'close', input.webhooks, input.now);
     await alarms.audit(alarm, 'close', input.now, input.actor, input.reason);
@@ -136,11 +136,6 @@ export const acknowledgeAlarm = command(
     if (state === 'open') await alarms.audit(alarm, 'acknowledge', input.now, input.actor, input.reason);
     return alarm;
   },
-);
-
-export const markAlarmTold = command(
-  'monitoring.markAlarmTold',
-  (tx, id: number): Promise<void> => createAlarmStore(tx).markTold(id),
 );
 
 export const settleMessage = command(
@@ -169,7 +164,6 @@ export const driftCommands: Command<any, any>[] = [
   beginWatch,
   closeAlarm,
   acknowledgeAlarm,
-  markAlarmTold,
   settleMessage,
   keepBaseline,
 ];

@@ -42,21 +42,6 @@ export function createAlarmStore(tx: Tx) {
       return (await query.limit(filter.limit ?? 100).execute()).map(toAlarm);
     },
 
-    /** Alarms that nobody in this program has been told of, oldest first. */
-    async untold(): Promise<Alarm[]> {
-      const rows = await db
-        .selectFrom('monitor_alarms')
-        .selectAll()
-        .where('told', '=', 0)
-        .orderBy('id')
-        .execute();
-      return rows.map(toAlarm);
-    },
-
-    async markTold(id: number): Promise<void> {
-      await db.updateTable('monitor_alarms').set({ told: 1 }).where('id', '=', id).execute();
-    },
-
     async open(alarm: NewAlarm): Promise<Alarm> {
       const { last_id: id } = await db
         .updateTable('monitor_alarm_counter')
@@ -78,6 +63,7 @@ export function createAlarmStore(tx: Tx) {
           to_ms: alarm.window.to,
           evidence: JSON.stringify(alarm.evidence),
           state: 'open',
+          // Nobody reads it any more; the column takes no null.
           told: 0,
         } as never)
         .execute();
@@ -93,15 +79,15 @@ export function createAlarmStore(tx: Tx) {
         .execute();
     },
 
-    /** Answers the alarm as it is now; one that is closed already stays as it is. */
-    async close(id: number, how: { at: number; by: string; reason: string }): Promise<Alarm> {
-      await db
+    /** Answers the closed alarm; undefined when it was closed already, be it a moment ago by another server. */
+    async close(id: number, how: { at: number; by: string; reason: string }): Promise<Alarm | undefined> {
+      const { numUpdatedRows } = await db
         .updateTable('monitor_alarms')
         .set({ state: 'closed', closed_at: how.at, closed_by: how.by, close_reason: how.reason })
         .where('id', '=', id)
         .where('state', '=', 'open')
-        .execute();
-      return get(id);
+        .executeTakeFirst();
+      return Number(numUpdatedRows) === 1 ? get(id) : undefined;
     },
 
     async acknowledge(

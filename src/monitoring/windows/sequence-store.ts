@@ -126,8 +126,10 @@ export function createSequenceStore(tx: Tx) {
         } else if (step.event === 'closed' && alarmId !== undefined) {
           const reason = `${QUIET_TEXT} until ${new Date(watched.window.to).toISOString()}`;
           const alarm = await alarms.close(alarmId, { at: watched.now, by: 'tidemill', reason });
-          closed.push(alarm);
-          told.push({ alarm, action: 'close', reason });
+          if (alarm) {
+            closed.push(alarm);
+            told.push({ alarm, action: 'close', reason });
+          }
           alarmId = undefined;
         }
         states.push({ test, state: step.state, alarmId });
