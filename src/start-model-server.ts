@@ -21,6 +21,7 @@ import {
   startModelServer,
 } from './serving/index.ts';
 import { loadServingConfig } from './settings.ts';
+import { splitReport } from './split-report.ts';
 
 export interface ModelServerFromOptions {
   /** Where to ask what to serve; it need not be up. */
@@ -123,11 +124,13 @@ export function createControlPlaneClient(url: string | Promise<string>): {
     },
 
     async reportProfiles({ replica, incarnation }, report, signal) {
-      const text = JSON.stringify(report);
-      await put(await url, `/api/v1/serving/profiles/${replica}/${incarnation}`, signal, {
-        headers: { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) },
-        body: text,
-      });
+      for (const part of splitReport(report)) {
+        const text = JSON.stringify(part);
+        await put(await url, `/api/v1/serving/profiles/${replica}/${incarnation}`, signal, {
+          headers: { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) },
+          body: text,
+        });
+      }
     },
   };
 }
