@@ -53,7 +53,22 @@ export const passSchedule = command(
   (tx, { name, at }: { name: string; at: number }) => createPipelineStore(tx).setScheduleAfter(name, at),
 );
 
-/** Records that a cause started a retraining, or why it did not. */
+/**
+ * Records that a cause starts a retraining, unless another one was decided since the caller looked: two replicas may
+ * look at the same moment. `seen` is the newest that the caller knows of; its run has ended. Undefined: look again.
+ */
+export const startRetraining = command(
+  'pipelines.startRetraining',
+  async (tx, input: { decision: NewDecision; seen: number | undefined }): Promise<Decision | undefined> => {
+    const store = createPipelineStore(tx);
+    const { decision, seen } = input;
+    await store.lockModel(decision.model);
+    const last = await store.lastStarted(decision.model);
+    return last?.sequence === seen ? store.decide(decision) : undefined;
+  },
+);
+
+/** Records why a cause did not start a retraining. */
 export const recordDecision = command(
   'pipelines.recordDecision',
   (tx, decision: NewDecision): Promise<Decision> => createPipelineStore(tx).decide(decision),
@@ -70,5 +85,6 @@ export const pipelineCommands: Command<any, any>[] = [
   recordSource,
   passSchedule,
   recordDecision,
+  startRetraining,
   attachRun,
 ];

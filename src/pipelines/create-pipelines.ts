@@ -22,7 +22,7 @@ const SOURCES_EVERY_MS = 60_000;
 
 /** Projects, when they retrain, and how. */
 export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
-  const { database, artifacts, clock, logger } = deps;
+  const { database, artifacts, clock, logger, realNow = () => performance.now() } = deps;
   const store = createPipelineStore(database.reader);
   const sources = createSourceKeeper({ database, artifacts, clock, tempFolder: deps.workFolder });
   const triggers = createTriggers({ ...deps, nextCronTime });
@@ -30,7 +30,8 @@ export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
     [RETRAIN_FLOW]: createRetrainFlow(createRetrainSteps(deps, deps.runner)),
   };
   let sourcesReadAt = Number.NEGATIVE_INFINITY;
-  let sourceProblem: string | undefined;
+  /** What each model's source file was told to be wrong with. */
+  const sourceProblems = new Map<string, string>();
 
   async function configOf(name: string): Promise<ModelProject | undefined> {
     const model = await store.find(name);
@@ -39,8 +40,8 @@ export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
 
   /** Looks for source files that have changed. One that cannot be read is told once and looked at again. */
   async function readSources(): Promise<boolean> {
-    if (performance.now() - sourcesReadAt < SOURCES_EVERY_MS) return false;
-    sourcesReadAt = performance.now();
+    if (realNow() - sourcesReadAt < SOURCES_EVERY_MS) return false;
+    sourcesReadAt = realNow();
     let changed = false;
     for (const { name, folder, config } of await store.listActive()) {
       const { data, retrain } = modelProjectSchema.parse(config);
@@ -49,12 +50,12 @@ export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
         const kept = await sources.keep(name, data, folder, { actor: 'tidemill' });
         if (kept.source) await database.execute(recordSource, { name, source: kept.source });
         changed ||= kept.changed;
-        sourceProblem = undefined;
+        sourceProblems.delete(name);
       } catch (error) {
         const message = (error as Error).message;
-        if (sourceProblem !== message)
+        if (sourceProblems.get(name) !== message)
           logger.error({ err: error, model: name }, 'the source file cannot be read');
-        sourceProblem = message;
+        sourceProblems.set(name, message);
       }
     }
     return changed;

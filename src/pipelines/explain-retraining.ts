@@ -1,6 +1,7 @@
 import { type ModelProject, trainingParameters } from './project/project-schema.ts';
 import { datasetOf, trainingDatasetOf } from './retraining/retrain-input.ts';
 import { LEAST_ROWS, LEAST_ROWS_SHARE, MOST_MISSING_SHARE } from './retraining/validate-table.ts';
+import { FIRST_PAUSES_MS } from './triggers/retry-first.ts';
 
 /** One thing that decides about a model: what it is now, and by which formula. */
 export interface Explanation {
@@ -94,6 +95,11 @@ export function explainRetraining(
       'retraining: window',
       retrain?.window,
       'learns from the rows of so long before the newest labelled one; none: from all',
+    ),
+    builtIn(
+      'retraining: the first version',
+      'at once',
+      `one that fails is tried again after ${FIRST_PAUSES_MS.map((ms) => ms / 60_000).join(', ')} min, then when the data changes`,
     ),
     builtIn(
       'retraining: one at a time',

@@ -95,4 +95,6 @@ export interface PipelineDeps {
   workFolder: string;
   /** The version of Tidemill, kept with what it trains. */
   codeVersion: string;
+  /** Real milliseconds, from any start; by default `performance.now`. */
+  realNow?: () => number;
 }

@@ -108,6 +108,15 @@ export function createPipelineStore(tx: Tx) {
         .execute();
     },
 
+    /** Keeps other transactions from deciding about this model until this one ends. */
+    async lockModel(name: string): Promise<void> {
+      await db
+        .updateTable('pipeline_models')
+        .set((eb) => ({ active: eb.ref('active') }))
+        .where('name', '=', name)
+        .execute();
+    },
+
     /** Records a decision; one that was skipped may start later, and one that started stays as it is. */
     async decide(decision: NewDecision): Promise<Decision> {
       const { sequence } = await db
@@ -131,6 +140,8 @@ export function createPipelineStore(tx: Tx) {
     },
   };
 }
+
+export type PipelineStore = ReturnType<typeof createPipelineStore>;
 
 function toModel(row: PipelineTables['pipeline_models']): PipelineModel {
   const { source_path: path, source_stamp: stamp, source_sha256: sha256 } = row;

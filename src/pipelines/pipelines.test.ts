@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import { describeDatabases, silentLogger, tempDir } from '../../tests/support/index.ts';
 import { createLocalArtifactStore } from '../artifacts/index.ts';
 import { createDatasetStore } from '../datasets/index.ts';
@@ -17,6 +17,7 @@ const door = new URL('../index.ts', import.meta.url);
 describeDatabases('pipelines', (openDatabase) => {
   let database: Database;
   let now: number;
+  let realNow: number;
   const clock = { now: () => now };
   let pipelines: Pipelines;
   let runs: (JobSummary & { model: string; input: any })[];
@@ -30,6 +31,7 @@ describeDatabases('pipelines', (openDatabase) => {
   beforeEach(async () => {
     database = await openDatabase();
     now = NOW;
+    realNow = 0;
     runs = [];
     alarms = [];
     rollouts = [];
@@ -65,6 +67,7 @@ describeDatabases('pipelines', (openDatabase) => {
       },
       workFolder: tempDir(),
       codeVersion: 'test',
+      realNow: () => realNow,
     };
     pipelines = createPipelines({
       ...deps,
@@ -174,9 +177,101 @@ describeDatabases('pipelines', (openDatabase) => {
     expect(await pipelines.advance()).toEqual({ didSomething: true });
     expect(runs.map(({ input }) => input.cause.kind)).toEqual(['first']);
     expect(runs[0]?.input).toMatchObject({ model: 'm', asOf: NOW, reason: 'the model has no version yet' });
-    end('failed');
+    end();
     expect(await pipelines.advance()).toEqual({ didSomething: false });
     expect(runs).toHaveLength(1);
+  });
+
+  it('tries a first training that failed again after 1, 5 and 30 real minutes, and says so', async () => {
+    await apply({ cooldown: '3d' });
+    await pipelines.advance();
+    for (const [i, minutes] of [1, 5, 30].entries()) {
+      end('failed');
+      expect(await pipelines.advance()).toEqual({ didSomething: true });
+      const [waits] = await pipelines.decisionsOf('m', 1);
+      expect(waits).toMatchObject({ kind: 'first', outcome: 'skipped' });
+      expect(waits?.reason).toBe(`run-${i + 1} failed; it is tried again ${minutes} min later`);
+      realNow += minutes * 60_000 - 1;
+      expect(await pipelines.advance()).toEqual({ didSomething: false });
+      realNow += 1;
+      expect(await pipelines.advance()).toEqual({ didSomething: true });
+      expect(runs).toHaveLength(i + 2);
+      expect(runs[0]?.input.reason).toBe(`the model has no version yet, attempt ${i + 2}`);
+      expect(await pipelines.advance()).toEqual({ didSomething: false });
+    }
+    end('failed');
+    await pipelines.advance();
+    realNow += 365 * DAY;
+    expect(await pipelines.advance()).toEqual({ didSomething: false });
+    expect((await pipelines.decisionsOf('m', 1))[0]?.reason).toMatch(/^run-4 failed, the last of 4 attempts/);
+    writeFileSync(join(folder, 'rows.csv'), 'day,a,y\n2001-02-01,1,0\n2001-02-02,2,1\n');
+    await applyFile({ cooldown: '3d' });
+    await pipelines.advance();
+    expect(runs[0]?.input.reason).toBe('the model has no version yet');
+    expect(runs).toHaveLength(5);
+  });
+
+  it('tells what is wrong with a source once for each model, not at every look', async () => {
+    await apply({ on: ['newData'] });
+    const models = Object.fromEntries(
+      ['m', 'n'].map((name) => {
+        writeFileSync(join(folder, `${name}.csv`), 'day,a,y\n2001-02-01,1,0\n2001-02-02,2,1\n');
+        const data = { path: `${name}.csv`, target: 'y', time: 'day' };
+        return [name, { data, retrain: { on: ['newData'] } }];
+      }),
+    );
+    writeFileSync(join(folder, 'tidemill.config.json'), JSON.stringify({ models }));
+    await pipelines.applyProject((await loadProject(folder, { door }))!);
+    const error = vi.spyOn(deps.logger, 'error');
+    onTestFinished(() => error.mockRestore());
+    for (const name of ['m', 'n']) writeFileSync(join(folder, `${name}.csv`), `day,a\n${name},"`);
+    for (let look = 0; look < 3; look++) {
+      realNow += 60_000;
+      await pipelines.advance();
+    }
+    expect(error.mock.calls.map(([fields]) => (fields as { model?: string }).model)).toEqual(['m', 'n']);
+  });
+
+  it('starts one retraining when two replicas decide at the same moment', async () => {
+    await register();
+    await apply({ on: ['drift'], cooldown: '0s' });
+    alarms = [drift('1')];
+    for (let round = 0; round < 5; round++) {
+      // Each has seen that nothing is under way before either has decided.
+      let looking = 0;
+      const bothLook = Promise.withResolvers<void>();
+      const replica = () =>
+        createPipelines({
+          ...deps,
+          jobs: () => {
+            const jobs = deps.jobs();
+            return {
+              ...jobs,
+              async list(filter) {
+                const found = await jobs.list(filter);
+                looking += 1;
+                if (looking === 2) bothLook.resolve();
+                await bothLook.promise;
+                return found;
+              },
+            };
+          },
+          runner: { run: () => Promise.reject(new Error('not asked here')) },
+        });
+      const asked = await Promise.allSettled([
+        replica().ask({ model: 'm', kind: 'hand', reason: undefined, actor: 'ann', key: `${round}` }),
+        round % 2 === 0
+          ? replica().advance()
+          : replica().ask({ model: 'm', kind: 'hand', reason: undefined, actor: 'bob', key: `b${round}` }),
+      ]);
+      expect(runs).toHaveLength(round + 1);
+      const started = (await pipelines.decisionsOf('m', 50)).filter(({ outcome }) => outcome === 'started');
+      expect(started).toHaveLength(round + 1);
+      for (const one of asked) {
+        if (one.status === 'rejected') expect(one.reason).toMatchObject({ code: 'RESOURCE_CONFLICT' });
+      }
+      end();
+    }
   });
 
   it('starts by its schedule in its time zone, once for each time, and leaves out what passed', async () => {

@@ -4,7 +4,9 @@ import type { Cause } from './find-causes.ts';
 export function describeCause({ kind, detail }: Pick<Cause, 'kind' | 'detail'>): string {
   switch (kind) {
     case 'first':
-      return 'the model has no version yet';
+      return detail['attempt'] === undefined
+        ? 'the model has no version yet'
+        : `the model has no version yet, attempt ${said(detail['attempt'])}`;
     case 'schedule':
       return `its schedule ${said(detail['schedule'])} (${isoOf(detail['scheduled_at'])})`;
     case 'drift': {

@@ -1,7 +1,7 @@
 import { createDatasetStore } from '../../datasets/index.ts';
 import { ApiError, createKeyedQueue } from '../../platform/index.ts';
 import { createChampionStore, createModelVersionStore } from '../../registry/index.ts';
-import { attachRun, passSchedule, recordDecision } from '../commands.ts';
+import { attachRun, passSchedule, recordDecision, startRetraining } from '../commands.ts';
 import type { PipelineDeps } from '../pipeline-deps.ts';
 import { createPipelineStore } from '../pipeline-store.ts';
 import { durationMs } from '../project/policy-schemas.ts';
@@ -10,6 +10,7 @@ import { datasetOf, RETRAIN_FLOW, type RetrainInput } from '../retraining/retrai
 import type { Decision, PipelineModel } from '../tables.ts';
 import { describeCause } from './describe-cause.ts';
 import { type Cause, cooldownUntil, findCauses } from './find-causes.ts';
+import { createFirstRetries } from './retry-first.ts';
 
 export interface AskedRetraining {
   model: string;
@@ -34,10 +35,13 @@ export function createTriggers(
   const versions = createModelVersionStore(database.reader);
   const champions = createChampionStore(database.reader);
   const datasets = createDatasetStore(database.reader);
+  const attemptOf = createFirstRetries({ store, jobs: deps.jobs, realNow: deps.realNow });
   const oneByOne = createKeyedQueue({ what: 'decisions about this model' });
 
   /** Why no retraining can start, but for its cooldown; undefined when it can. */
-  async function findObstacle(model: string): Promise<string | undefined> {
+  async function findObstacle(model: string, lastStarted: Decision | undefined): Promise<string | undefined> {
+    if (lastStarted !== undefined && lastStarted.runId === undefined)
+      return `a retraining is being started (${describeCause(lastStarted)})`;
     const runs = await deps.jobs().list({ flow: RETRAIN_FLOW, subject: model, limit: 5 });
     const active = runs.find(({ status }) => !FINISHED.has(status));
     if (active) return `retraining ${active.runId} is under way`;
@@ -58,25 +62,30 @@ export function createTriggers(
     };
   }
 
+  /** Undefined when another replica has started one since `lastStarted` was read: then everything is looked at again. */
   async function start(
     { name }: PipelineModel,
     config: ModelProject,
     cause: Cause,
     actor: string,
-  ): Promise<Decision> {
+    lastStarted: Decision | undefined,
+  ): Promise<Decision | undefined> {
     const { dataset, labelledRows } = await readFacts(name, config);
-    const decided = await database.execute(recordDecision, {
-      ...cause,
-      model: name,
-      at: clock.now(),
-      actor,
-      outcome: 'started',
-      reason: undefined,
-      runId: undefined,
-      datasetVersion: dataset?.version,
-      labelledRows,
+    const decided = await database.execute(startRetraining, {
+      decision: {
+        ...cause,
+        model: name,
+        at: clock.now(),
+        actor,
+        outcome: 'started',
+        reason: undefined,
+        runId: undefined,
+        datasetVersion: dataset?.version,
+        labelledRows,
+      },
+      seen: lastStarted?.sequence,
     });
-    return begin(decided, config);
+    return decided && begin(decided, config);
   }
 
   /** Starts the run of a decision; again after a crash between the two, since its key starts one run ever. */
@@ -158,20 +167,25 @@ export function createTriggers(
       ...facts,
     });
     const due: Cause[] = [];
+    let didSomething = false;
     for (const cause of causes) {
-      if ((await store.findDecision(cause.key))?.outcome !== 'started') due.push(cause);
+      if (cause.kind === 'first') {
+        const attempt = await attemptOf(name, cause);
+        if (attempt?.waits !== undefined) didSomething = await skip(name, attempt.cause, attempt.waits);
+        else if (attempt !== undefined) due.push(attempt.cause);
+      } else if ((await store.findDecision(cause.key))?.outcome !== 'started') due.push(cause);
     }
-    if (due.length === 0) return false;
+    if (due.length === 0) return didSomething;
     const until = cooldownUntil(lastStarted, durationMs(policy?.cooldown ?? '0s'), now);
     const obstacle =
-      (await findObstacle(name)) ??
-      (until === undefined
+      (await findObstacle(name, lastStarted)) ??
+      // Until there is a first version, a cooldown would only keep the model from serving.
+      (until === undefined || due[0]?.kind === 'first'
         ? undefined
         : `it was retrained at ${isoOf(lastStarted?.at)}; cooldown until ${isoOf(until)}`);
     const [first, ...others] = due as [Cause, ...Cause[]];
-    let didSomething = false;
     if (obstacle === undefined) {
-      await start(model, config, first, SYSTEM);
+      if ((await start(model, config, first, SYSTEM, lastStarted)) === undefined) return true;
       didSomething = true;
     } else if (await skip(name, first, obstacle)) didSomething = true;
     for (const cause of others) {
@@ -220,21 +234,24 @@ export function createTriggers(
           kind,
           detail: { ...(reason !== undefined && { reason }) },
         };
-        const before = await store.findDecision(cause.key);
-        if (before?.outcome === 'started') return before.runId === undefined ? begin(before, config) : before;
-        const obstacle = await findObstacle(name);
-        if (obstacle !== undefined) {
-          await skip(name, cause, obstacle);
-          throw new ApiError('RESOURCE_CONFLICT', `${name} is not retrained now: ${obstacle}`);
+        for (;;) {
+          const before = await store.findDecision(cause.key);
+          if (before?.outcome === 'started')
+            return before.runId === undefined ? begin(before, config) : before;
+          const last = await store.lastStarted(name);
+          const until = cooldownUntil(last, durationMs(config.retrain?.cooldown ?? '0s'), clock.now());
+          const obstacle =
+            (await findObstacle(name, last)) ??
+            (kind === 'webhook' && until !== undefined
+              ? `it was retrained at ${isoOf(last?.at)}; cooldown until ${isoOf(until)}`
+              : undefined);
+          if (obstacle !== undefined) {
+            await skip(name, cause, obstacle);
+            throw new ApiError('RESOURCE_CONFLICT', `${name} is not retrained now: ${obstacle}`);
+          }
+          const started = await start(model, config, cause, actor, last);
+          if (started !== undefined) return started;
         }
-        const last = await store.lastStarted(name);
-        const until = cooldownUntil(last, durationMs(config.retrain?.cooldown ?? '0s'), clock.now());
-        if (kind === 'webhook' && until !== undefined) {
-          const why = `it was retrained at ${isoOf(last?.at)}; cooldown until ${isoOf(until)}`;
-          await skip(name, cause, why);
-          throw new ApiError('RESOURCE_CONFLICT', `${name} is not retrained now: ${why}`);
-        }
-        return start(model, config, cause, actor);
       });
     },
   };
