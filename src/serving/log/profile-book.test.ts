@@ -36,6 +36,21 @@ describe('the book of profiles', () => {
     expect(later.all).toEqual(told.changed);
   });
 
+  it('counts hours without their columns when open pages take too much memory, until some are put away', () => {
+    const book = createProfileBook({ mostCounters: 300 });
+    const profiled = Array.from({ length: 50 }, (_, hour) => count(book, hour, [1]).profile !== undefined);
+    expect(profiled.slice(0, 2)).toEqual([true, true]);
+    expect(profiled.at(-1)).toBe(false);
+    const { all } = book.capture();
+    expect(all).toHaveLength(50);
+    expect(all.every(({ answered }) => answered === 1)).toBe(true);
+    book.acknowledge();
+    count(book, 60, [1]);
+    book.capture();
+    book.acknowledge();
+    expect(count(book, 61, [1]).profile).toBeDefined();
+  });
+
   it('keeps what comes between a capture and its acknowledgement for the next one', () => {
     const book = createProfileBook();
     count(book, 0, [1]);

@@ -38,12 +38,16 @@ export interface BookCapture {
 /** Hours before the newest one that stay open, because events come a little late. */
 const OPEN_HOURS = 1;
 
+/** Counters of all open pages together, 8 bytes and more each; hours beyond them are counted without their columns. */
+const MOST_COUNTERS = 8 * 2 ** 20;
+
 /**
  * The profiles of what this process answered. Counts only grow; a report carries them whole, so that repeating it does
  * no harm. An old hour that the control plane has is put away, and when a late event comes for it, goes on under the
  * next `part`.
  */
-export function createProfileBook() {
+export function createProfileBook({ mostCounters = MOST_COUNTERS }: { mostCounters?: number } = {}) {
+  let counters = 0;
   const pages = new Map<string, BookPage>();
   const encoded = new WeakMap<BookPage, string | undefined>();
   let part = 0;
@@ -72,10 +76,13 @@ export function createProfileBook() {
       const name = `${key.hour} ${key.variant} ${key.version} ${key.model}`;
       let page = pages.get(name);
       if (page === undefined) {
+        const size = spec === undefined ? 0 : countersOf(spec);
+        const isProfiled = spec !== undefined && counters + size <= mostCounters;
+        if (isProfiled) counters += size;
         page = {
           key: { ...key },
           part,
-          profile: spec && createProfile(spec),
+          profile: isProfiled ? createProfile(spec) : undefined,
           answered: 0,
           failed: 0,
           latency: noLatencies(),
@@ -121,6 +128,7 @@ export function createProfileBook() {
       for (const [name, page] of pages) {
         if (page.isChanged || touched.has(page) || page.key.hour >= oldest) continue;
         page.isPutAway = true;
+        if (page.profile) counters -= countersOf(page.profile.spec);
         pages.delete(name);
         isAnyPutAway = true;
       }
@@ -139,6 +147,15 @@ export function createProfileBook() {
 }
 
 export type ProfileBook = ReturnType<typeof createProfileBook>;
+
+/** Columns of numbers have a bin for each edge and some more; those of texts one for each category, and unseen ones. */
+function countersOf({ columns }: ProfileSpec): number {
+  let size = 0;
+  for (const column of columns) {
+    size += 72 + (column.kind === 'numeric' ? column.edges.length : column.categories.length);
+  }
+  return size;
+}
 
 export function noLatencies(): number[] {
   return Array.from({ length: LATENCY_EDGES_MS.length + 1 }, () => 0);
