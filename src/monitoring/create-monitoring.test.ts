@@ -356,10 +356,16 @@ describeDatabases('monitoring', (openDatabase) => {
       monitoring = start({
         baselineOf: async () => Array.from({ length: 12 }, (_, index) => 0.8 + (index % 3) / 100),
       });
-      measure = () => measured(0.6);
+      measure = () => ({ ...measured(0.6), sampled: 400 });
       await liveThrough(0, 2);
       expect(await raised()).toMatchObject([
-        { kind: 'performance', evidence: { reference: { of_evaluation_set: 12 } } },
+        {
+          kind: 'performance',
+          evidence: {
+            reference: { of_evaluation_set: 12 },
+            words: expect.stringMatching(/over 12 windows; of 400 of 600 labelled rows$/),
+          },
+        },
       ]);
     });
 

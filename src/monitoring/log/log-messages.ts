@@ -109,6 +109,8 @@ export interface MeasureRequest {
   metric: string;
   windows: Window[];
   answer?: Answer;
+  /** So many labelled rows a window are looked at by a metric that needs them all in memory. */
+  mostRows?: number;
 }
 
 /** One window measured. What cannot be known is undefined, never 0. */
@@ -125,6 +127,8 @@ export interface MeasuredWindow extends Window {
   loss: number | undefined;
   /** The same loss of always answering the window's own base rates, or its mean. */
   baseline: number | undefined;
+  /** So many of the labelled rows `value` is of, when it is not of all. */
+  sampled?: number;
 }
 
 export interface CompareRequest {

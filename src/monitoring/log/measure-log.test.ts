@@ -19,6 +19,7 @@ import {
   logLoss,
   macroAuc,
   mae,
+  r2,
   rmse,
   rocAuc,
 } from '../../statistics/index.ts';
@@ -118,6 +119,37 @@ describeDatabases('measuring windows', (openDatabase) => {
     expect(await accuracyNow()).toEqual([4, 4, 0.75]);
   });
 
+  it('measures what needs its rows in memory on a sample of many, and says so; losses are of all', async () => {
+    const { ship, log } = createLogFixture(await openDatabase());
+    const truth = (i: number) => (i * 61) % 100 > 45;
+    await ship(
+      'predictions',
+      range(0, 2 * DAY_ROWS).map((i) => predictionLine(i)),
+    );
+    await ship(
+      'feedback',
+      range(0, DAY_ROWS + 300).map((i) => labelLine(i, truth(i))),
+    );
+    // One label was told anew, so that all of them have to be looked for.
+    await ship('feedback', [labelLine(0, truth(0), { t: START + 5 * DAY_MS })]);
+    const request = { model: 'flights', windows: [day(0), day(1)] };
+    for (const metric of ['roc_auc', 'brier', 'accuracy', 'f1_macro']) {
+      const all = await log.measureWindows({ ...request, metric });
+      const sample = await log.measureWindows({ ...request, metric, mostRows: 600 });
+      expect(all.map(({ sampled }) => sampled)).toEqual([undefined, undefined]);
+      const { value, valueBaseline, ...exact } = all[0]!;
+      expect(sample[0]).toMatchObject({ ...exact, rows: DAY_ROWS, labelled: DAY_ROWS, sampled: 600 });
+      expect(sample[0]!.value).not.toBe(value);
+      expect(Math.abs(sample[0]!.value! - value!)).toBeLessThan(0.06);
+      expect(Math.abs(sample[0]!.valueBaseline! - valueBaseline!)).toBeLessThan(0.06);
+      // The second day has few enough.
+      expect(sample[1]).toEqual(all[1]);
+      expect(await log.measureWindows({ ...request, metric, mostRows: 600 })).toEqual(sample);
+    }
+    const all = await log.measureWindows({ ...request, metric: 'log_loss' });
+    expect(await log.measureWindows({ ...request, metric: 'log_loss', mostRows: 1 })).toEqual(all);
+  });
+
   it('counts answers, not shadows, and no label that is none of the classes', async () => {
     const { ship, log } = createLogFixture(await openDatabase());
     await ship('predictions', [
@@ -165,6 +197,11 @@ describe('measuring other tasks', () => {
       (await log.measureWindows({ model: 'flights', metric, windows: [day(0)] }))[0];
     expect((await measure('rmse'))?.value).toBeCloseTo(rmse(actual, predicted), 12);
     expect((await measure('mae'))?.value).toBeCloseTo(mae(actual, predicted), 12);
+    expect((await measure('r2'))?.value).toBeCloseTo(r2(actual, predicted), 12);
+    const mean = [1.125, 1.125, 1.125, 1.125];
+    expect((await measure('rmse'))?.valueBaseline).toBeCloseTo(rmse(actual, mean), 12);
+    expect((await measure('mae'))?.valueBaseline).toBeCloseTo(mae(actual, mean), 12);
+    expect((await measure('r2'))?.valueBaseline).toBe(0);
     const found = await measure('rmse');
     expect(found?.loss).toBeCloseTo(rmse(actual, predicted) ** 2, 12);
     expect(found?.baseline).toBeCloseTo(
@@ -257,6 +294,50 @@ describe('comparing versions', () => {
     expect(pairs.windows[0]).toMatchObject({ rows: DAY_ROWS, labelled: DAY_ROWS / 2 });
     expect(pairs.windows[0]?.candidateLoss).toBeCloseTo(lossOf(scored(first, shadowOf)), 12);
     expect(pairs.windows[1]).toMatchObject({ rows: 0, championLoss: undefined });
+
+    // A label that is told anew counts once, in both.
+    await ship('feedback', [
+      labelLine(0, !truth(0), { t: START }),
+      labelLine(0, truth(0), { t: START + 5 * DAY_MS }),
+    ]);
+    const again = await log.compareVariants({
+      model: 'flights',
+      from: START,
+      to: START + 2 * DAY_MS,
+      windowMs: DAY_MS,
+      champion: '1',
+      candidate: '2',
+    });
+    expect(again.windows.map(({ champion: { rows, labelled } }) => [rows, labelled])).toEqual(
+      compared.windows.map(({ champion: { rows, labelled } }) => [rows, labelled]),
+    );
+    expect(again.windows[0]?.champion.meanLoss).toBeCloseTo(compared.windows[0]!.champion.meanLoss!, 12);
+    expect(again.shadowPairs).toMatchObject({ rows: pairs.rows, disagree: pairs.disagree });
+    expect(again.shadowPairs?.windows[0]?.candidateLoss).toBeCloseTo(pairs.windows[0]!.candidateLoss!, 12);
+  });
+
+  it('compares versions that answer numbers', async () => {
+    const { ship, log } = createLogFixture(await openTestDatabase('sqlite'), {
+      modelOf: async () => ({ ...SIGNATURE, output: { task: 'regression', target: 'delay', value: 'v' } }),
+    });
+    const line = (i: number, p: number, change: object = {}) => {
+      const { pr: _pr, ...rest } = predictionLine(i, { p, ...change });
+      return rest;
+    };
+    await ship('predictions', [
+      ...[1, 4, 9].map((p, i) => line(i, p)),
+      ...[1, 5, 7].map((p, i) => line(i, p, { v: '2', var: 'shadow' })),
+    ]);
+    await ship('feedback', [labelLine(0, 2), labelLine(1, 2), labelLine(2, 'none')]);
+    const request = { model: 'flights', from: START, to: START + DAY_MS, windowMs: DAY_MS };
+    const { windows, shadowPairs } = await log.compareVariants({ ...request, champion: '1', candidate: '2' });
+    expect(windows[0]?.champion).toEqual({ rows: 3, labelled: 2, meanLoss: 2.5 });
+    expect(shadowPairs).toEqual({
+      rows: 3,
+      disagree: 2,
+      meanAbsoluteDifference: 1,
+      windows: [{ ...day(0), rows: 3, labelled: 2, championLoss: 2.5, candidateLoss: 5 }],
+    });
   });
 
   it('has no pairs where nothing was shadowed', async () => {

@@ -236,9 +236,10 @@ export function createPredictionLog(deps: PredictionLogDeps) {
       metric: string;
       windows: readonly Window[];
       classes?: Classes;
+      mostRows?: number;
       signal?: AbortSignal;
     }): Promise<MeasuredWindow[]> {
-      const { model, version, variants, metric, windows, classes, signal } = request;
+      const { model, version, variants, metric, windows, classes, mostRows, signal } = request;
       const answer: Answer | undefined = classes
         ? { task: classes.length === 2 ? 'binary' : 'multiclass', classes }
         : await models.answerOf(model, version);
@@ -249,6 +250,7 @@ export function createPredictionLog(deps: PredictionLogDeps) {
           metric,
           windows: windows.map(({ from, to }) => ({ from, to })),
           ...(answer && { answer }),
+          ...(mostRows !== undefined && { mostRows }),
         },
         signal ? { signal } : {},
       );

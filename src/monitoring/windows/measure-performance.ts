@@ -23,6 +23,8 @@ export interface MeasuredWindow extends Span {
   loss: number | undefined;
   /** The same of always saying the window's own base rate, or mean. */
   baseline: number | undefined;
+  /** So many of the labelled rows `value` is of, when it is not of all. */
+  sampled?: number;
 }
 
 export type MeasureWindows = (request: {
@@ -139,6 +141,11 @@ interface JudgedWindow {
   watched: WatchedTest[];
 }
 
+const sampleWords = ({ sampled, labelled }: MeasuredWindow): string =>
+  sampled === undefined
+    ? ''
+    : `; of ${sampled.toLocaleString('en-US')} of ${labelled.toLocaleString('en-US')} labelled rows`;
+
 function justMeasured(metric: PerformanceMetric, found: MeasuredWindow): JudgedWindow {
   const skill = skillOf(metric, found);
   const { rows, labelled, value } = found;
@@ -150,7 +157,7 @@ function justMeasured(metric: PerformanceMetric, found: MeasuredWindow): JudgedW
       labelled,
       ...(value === undefined ? {} : { value }),
       ...(skill === undefined ? {} : { skill }),
-      note: 'another version serves by now, so that this raises no alarm',
+      note: `another version serves by now, so that this raises no alarm${sampleWords(found)}`,
     },
     watched: [],
   };
@@ -204,7 +211,7 @@ async function judgeWindow(
   }
   const { p, mean, sd, k } = testPerformance(reference, skill);
   const segments = p <= EXPLAINED_P ? await takeApart(deps, input) : {};
-  const words = `${metric}${metric === 'roc_auc' || metric === 'accuracy' ? '' : ' as skill'} ${skill.toFixed(3)}, before ${mean.toFixed(3)} ± ${sd.toFixed(3)} over ${k} windows`;
+  const words = `${metric}${metric === 'roc_auc' || metric === 'accuracy' ? '' : ' as skill'} ${skill.toFixed(3)}, before ${mean.toFixed(3)} ± ${sd.toFixed(3)} over ${k} windows${sampleWords(found)}`;
   return {
     state: 'tested',
     performance: { ...base, p, referenceMean: mean, referenceSd: sd, referenceWindows: k },

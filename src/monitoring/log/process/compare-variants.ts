@@ -1,39 +1,35 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Variant } from '../../../serving/contract.ts';
-import type { ComparedSide, ComparedVariants, CompareRequest, RowFilter, Window } from '../log-messages.ts';
+import type { ComparedSide, ComparedVariants, CompareRequest, Window } from '../log-messages.ts';
 import { type LogState, predictionsOf } from './log-state.ts';
-import { readScoredRows, type ScoredRows, windowRows } from './scored-rows.ts';
+import { literals } from './quote-sql.ts';
+import { countRows, indexSql, joinLabels, lossSql, scoreSql } from './scored-sql.ts';
 
 const ANSWERS: Variant[] = ['champion', 'canary', 'previous'];
-/** As the statistics slice: one sure and wrong row must not make the mean infinite. */
-const SMALLEST_PROBABILITY = 1e-15;
 
-/** Two versions of a model side by side: each on the rows that it answered, and both on those that a shadow saw. */
+/**
+ * Two versions of a model side by side: each on the rows that it answered, and both on those that a shadow saw. Summed by the
+ * database: a span may hold any number of rows.
+ */
 export async function compareVariants(
   connection: DuckDBConnection,
   state: LogState,
   request: CompareRequest,
 ): Promise<ComparedVariants> {
-  const { model, from, to, champion, candidate, answer } = request;
   const windows = windowsOf(request);
-  const versions = [champion, candidate];
-  const filter = { model, from, to, versions };
-  const answered = await readScoredRows(connection, state, { ...filter, variants: ANSWERS }, answer, {
-    versions,
-  });
+  const sides = await sumSides(connection, state, request);
   const compared: ComparedVariants = {
-    windows: windows.map((window) => {
-      const span = windowRows(answered, window);
-      return {
-        ...window,
-        champion: sideOf(answered, span, (row) => answered.version[row] === 0),
-        candidate: sideOf(answered, span, (row) => answered.version[row] === 1),
-      };
-    }),
+    windows: windows.map((window, index) => ({
+      ...window,
+      champion: sides.get(`${index}/0`) ?? NOTHING,
+      candidate: sides.get(`${index}/1`) ?? NOTHING,
+    })),
   };
-  const pairs = await readPairs(connection, state, request);
-  return pairs ? { ...compared, shadowPairs: comparePairs(pairs, request, windows)! } : compared;
+  const shadowPairs = await sumPairs(connection, state, request, windows);
+  return shadowPairs ? { ...compared, shadowPairs } : compared;
 }
+
+const NOTHING: ComparedSide = { rows: 0, labelled: 0, meanLoss: undefined };
 
 function windowsOf({ from, to, windowMs }: CompareRequest): Window[] {
   const windows: Window[] = [];
@@ -43,102 +39,96 @@ function windowsOf({ from, to, windowMs }: CompareRequest): Window[] {
   return windows;
 }
 
-function sideOf(
-  rows: ScoredRows,
-  [start, end]: [number, number],
-  isSide: (row: number) => boolean,
-): ComparedSide {
-  let count = 0;
-  let labelled = 0;
-  let scored = 0;
-  let sum = 0;
-  for (let row = start; row < end; row++) {
-    if (!isSide(row)) continue;
-    count++;
-    if (!Number.isNaN(rows.label[row])) labelled++;
-    const loss = lossOf(rows, row);
-    if (Number.isNaN(loss)) continue;
-    scored++;
-    sum += loss;
-  }
-  return { rows: count, labelled, meanLoss: scored > 0 ? sum / scored : undefined };
-}
+const windowSql = ({ from, windowMs }: CompareRequest, t: string): string =>
+  `floor((${t} - ${from}) / ${windowMs})::INTEGER`;
 
-/** Log loss, or squared error; NaN where label or answer is missing. */
-function lossOf({ label, predicted, probabilities, classes }: ScoredRows, row: number): number {
-  if (classes === 0) return (label[row]! - predicted[row]!) ** 2;
-  if (Number.isNaN(label[row])) return Number.NaN;
-  const probability = probabilities[row * classes + label[row]!]!;
-  return Number.isNaN(probability)
-    ? Number.NaN
-    : -Math.log(Math.min(1, Math.max(SMALLEST_PROBABILITY, probability)));
-}
-
-/** Rows that the champion answered and the candidate shadowed, both in the order of their ids. */
-async function readPairs(
+/** What each version answered, by window and version: '2/0' is the champion in the third window. */
+async function sumSides(
   connection: DuckDBConnection,
   state: LogState,
   request: CompareRequest,
-): Promise<[ScoredRows, ScoredRows] | undefined> {
-  const { model, from, to, champion, candidate, answer } = request;
-  const answers = { model, from, to, versions: [champion], variants: ['champion'] as Variant[] };
-  // A shadow is late by as much as it likes: the answer's time decides.
-  const shadows = { model, versions: [candidate], variants: ['shadow'] as Variant[] };
-  const once = (relation: string) => `SELECT u FROM ${relation} GROUP BY u HAVING count(*) = 1`;
-  await connection.run(
-    `CREATE TEMP TABLE shadow_pairs AS ${once(predictionsOf(state, answers))}
-     INTERSECT ${once(predictionsOf(state, shadows))}`,
-  );
-  const read = (filter: RowFilter) =>
-    readScoredRows(connection, state, filter, answer, { idsIn: 'shadow_pairs' });
-  const first = await read(answers);
-  return first.rows === 0 ? undefined : [first, await read(shadows)];
+): Promise<Map<string, ComparedSide>> {
+  const { model, from, to, answer } = request;
+  const versions = [request.champion, request.candidate];
+  const predictions = predictionsOf(state, { model, from, to, versions, variants: ANSWERS });
+  const all = await countRows(connection, predictions);
+  return joinLabels(state, model, predictions, async (labels) => {
+    const scored = `SELECT ${windowSql(request, 'p.t')} AS span, list_position(${literals(versions)}, p.version) - 1 AS side,
+        ${indexSql('l.label', answer)} AS label, ${indexSql('p.prediction', answer)} AS predicted, p.probabilities
+      FROM ${predictions} p LEFT JOIN ${labels} l USING (u)`;
+    const loss = lossSql(answer, { label: 'label', predicted: 'predicted', probabilities: 'probabilities' });
+    const reader = await connection.runAndReadAll(
+      `SELECT span || '/' || side, count(*)::DOUBLE, count(label)::DOUBLE, count(loss)::DOUBLE, fsum(loss)::DOUBLE
+       FROM (SELECT span, side, label, ${loss} AS loss FROM (${scored})) GROUP BY span, side`,
+    );
+    const groups = reader.getRowsJS() as [string, number, number, number, number | null][];
+    if (groups.reduce((sum, [, rows]) => sum + rows, 0) > all) return undefined;
+    return new Map(
+      groups.map(([key, rows, labelled, known, sum]) => [
+        key,
+        { rows, labelled, meanLoss: mean(sum, known) },
+      ]),
+    );
+  });
 }
 
-function comparePairs(
-  [champion, candidate]: [ScoredRows, ScoredRows],
-  { from, windowMs }: CompareRequest,
+/** Rows that the champion answered and the candidate shadowed. */
+async function sumPairs(
+  connection: DuckDBConnection,
+  state: LogState,
+  request: CompareRequest,
   windows: Window[],
-): ComparedVariants['shadowPairs'] {
-  const sums = windows.map(() => ({ rows: 0, labelled: 0, scored: 0, champion: 0, candidate: 0 }));
-  let disagree = 0;
-  let difference = 0;
-  for (let row = 0; row < champion.rows; row++) {
-    const sum = sums[Math.floor((champion.t[row]! - from) / windowMs)];
-    if (!sum) continue;
-    sum.rows++;
-    const isOther = champion.predicted[row] !== candidate.predicted[row];
-    if (isOther) disagree++;
-    const apart = Math.abs(scoreOf(champion, row) - scoreOf(candidate, row));
-    // Answers without scores are as far apart as their classes: 0 or 1.
-    difference += Number.isFinite(apart) ? apart : Number(isOther);
-    if (!Number.isNaN(champion.label[row])) sum.labelled++;
-    const losses = [lossOf(champion, row), lossOf(candidate, row)] as const;
-    if (Number.isNaN(losses[0]) || Number.isNaN(losses[1])) continue;
-    sum.scored++;
-    sum.champion += losses[0];
-    sum.candidate += losses[1];
-  }
+): Promise<ComparedVariants['shadowPairs']> {
+  const { model, from, to, champion, candidate, answer } = request;
+  const answers = predictionsOf(state, { model, from, to, versions: [champion], variants: ['champion'] });
+  // A shadow is late by as much as it likes: the answer's time decides.
+  const shadows = predictionsOf(state, { model, versions: [candidate], variants: ['shadow'] });
+  const once = (relation: string) => `SELECT u FROM ${relation} GROUP BY u HAVING count(*) = 1`;
+  await connection.run(`CREATE TEMP TABLE shadow_pairs AS ${once(answers)} INTERSECT ${once(shadows)}`);
+  const all = await countRows(connection, 'shadow_pairs');
+  if (all === 0) return undefined;
+  const sums = await joinLabels(state, model, 'shadow_pairs', async (labels) => {
+    const pairs = `SELECT ${windowSql(request, 'c.t')} AS span, ${indexSql('l.label', answer)} AS label,
+        ${indexSql('c.prediction', answer)} AS predicted, c.probabilities AS probabilities,
+        ${indexSql('s.prediction', answer)} AS shadow_predicted, s.probabilities AS shadow_probabilities
+      FROM (SELECT * FROM ${answers} SEMI JOIN shadow_pairs USING (u)) c
+      JOIN ${shadows} s USING (u) LEFT JOIN ${labels} l USING (u)`;
+    const own = { label: 'label', predicted: 'predicted', probabilities: 'probabilities' };
+    const other = { label: 'label', predicted: 'shadow_predicted', probabilities: 'shadow_probabilities' };
+    const reader = await connection.runAndReadAll(
+      // Answers without scores are as far apart as their classes: 0 or 1.
+      `SELECT span, count(*)::DOUBLE, count_if(is_other)::DOUBLE, fsum(coalesce(apart, is_other::INTEGER))::DOUBLE,
+         count(label)::DOUBLE, count(loss + shadow_loss)::DOUBLE,
+         fsum(loss) FILTER (shadow_loss IS NOT NULL)::DOUBLE, fsum(shadow_loss) FILTER (loss IS NOT NULL)::DOUBLE
+       FROM (SELECT span, label, coalesce(predicted <> shadow_predicted, true) AS is_other,
+               abs(${scoreSql(answer, own)} - ${scoreSql(answer, other)}) AS apart,
+               ${lossSql(answer, own)} AS loss, ${lossSql(answer, other)} AS shadow_loss FROM (${pairs}))
+       GROUP BY span`,
+    );
+    const groups = reader.getRowsJS() as PairSums[];
+    return groups.reduce((sum, [, rows]) => sum + rows, 0) > all ? undefined : groups;
+  });
+  const bySpan = new Map(sums.map((sum) => [sum[0], sum]));
+  const total = (of: (sum: PairSums) => number) => sums.reduce((sum, each) => sum + of(each), 0);
   return {
-    rows: champion.rows,
-    disagree,
-    meanAbsoluteDifference: difference / champion.rows,
+    rows: all,
+    disagree: total(([, , disagree]) => disagree),
+    meanAbsoluteDifference: total(([, , , apart]) => apart) / all,
     windows: windows.map((window, index) => {
-      const { rows, labelled, scored, ...losses } = sums[index]!;
+      const [, rows, , , labelled, known, ...losses] = bySpan.get(index) ?? [0, 0, 0, 0, 0, 0, null, null];
       return {
         ...window,
         rows,
         labelled,
-        championLoss: scored > 0 ? losses.champion / scored : undefined,
-        candidateLoss: scored > 0 ? losses.candidate / scored : undefined,
+        championLoss: mean(losses[0], known),
+        candidateLoss: mean(losses[1], known),
       };
     }),
   };
 }
 
-/** What two answers are compared by: the probability of the second of two classes, the highest of more, or the value. */
-function scoreOf({ predicted, probabilities, classes }: ScoredRows, row: number): number {
-  if (classes === 0) return predicted[row]!;
-  if (classes === 2) return probabilities[2 * row + 1]!;
-  return Math.max(...probabilities.subarray(row * classes, (row + 1) * classes));
-}
+/** Window, rows, those that disagree, how far apart, labelled, with both losses, and the sums of these. */
+type PairSums = [number, number, number, number, number, number, number | null, number | null];
+
+const mean = (sum: number | null, count: number): number | undefined =>
+  sum === null || count === 0 ? undefined : sum / count;

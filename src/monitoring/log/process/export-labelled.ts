@@ -7,6 +7,7 @@ import { type LogState, labelsOf, latestLabels, predictionsOf } from './log-stat
 import { featureColumns, typedSql } from './model-columns.ts';
 import { identifier, literal } from './quote-sql.ts';
 import { sampleSql } from './sample-rows.ts';
+import { countRows } from './scored-sql.ts';
 
 /**
  * Writes the predictions whose label is known as a table to train on: the columns, the target, `__time` (event time in
@@ -63,9 +64,4 @@ export async function exportLabelled(
     from: from ?? undefined,
     to: to === null ? undefined : to + 1,
   };
-}
-
-async function countRows(connection: DuckDBConnection, relation: string): Promise<number> {
-  const reader = await connection.runAndReadAll(`SELECT count(*)::DOUBLE FROM ${relation}`);
-  return reader.getRowsJS()[0]![0] as number;
 }
