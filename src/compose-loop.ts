@@ -59,12 +59,8 @@ export function composeLoop(deps: LoopDeps) {
     logger,
     log,
     policyOf: (model) => pipelines.policyOf(model),
-    variantCounts: async ({ model, version, variant, from, to }) => {
-      const found = (await monitoring.traffic(model, from, to)).find(
-        (each) => each.version === version && each.variant === variant,
-      );
-      return found ?? { answered: 0, failed: 0, latency: [] };
-    },
+    variantCounts: ({ model, from, to }) => monitoring.traffic(model, from, to),
+    onChange: () => loop.poke(),
     // The clock of events moves by reports alone.
     ...(deps.eventClock ? {} : { reportedAt: () => monitoring.newestReport() }),
     workFolder: join(workFolder, 'delivery'),
@@ -125,7 +121,7 @@ export function composeLoop(deps: LoopDeps) {
     ],
     clock,
     logger,
-    isBusy: () => jobs.activeCount() > 0,
+    isBusy: () => jobs.activeCount() > 0 || delivery.busy(),
     isMine: () => lease.check(),
   });
 

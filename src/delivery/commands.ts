@@ -19,12 +19,30 @@ import { createRolloutStore, type Rollout } from './rollout/rollout-store.ts';
 
 export { deliveryMigrations } from './migrations.ts';
 
-/** Counts a look at an evaluation set; the same question again is the same look. */
+/**
+ * Counts a look at an evaluation set; the same question again is the same look. One that is open, since its rows grow,
+ * is any further question until its judgement has ended.
+ */
 export const countGateLook = command(
   'gate.look',
-  async (tx, look: { model: string; evaluation: string; question: string; at: number }): Promise<number> => {
+  async (
+    tx,
+    look: { model: string; evaluation: string; question: string; at: number; isOpen?: boolean },
+  ): Promise<number> => {
     await createRegisteredModelStore(tx).lock(look.model);
     return createDecisionStore(tx).countLook(look);
+  },
+);
+
+/** Says what an open look has looked at, so that the next question is another look. */
+export const endGateLook = command(
+  'gate.lookEnded',
+  async (
+    tx,
+    look: { model: string; evaluation: string; question: string; k: number; at: number },
+  ): Promise<void> => {
+    await createRegisteredModelStore(tx).lock(look.model);
+    await createDecisionStore(tx).endLook(look);
   },
 );
 
@@ -40,6 +58,8 @@ export type GateEffect =
       weight: number;
       gate: GatePolicy;
       policy: RolloutPolicy;
+      /** What is known of the version before it begins. */
+      evidence?: Record<string, unknown> | undefined;
     };
 
 /**
@@ -91,6 +111,7 @@ export const decideAtGate = command(
     const rolloutId = rolloutIdOf(id);
     await rollouts.add({
       ...newRollout(decision, rolloutId, champion),
+      evidence: effect.evidence,
       gate: effect.gate,
       policy: effect.policy,
       championRevision: effect.expected.revision,
@@ -142,6 +163,7 @@ export function rolloutUnderWay(rollout: Rollout, version: number): ApiError {
 
 export const deliveryCommands: Command<any, any>[] = [
   countGateLook,
+  endGateLook,
   decideAtGate,
   changeRollout,
   noteRolloutEvidence,

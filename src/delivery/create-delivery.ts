@@ -26,11 +26,7 @@ export function createDelivery(deps: DeliveryDeps) {
   const rollouts = createRolloutStore(database.reader);
   const decisions = createDecisionStore(database.reader);
   const models = createRegisteredModelStore(database.reader);
-  const stopping = new AbortController();
-  const advancer = createRolloutAdvancer({
-    ...deps,
-    judge: (input) => promoter.judge(input, stopping.signal),
-  });
+  const advancer = createRolloutAdvancer({ ...deps, judge: promoter.judge });
 
   async function show(model: string, id: string): Promise<Rollout> {
     await models.get(model);
@@ -71,6 +67,9 @@ export function createDelivery(deps: DeliveryDeps) {
     /** Moves every rollout on that is due by the clock; cheap when none is. */
     advance: advancer.advance,
 
+    /** Whether something goes on in the background that a later `advance` will take up; `onChange` tells of its end. */
+    busy: advancer.busy,
+
     /** `id` is that of a rollout, or `current`: the one that is under way, else the newest. */
     rollouts: {
       show,
@@ -104,7 +103,7 @@ export function createDelivery(deps: DeliveryDeps) {
 
     /** Ends a judgement that is under way; rollouts are judged no more. */
     close(): void {
-      stopping.abort(new Error('the platform stops'));
+      advancer.close();
       warm?.close();
     },
   };

@@ -118,8 +118,9 @@ export function createDecisionStore(tx: Tx) {
       evaluation: string;
       question: string;
       at: number;
+      isOpen?: boolean;
     }): Promise<number> {
-      const { model, evaluation, question, at } = look;
+      const { model, evaluation, at, isOpen = false } = look;
       const looks = await db
         .selectFrom('gate_looks')
         .select(['k', 'question'])
@@ -127,14 +128,33 @@ export function createDecisionStore(tx: Tx) {
         .where('evaluation', '=', evaluation)
         .orderBy('k', 'desc')
         .execute();
-      const same = looks.find((each) => each.question === question);
-      if (same) return same.k;
+      const known =
+        looks.find((each) => each.question === look.question) ??
+        looks.find((each) => isOpen && each.question === OPEN);
+      if (known) return known.k;
+      const question = isOpen ? OPEN : look.question;
       const k = (looks[0]?.k ?? 0) + 1;
       await db.insertInto('gate_looks').values({ model, evaluation, k, question, at }).execute();
       return k;
     },
+
+    /** Writes down what an open look has looked at; one that had ended stays as it is. The caller holds the model. */
+    async endLook(look: { model: string; evaluation: string; question: string; k: number }): Promise<void> {
+      const { model, evaluation, question, k } = look;
+      await db
+        .updateTable('gate_looks')
+        .set({ question })
+        .where('model', '=', model)
+        .where('evaluation', '=', evaluation)
+        .where('k', '=', k)
+        .where('question', '=', OPEN)
+        .execute();
+    },
   };
 }
+
+/** The question of a look whose judgement has not ended: nothing was learned by it. */
+const OPEN = 'open';
 
 function toDecision(row: DeliveryTables['decisions']): DecisionRecord {
   return {

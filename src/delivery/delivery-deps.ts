@@ -81,20 +81,21 @@ export interface DeliveryDeps {
   /** What a project says of a model; without it the defaults hold. */
   policyOf?: PolicyOf | undefined;
   log?: RolloutLog | undefined;
+  /** What each version of a model did in each part, in a span of time. */
   variantCounts?:
     | ((asked: {
         model: string;
-        version: string;
-        variant: Variant;
         from: number;
         to: number;
-      }) => Promise<VariantCounts>)
+      }) => Promise<readonly (VariantCounts & { version: string; variant: Variant })[]>)
     | undefined;
   /**
    * When a model server reported last. A step passes only on a report that came after its end: what its requests met while
    * the control plane was away is told when both are back. Without it the clock's word is enough.
    */
   reportedAt?: (() => Promise<number | undefined>) | undefined;
+  /** Told when something that went on in the background has ended, so that `advance` finds it. */
+  onChange?: (() => void) | undefined;
   logger?: Logger | undefined;
   /** For the labelled rows of a watch, while they are judged. */
   workFolder?: string | undefined;

@@ -79,7 +79,7 @@ export function explainDelivery({ gate, rollout }: DeliveryPolicy): Explanation[
     builtIn(
       'gate: interval [lo, hi]',
       `Student's t on the clusters' differences under ${BCA_CLUSTERS} clusters, BCa from ${BCA_CLUSTERS}`,
-      't is widened by its own bootstrap where clusters are skewed; BCa has max(2000, 100/α) resamples of clusters',
+      't is widened by its own bootstrap where clusters are skewed; of clusters there are 100/α resamples, 2,000 to 200,000',
     ),
     ofGate(
       'cluster',

@@ -20,6 +20,7 @@ import {
 } from './delivery-policy.ts';
 import type { JudgeInput, Judgement } from './judge/judge-input.ts';
 import type { Judge } from './judge/run-judge.ts';
+import { countTraffic, requests } from './rollout/count-traffic.ts';
 import { createRolloutStore } from './rollout/rollout-store.ts';
 
 export interface PromoteRequest {
@@ -98,11 +99,13 @@ export function createPromoter(deps: DeliveryDeps & { judge: Judge }) {
     const decided = decidePromotion(judgement, { challenger, champion, force, reason, look });
     const effect = effectOf(decided.passes, expected, policy, request.now === true);
     const outcome = OUTCOME_OF[effect.kind];
+    const at = clock.now();
+    if (effect.kind === 'rollout') effect.evidence = await findEarlier(challenger, champion, at);
     const { decision } = await database.execute(decideAtGate, {
       effect,
       decision: {
         model: name,
-        at: clock.now(),
+        at,
         kind: 'gate' as const,
         action: ACTION_OF[effect.kind],
         version,
@@ -118,6 +121,18 @@ export function createPromoter(deps: DeliveryDeps & { judge: Judge }) {
     });
     if (effect.kind !== 'none') moved.notify();
     return toPromotion(decision);
+  }
+
+  /** Counts are kept by the hour: what the version did in it before, in an earlier rollout, does not count for this one. */
+  async function findEarlier(
+    { name, version }: ModelVersion,
+    champion: ModelVersion | undefined,
+    at: number,
+  ): Promise<Record<string, unknown> | undefined> {
+    if (!(await rollouts.list(name)).some(({ candidate }) => candidate === version)) return undefined;
+    const asked = { model: name, candidate: version, champion: champion?.version ?? 0, from: at, to: at + 1 };
+    const { candidate } = await countTraffic(deps.variantCounts, asked);
+    return requests(candidate) > 0 ? { earlier: candidate } : undefined;
   }
 
   /** Written down before the rows are looked at, so that no look is free. */

@@ -3,8 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { InjectOptions } from 'fastify';
 import { ingestFile } from '../../src/datasets/index.ts';
-import { type Delivery, type DeliveryDeps, judgeChallenger } from '../../src/delivery/index.ts';
+import {
+  type Delivery,
+  type DeliveryDeps,
+  judgeChallenger,
+  type VariantCounts,
+} from '../../src/delivery/index.ts';
 import type { App, Database } from '../../src/platform/index.ts';
+import type { Variant } from '../../src/serving/contract.ts';
 import { createControlPlaneApp } from './control-plane-app.ts';
 import { fixedClock } from './fixed-clock.ts';
 import { tempDir } from './temp-dir.ts';
@@ -37,6 +43,12 @@ export async function writeLabelledRows(options: {
   return { path, digest, rows };
 }
 
+/** Counts of each part, for whichever of the first versions has it. */
+export const trafficOf = (traffic: Record<string, VariantCounts>) =>
+  ['1', '2', '3'].flatMap((version) =>
+    Object.entries(traffic).map(([variant, counts]) => ({ ...counts, version, variant: variant as Variant })),
+  );
+
 /** A control plane with its delivery, to be driven by hand: versions, promotions, time. */
 export async function createDeliveryHarness(
   database: Database,
@@ -44,11 +56,16 @@ export async function createDeliveryHarness(
 ) {
   const clock = fixedClock(NOW);
   let delivery: Delivery | undefined;
+  let told = Promise.withResolvers<void>();
   const app: App = await createControlPlaneApp({
     judge: judgeChallenger,
     ...options,
     database,
     clock,
+    onChange: () => {
+      told.resolve();
+      told = Promise.withResolvers();
+    },
     onDelivery: (made) => {
       delivery = made;
     },
@@ -76,7 +93,16 @@ export async function createDeliveryHarness(
     ask,
     mlflow,
     close: () => app.close(),
-    advance: () => (delivery as Delivery).advance(),
+    /** As the loop does it: again whenever something in the background has ended. */
+    async advance(): Promise<{ didSomething: boolean }> {
+      let didSomething = false;
+      for (;;) {
+        const changed = told.promise;
+        if ((await (delivery as Delivery).advance()).didSomething) didSomething = true;
+        if (!(delivery as Delivery).busy()) return { didSomething };
+        await changed;
+      }
+    },
     promote: (version: string, more: object = {}) =>
       ask('POST', '/api/v1/models/m/promote', { version, ...more }),
     rollback: (body: object = {}) => ask('POST', '/api/v1/models/m/rollback', body),

@@ -1,50 +1,25 @@
 import { ApiError } from '../../platform/index.ts';
 import { createChampionStore, createModelVersionStore } from '../../registry/index.ts';
-import type { DecisionKind, Outcome, Verdict } from '../decision-store.ts';
-import type { DeliveryDeps } from '../delivery-deps.ts';
-import { rolloutTimes } from '../delivery-policy.ts';
-import type { JudgeInput, Judgement } from '../judge/judge-input.ts';
 import type { NewDecision } from '../record-decision.ts';
-import type { Assessment } from './assess-evidence.ts';
-import { countsOfEarlier, type Evidence, type Gathered, gatherEvidence } from './gather-evidence.ts';
+import { decide, isLabelLookDue, kindOf, lengthOf, SHORTEST_LOOK_MS } from './decide-step.ts';
+import { gatherEvidence } from './gather-evidence.ts';
 import { createLabelledJudge } from './judge-labelled.ts';
-import { nextStep } from './next-step.ts';
-import {
-  changeRollout,
-  endLostRollout,
-  noteRolloutEvidence,
-  type RolloutEffect,
-} from './rollout-commands.ts';
-import { createRolloutStore, type Rollout, type RolloutChange } from './rollout-store.ts';
-import { watchChampion } from './watch-champion.ts';
-
-export interface AdvancerDeps extends Omit<DeliveryDeps, 'judge'> {
-  judge: (input: JudgeInput) => Promise<Judgement>;
-}
+import { lookAtLabels } from './look-at-labels.ts';
+import { createBackgroundLooks } from './look-in-background.ts';
+import { changeRollout, endLostRollout, noteRolloutEvidence } from './rollout-commands.ts';
+import { createRolloutStore, type Rollout } from './rollout-store.ts';
+import type { AdvancerDeps, LabelLook, LabelledJudgement, Transition } from './rollout-types.ts';
+import { decideWatch, dueWatchLooks } from './watch-champion.ts';
 
 /** Who decides when nobody does. */
-export const PLATFORM_ACTOR = 'tidemill';
-
-/** Labels take a query of the log: they are looked at when a rollout is twice as old, or a part of a step has passed. */
-const LABEL_LOOKS_IN_STEP = 6;
-const SHORTEST_LOOK_MS = 1000;
-/** A step without an end of its own is paused after so many times its length. */
-const CAP_FACTOR = 7;
-
-/** What a decision about a rollout consists of, before it is written down. */
-export interface Transition {
-  change: RolloutChange;
-  effect: RolloutEffect;
-  action: string;
-  verdict: Verdict;
-  outcome: Outcome;
-  summary: string;
-  evidence: Record<string, unknown>;
-}
+const PLATFORM_ACTOR = 'tidemill';
 
 /**
  * Moves rollouts on: each by at most one transition, which is one command that finds the rollout as it was when the
  * transition was decided. Killed at any moment and called again, it does what was left to do, once.
+ *
+ * Labels are looked at in the background, one look of a rollout at a time: errors and run times of every rollout are
+ * seen meanwhile, and a step is not passed before the look that is due has ended.
  */
 export function createRolloutAdvancer(deps: AdvancerDeps) {
   const { database, clock, moved, logger } = deps;
@@ -52,11 +27,14 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
   const champions = createChampionStore(database.reader);
   const versions = createModelVersionStore(database.reader);
   const judgeLabelled = createLabelledJudge(deps);
+  const background = createBackgroundLooks(deps);
   let underWay: Promise<{ didSomething: boolean }> | undefined;
 
   async function advanceAll(): Promise<{ didSomething: boolean }> {
     let didSomething = false;
-    for (const rollout of await rollouts.inStates(['shadow', 'canary', 'paused', 'watching'])) {
+    const all = await rollouts.inStates(['shadow', 'canary', 'paused', 'watching']);
+    background.dropOthers(new Set(all.map(lookOf)));
+    for (const rollout of all) {
       try {
         if (await advanceOne(rollout)) didSomething = true;
       } catch (error) {
@@ -80,11 +58,7 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
       moved.notify();
       return true;
     }
-    if (rollout.state === 'watching') {
-      const found = await watchChampion({ clock, judgeLabelled }, rollout);
-      if (found === undefined) return false;
-      return 'transition' in found ? apply(rollout, found.transition) : note(rollout, found.noted);
-    }
+    if (rollout.state === 'watching') return advanceWatch(rollout);
     return advanceStep(rollout);
   }
 
@@ -103,46 +77,79 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
     return found?.servable ? undefined : `version ${candidate} is gone or cannot be served`;
   }
 
+  async function advanceWatch(rollout: Rollout): Promise<boolean> {
+    const key = lookOf(rollout);
+    const look = background.find<WatchLook>(key);
+    if (look === undefined) {
+      const now = clock.now();
+      const due = dueWatchLooks(rollout, now);
+      if (due === undefined) return false;
+      background.begin(key, async (signal): Promise<WatchLook> => {
+        const { question, n } = due;
+        return { n, at: now, judged: await judgeLabelled({ ...question, signal }) };
+      });
+      return false;
+    }
+    if ('error' in look) {
+      background.drop(key);
+      return false;
+    }
+    const found = decideWatch(rollout, look.result);
+    if ('transition' in found) await apply(rollout, found.transition);
+    else if (!(await note(rollout, found.noted))) return false;
+    background.drop(key);
+    return 'transition' in found;
+  }
+
   async function advanceStep(rollout: Rollout): Promise<boolean> {
     const now = clock.now();
     const { lengthMs, capMs } = lengthOf(rollout);
     const elapsed = now - rollout.stepStartedAt;
     const end = rollout.stepStartedAt + lengthMs;
     const isOver = elapsed >= lengthMs && (await isReportedSince(end));
-    if (now - (rollout.lookedAt ?? rollout.stepStartedAt) < SHORTEST_LOOK_MS && !isOver) return false;
-    const earlier =
-      rollout.evidence === undefined
-        ? countsOfEarlier(rollout, await rollouts.list(rollout.model, 20))
-        : undefined;
-    const asksLabels = isLabelLookDue(rollout, now, lengthMs);
-    const gathered = await gatherEvidence({ ...deps, judgeLabelled }, rollout, now, {
-      isOver,
-      asksLabels,
-      earlier,
-    });
-    const { looks, evidence } = gathered;
+    const key = lookOf(rollout);
+    const look = background.find<LabelLook>(key);
+    const isSoon = now - (rollout.lookedAt ?? rollout.stepStartedAt) < SHORTEST_LOOK_MS;
+    if (isSoon && !isOver && look === undefined) return false;
+    const labelLook = look && 'result' in look ? look.result : undefined;
+    const gathered = await gatherEvidence(deps, rollout, now, { isOver, labelLook });
+    const { looks, evidence, isLast } = gathered;
     const seen = { looks, evidence: evidence as Record<string, unknown>, lookedAt: now };
-    const transition = decide(rollout, gathered, { now, isOver, isCapped: elapsed >= capMs });
-    if (!transition) {
-      // Counts without a look at them are read again, not written down.
-      const isNew = JSON.stringify(looks) !== JSON.stringify(rollout.looks);
-      return isNew ? note(rollout, seen) : false;
+    const failure = look && 'error' in look ? look.error : undefined;
+    const lacks = failure === undefined ? undefined : `the labels could not be looked at: ${failure.message}`;
+    const transition = decide(rollout, gathered, { now, isOver, isCapped: elapsed >= capMs, lacks });
+    // What began before the step's end says nothing of the rest of it.
+    const isAwaited =
+      look === undefined
+        ? background.has(key) || isLabelLookDue(rollout, now, lengthMs)
+        : labelLook !== undefined && isOver && labelLook.at < end;
+    const { log } = deps;
+    if (transition && (transition.outcome === 'undone' || !isAwaited || !log)) {
+      await apply(rollout, { ...transition, change: { ...seen, ...transition.change } });
+      background.drop(key);
+      return true;
     }
-    return apply(rollout, { ...transition, change: { ...seen, ...transition.change } });
+    // Counts without a look at them are read again, not written down.
+    const isNew = JSON.stringify(looks) !== JSON.stringify(rollout.looks);
+    if (isNew && !(await note(rollout, seen))) return false;
+    if (look !== undefined) background.drop(key);
+    if (isAwaited && log) {
+      const asked = { rollout: { ...rollout, looks }, now, isLast };
+      background.begin(key, (signal) => lookAtLabels({ log, judgeLabelled }, { ...asked, signal }));
+    }
+    return false;
   }
 
   const isReportedSince = async (ms: number): Promise<boolean> =>
     deps.reportedAt === undefined || ((await deps.reportedAt()) ?? Number.NEGATIVE_INFINITY) >= ms;
 
-  async function note(
+  /** False when somebody else moved the rollout on: the next pass sees where it is. */
+  const note = (
     { id, epoch }: Rollout,
     seen: Pick<Rollout, 'looks' | 'evidence' | 'lookedAt'>,
-  ): Promise<boolean> {
-    await database.execute(noteRolloutEvidence, { id, epoch, ...seen });
-    return false;
-  }
+  ): Promise<boolean> => database.execute(noteRolloutEvidence, { id, epoch, ...seen });
 
-  async function apply(rollout: Rollout, transition: Transition): Promise<boolean> {
+  async function apply(rollout: Rollout, transition: Transition): Promise<void> {
     const { change, effect, ...said } = transition;
     const decision: NewDecision = {
       ...said,
@@ -159,7 +166,6 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
     const { id, epoch } = rollout;
     await database.execute(changeRollout, { id, epoch, change, decision, effect });
     moved.notify();
-    return true;
   }
 
   return {
@@ -170,84 +176,18 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
       });
       return underWay;
     },
+    /** Whether labels are being looked at, or what they said has not been taken yet; `onChange` tells of the end. */
+    busy: (): boolean => background.isAny(),
+    /** Ends the looks that are under way and begins no more. */
+    close: (): void => background.close(),
   };
 }
 
-export const kindOf = ({ state, resumeState }: Pick<Rollout, 'state' | 'resumeState'>): DecisionKind =>
-  state === 'watching' ? 'watch' : (resumeState ?? state) === 'shadow' ? 'shadow' : 'canary';
-
-function isLabelLookDue(
-  { looks, startedAt, stepStartedAt }: Rollout,
-  now: number,
-  lengthMs: number,
-): boolean {
-  const last = looks['asked']?.n ?? startedAt;
-  const end = stepStartedAt + lengthMs;
-  if (now >= end && last < end) return true;
-  const pause = Math.min(last - startedAt, lengthMs / LABEL_LOOKS_IN_STEP);
-  return now - last >= Math.max(SHORTEST_LOOK_MS, pause);
+interface WatchLook {
+  n: number;
+  at: number;
+  judged: LabelledJudgement | undefined;
 }
 
-function lengthOf(rollout: Rollout): { lengthMs: number; capMs: number } {
-  const { shadowMs, stepMs, maxStepMs } = rolloutTimes(rollout.policy);
-  const isShadow = (rollout.resumeState ?? rollout.state) === 'shadow';
-  return isShadow
-    ? { lengthMs: shadowMs, capMs: Math.max(maxStepMs, CAP_FACTOR * shadowMs) }
-    : { lengthMs: stepMs, capMs: maxStepMs };
-}
-
-/** Bad evidence undoes, at any time; a step that is over passes, waits, or is paused when it has waited too long. */
-export function decide(
-  rollout: Rollout,
-  { evidence, inStep }: Gathered,
-  { now, isOver, isCapped }: { now: number; isOver: boolean; isCapped: boolean },
-): Transition | undefined {
-  const kinds = (['errors', 'latency', 'labels', 'disagreement'] as const).flatMap((kind) => {
-    const found = evidence[kind] as Assessment | undefined;
-    return found ? [{ kind, ...found }] : [];
-  });
-  const bad = kinds.filter(({ state }) => state === 'bad');
-  const { candidate, champion, policy } = rollout;
-  if (bad.length > 0) {
-    const why = bad.map(({ kind, words }) => `${kind}: ${words}`).join('; ');
-    return {
-      change: { state: 'undone', resumeState: undefined, weight: 0, endedAt: now, note: why },
-      effect: 'none',
-      action: 'rollout.undo',
-      verdict: 'worse',
-      outcome: 'undone',
-      summary: `version ${candidate} is undone, ${champion} answers everything: ${why}`,
-      evidence,
-    };
-  }
-  if (rollout.state === 'paused' || !(isOver || isCapped)) return undefined;
-  const unclear = kinds.filter(({ state }) => state === 'unclear');
-  if (isOver && inStep >= policy.minRequests && unclear.length === 0) {
-    const next = nextStep(rollout, now);
-    const before: Evidence = { ...evidence, before_step: (evidence.before_step ?? 0) + inStep };
-    return {
-      ...next,
-      change: { ...next.change, evidence: before },
-      action: next.effect === 'promote' ? 'champion.promote' : 'rollout.step',
-      verdict: 'passed',
-      summary: `${next.summary}: ${inStep} requests in the step and nothing against it`,
-      evidence,
-    };
-  }
-  if (!isCapped) return undefined;
-  const missing =
-    inStep < policy.minRequests
-      ? `${inStep === 0 ? 'no requests reached it' : `only ${inStep} requests reached it`}, ${policy.minRequests} are needed`
-      : unclear.map(({ kind, words }) => `${kind}: ${words}`).join('; ') ||
-        'no model server has reported since the step was over';
-  const why = `inconclusive: ${missing}`;
-  return {
-    change: { state: 'paused', resumeState: rollout.state, note: why },
-    effect: 'none',
-    action: 'rollout.pause',
-    verdict: 'inconclusive',
-    outcome: 'paused',
-    summary: `${why}. Go on waiting: tidemill rollout resume ${rollout.model}; pass the step: --skip; end it: tidemill rollout abort ${rollout.model}`,
-    evidence,
-  };
-}
+/** A look of a step is none of the watch, which asks the opposite. */
+const lookOf = ({ id, state }: Rollout): string => `${id}/${state === 'watching' ? 'watch' : 'step'}`;

@@ -1,6 +1,7 @@
 import { LATENCY_EDGES_MS } from '../../serving/contract.ts';
 import { logGamma, studentQuantile } from '../../statistics/index.ts';
 import type { VariantCounts, VariantLoss } from '../delivery-deps.ts';
+import { requests } from './count-traffic.ts';
 
 /**
  * What one kind of evidence says of a candidate. `bad` is shown at this look's alpha and undoes; `unclear` looks worse
@@ -100,8 +101,6 @@ function judged(p: number, alpha: number, isNoticeable: boolean, words: string):
   const state = p < alpha ? 'bad' : isNoticeable ? 'unclear' : 'good';
   return { state, words, p, alpha };
 }
-
-export const requests = ({ answered, failed }: VariantCounts): number => answered + failed;
 
 /** The upper edge of the bin that holds this share of the runs; the last edge for what is over. */
 function edgeBelow(latency: readonly number[], share: number): number {

@@ -4,12 +4,11 @@ import { join } from 'node:path';
 import { type ColumnType, readSignature } from '../../models/index.ts';
 import { createModelVersionStore, type ModelVersion } from '../../registry/index.ts';
 import { lookAlpha } from '../../statistics/index.ts';
-import { countGateLook } from '../commands.ts';
+import { countGateLook, endGateLook } from '../commands.ts';
 import { describeComparison, toEvidence } from '../decide-promotion.ts';
-import type { Comparison } from '../judge/judge-input.ts';
+import type { JudgeInput } from '../judge/judge-input.ts';
 import { questionOf } from '../promote-model.ts';
-import type { AdvancerDeps } from './advance-rollouts.ts';
-import type { Rollout } from './rollout-store.ts';
+import type { AdvancerDeps, JudgeLabelled } from './rollout-types.ts';
 
 /** Below this a comparison tells nothing, and a look would be wasted. */
 export const FEWEST_LABELLED = 100;
@@ -21,36 +20,20 @@ const BLOCKS = 20;
 /** Blocks within days cannot tell how much days differ: what is shown by them must be shown more strongly. */
 const SHORT_ALPHA_SHARE = 0.1;
 
-export interface LabelledJudgement {
-  /** Looks at this evidence so far; not raised when there was nothing to look at. */
-  k: number | undefined;
-  comparison: Comparison | undefined;
-  words: string;
-  evidence: Record<string, unknown>;
-}
-
 /**
  * Judges two versions on all rows that were labelled since `from`, whoever answered them: both score the same rows, in
- * the gate's own runtime and by its own test. `ledger` names whose alpha a look spends; `alpha` is all of it.
+ * the gate's own runtime and by its own test. A look whose judgement failed is spent by the next one that ends.
  */
-export function createLabelledJudge(deps: AdvancerDeps) {
-  const { database, clock, files, log } = deps;
+export function createLabelledJudge(deps: AdvancerDeps): JudgeLabelled {
+  const { database, files, log } = deps;
   const versions = createModelVersionStore(database.reader);
 
-  return async function judgeLabelled(asked: {
-    rollout: Rollout;
-    challenger: number;
-    champion: number;
-    from: number;
-    ledger: string;
-    alpha: number;
-  }): Promise<LabelledJudgement | undefined> {
-    const { rollout, from, ledger } = asked;
+  return async function judgeLabelled(asked) {
+    const { rollout, from, now, ledger, signal } = asked;
     const { model, gate } = rollout;
     const challenger = await versions.find(model, asked.challenger);
     const champion = await versions.find(model, asked.champion);
     if (!log || !challenger?.servable || !champion?.servable) return undefined;
-    const now = clock.now();
     const root = deps.workFolder ?? tmpdir();
     await mkdir(root, { recursive: true });
     const folder = await mkdtemp(join(root, 'labelled-'));
@@ -66,6 +49,7 @@ export function createLabelledJudge(deps: AdvancerDeps) {
         targetName,
         outPath,
         maxRows: MOST_LABELLED,
+        signal,
       });
       const isSample = of !== undefined && of > rows;
       if (rows < FEWEST_LABELLED) {
@@ -73,10 +57,10 @@ export function createLabelledJudge(deps: AdvancerDeps) {
         return { k: undefined, comparison: undefined, words, evidence: { labelled: rows } };
       }
       const look = { model, evaluation: ledger, question: digest, at: now };
-      const k = await database.execute(countGateLook, look);
+      const k = await database.execute(countGateLook, { ...look, isOpen: true });
       const isShort = now - from < BY_DAYS_FROM_MS;
       const alpha = lookAlpha(asked.alpha, k) * (isShort ? SHORT_ALPHA_SHARE : 1);
-      const judgement = await deps.judge({
+      const input: JudgeInput = {
         challengerPath: await files.modelPath(challenger),
         challengerSha256: challenger.sha256,
         championPath: await files.modelPath(champion),
@@ -88,7 +72,9 @@ export function createLabelledJudge(deps: AdvancerDeps) {
           slices: [],
           ...(isShort ? { blocks: BLOCKS } : {}),
         },
-      });
+      };
+      const judgement = await deps.judge(input, signal);
+      await database.execute(endGateLook, { ...look, k });
       const { comparison, incomparable, broken } = judgement;
       const words = comparison
         ? describeComparison(comparison, {
@@ -123,5 +109,3 @@ export function createLabelledJudge(deps: AdvancerDeps) {
     return { schema: [...columns.values()], targetName: signatures[0]?.output.target ?? '' };
   }
 }
-
-export type JudgeLabelled = ReturnType<typeof createLabelledJudge>;

@@ -7,6 +7,7 @@ import {
   type DeliveryHarness,
   MINUTE,
   NOW,
+  trafficOf,
   writeLabelledRows,
 } from '../../../tests/support/delivery-harness.ts';
 import { describeDatabases, tempDir } from '../../../tests/support/index.ts';
@@ -48,7 +49,7 @@ describeDatabases('rollouts', (openDatabase) => {
     database = await openDatabase();
     harness = await createDeliveryHarness(database, {
       policyOf: () => policy,
-      variantCounts: async ({ variant }) => traffic[variant] ?? counts(0),
+      variantCounts: async () => trafficOf(traffic),
       log: {
         exportLabelled: (asked) =>
           log.exportLabelled?.(asked) ?? Promise.resolve({ rows: 0, digest: 'sha256:0' }),
@@ -455,7 +456,7 @@ describeDatabases('rollouts', (openDatabase) => {
         clock: harness.clock,
         files: {} as never,
         moved: { notify() {}, wait: async () => {} },
-        variantCounts: async ({ variant }) => traffic[variant] ?? counts(0),
+        variantCounts: async () => trafficOf(traffic),
       });
     await other(dying).advance();
     await Promise.all([harness.advance(), other(database).advance(), other(database).advance()]);

@@ -3,6 +3,7 @@ import {
   createDeliveryHarness,
   MINUTE,
   NOW,
+  trafficOf,
   writeLabelledRows,
 } from '../../../tests/support/delivery-harness.ts';
 import { describeDatabases } from '../../../tests/support/index.ts';
@@ -22,7 +23,7 @@ describeDatabases('a rollout whose control plane was away', (openDatabase) => {
     let reportedAt: number | undefined = NOW + MINUTE;
     const harness = await createDeliveryHarness(await openDatabase(), {
       policyOf: () => ({ gate: {}, rollout: { canary: [25, 100], stepFor: '10m', maxStepFor: '1h' } }),
-      variantCounts: async ({ variant }) => traffic[variant] ?? counts(0),
+      variantCounts: async () => trafficOf(traffic),
       reportedAt: async () => reportedAt,
     });
     const { path } = await writeLabelledRows({});
@@ -32,7 +33,7 @@ describeDatabases('a rollout whose control plane was away', (openDatabase) => {
     expect((await harness.promote('2')).body.outcome).toBe('rollout');
     return {
       harness,
-      report(later: Record<string, VariantCounts>) {
+      report: (later: Record<string, VariantCounts>) => {
         traffic = later;
         reportedAt = harness.clock.now();
       },

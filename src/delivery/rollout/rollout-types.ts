@@ -1,0 +1,81 @@
+import type { Outcome, Verdict } from '../decision-store.ts';
+import type { DeliveryDeps, ShadowPairs, VariantCounts } from '../delivery-deps.ts';
+import type { Comparison, JudgeInput, Judgement } from '../judge/judge-input.ts';
+import type { Assessment } from './assess-evidence.ts';
+import type { RolloutEffect } from './rollout-commands.ts';
+import type { Looks, Rollout, RolloutChange } from './rollout-store.ts';
+
+export interface AdvancerDeps extends Omit<DeliveryDeps, 'judge'> {
+  judge: (input: JudgeInput, signal?: AbortSignal) => Promise<Judgement>;
+}
+
+/** What a decision about a rollout consists of, before it is written down. */
+export interface Transition {
+  change: RolloutChange;
+  effect: RolloutEffect;
+  action: string;
+  verdict: Verdict;
+  outcome: Outcome;
+  summary: string;
+  evidence: Record<string, unknown>;
+}
+
+/** What is known of a rollout by now; it is stored with it, so that a look is not repeated. */
+export interface Evidence {
+  [kind: string]: unknown;
+  candidate?: VariantCounts;
+  champion?: VariantCounts;
+  /** Requests of the candidate when the step began. */
+  before_step?: number;
+  /** What the candidate had done within the hour in which this rollout began, in an earlier one. */
+  earlier?: VariantCounts;
+  errors?: Assessment;
+  latency?: Assessment;
+  /** Both versions scored on every row that was labelled since. */
+  labels?: Assessment & { comparison?: unknown };
+  /** Each on the rows that it answered itself: shown, too weak to decide. */
+  loss?: Assessment;
+  disagreement?: Assessment;
+}
+
+export interface Gathered {
+  evidence: Evidence;
+  looks: Looks;
+  /** Requests that the candidate answered or saw in this step. */
+  inStep: number;
+  /** The step is over and the candidate had the requests that it needs. */
+  isLast: boolean;
+}
+
+export interface LabelledQuestion {
+  rollout: Rollout;
+  challenger: number;
+  champion: number;
+  from: number;
+  now: number;
+  /** Whose alpha a look spends. */
+  ledger: string;
+  /** All of it. */
+  alpha: number;
+  signal: AbortSignal;
+}
+
+export interface LabelledJudgement {
+  /** Looks at this evidence so far; not raised when there was nothing to look at. */
+  k: number | undefined;
+  comparison: Comparison | undefined;
+  words: string;
+  evidence: Record<string, unknown>;
+}
+
+export type JudgeLabelled = (asked: LabelledQuestion) => Promise<LabelledJudgement | undefined>;
+
+/** What the labels of a step said. */
+export interface LabelLook {
+  /** When it was asked for, by the clock. */
+  at: number;
+  loss: Assessment;
+  labelled: number;
+  judged: LabelledJudgement | undefined;
+  shadowPairs: ShadowPairs | undefined;
+}
