@@ -1,8 +1,8 @@
-import { writeFileSync } from 'node:fs';
+import { cpSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createDesiredSource } from '../tests/support/desired-source.ts';
 import { tempDir } from '../tests/support/index.ts';
 import { irisModel, SETOSA } from '../tests/support/served-models.ts';
@@ -218,11 +218,14 @@ describe('what is brought to the control plane', () => {
 });
 
 describe('a model server with the clock of events', () => {
-  it('stamps what comes without a time with the newest event before it', async () => {
+  const EVENT = Date.UTC(2001, 3, 1);
+
+  /** A control plane that serves one model, and keeps the lines that it is sent, unless it is closed to them. */
+  async function takeLines() {
     const bytes = irisModel();
     const champion = createDesiredSource().version('1', bytes);
     const lines: any[] = [];
-    const shipped = Promise.withResolvers<void>();
+    const state = { isOpen: true };
     const url = await listenWith((request, response) => {
       if (request.url?.endsWith('/model')) return void response.end(bytes);
       if (request.method === 'GET') {
@@ -233,7 +236,8 @@ describe('a model server with the clock of events', () => {
       let body = '';
       request.on('data', (chunk: Buffer) => (body += chunk.toString()));
       request.on('end', () => {
-        if (request.url?.includes('/segments/'))
+        if (!state.isOpen) response.statusCode = 503;
+        else if (request.url?.includes('/segments/'))
           lines.push(
             ...body
               .trim()
@@ -241,12 +245,15 @@ describe('a model server with the clock of events', () => {
               .map((line) => JSON.parse(line)),
           );
         response.end('{}');
-        if (lines.length === 3) shipped.resolve();
       });
     });
+    return { url, lines, state };
+  }
+
+  async function start(controlPlaneUrl: string, cacheDir: string) {
     const server = await startModelServerFromOptions({
-      controlPlaneUrl: url,
-      cacheDir: tempDir(),
+      controlPlaneUrl,
+      cacheDir,
       host: '127.0.0.1',
       port: 0,
       clockKind: 'events',
@@ -261,10 +268,58 @@ describe('a model server with the clock of events', () => {
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(body),
       });
+    return { post, stop: () => server.stop() };
+  }
+
+  const untilLines = (lines: any[], count: number) =>
+    vi.waitFor(() => expect(lines).toHaveLength(count), { timeout: 20_000, interval: 5 });
+
+  it('stamps what comes without a time with the newest event before it', async () => {
+    const { url, lines } = await takeLines();
+    const { post } = await start(url, tempDir());
     await post('/predict', { features: SETOSA, timestamp: '2001-04-01T00:00:00Z' });
     await post('/predict', { features: SETOSA });
     await post('/feedback', { prediction_id: 'x', label: 'setosa' });
-    await shipped.promise;
-    expect(lines.map(({ t }) => t)).toEqual(Array(3).fill(Date.UTC(2001, 3, 1)));
+    await untilLines(lines, 3);
+    expect(lines.map(({ t }) => t)).toEqual(Array(3).fill(EVENT));
+  });
+
+  it('goes on at the newest event after a stop', async () => {
+    const { url, lines } = await takeLines();
+    const cacheDir = tempDir();
+    const first = await start(url, cacheDir);
+    await first.post('/predict', { features: SETOSA, timestamp: EVENT });
+    await first.stop();
+    // A start without any event keeps it for the next one too.
+    await (await start(url, cacheDir)).stop();
+    await (await start(url, cacheDir)).post('/predict', { features: SETOSA });
+    await untilLines(lines, 2);
+    expect(lines.map(({ t }) => t)).toEqual([EVENT, EVENT]);
+  });
+
+  it.each([
+    ['had shipped', true],
+    ['had not shipped yet', false],
+  ])('goes on at the newest event after a sudden death, which it %s', async (_, isOpen) => {
+    const { url, lines, state } = await takeLines();
+    state.isOpen = isOpen;
+    const cacheDir = tempDir();
+    const dying = await start(url, cacheDir);
+    await dying.post('/predict', { features: SETOSA, timestamp: EVENT });
+    if (isOpen) await untilLines(lines, 1);
+    // A file may go while it is copied.
+    const left = await vi.waitFor(() => {
+      const copy = tempDir();
+      cpSync(cacheDir, copy, { recursive: true });
+      return copy;
+    });
+    state.isOpen = true;
+    for (let restart = 1; restart <= 2; restart++) {
+      const { post, stop } = await start(url, left);
+      await post('/predict', { features: SETOSA });
+      await vi.waitFor(() => expect(lines.length).toBeGreaterThan(restart), { timeout: 20_000, interval: 5 });
+      await stop();
+    }
+    expect(new Set(lines.map(({ t }) => t))).toEqual(new Set([EVENT]));
   });
 });

@@ -105,7 +105,9 @@ export async function startModelServer(options: ModelServerOptions): Promise<Run
     onDrop: (rows) => servingMetrics.logDropped.inc(rows),
     onRefused: (what) => servingMetrics.logRefused.labels(what).inc(),
     findVersion: (name, version) => roster.findWarm(name, version),
+    followsEvents: options.onEventTime !== undefined,
   });
+  if (record.newestEvent !== null) options.onEventTime?.(record.newestEvent);
 
   const roster: ModelRoster = createModelRoster({
     logger,

@@ -15,6 +15,7 @@ import {
 import type { InputRow } from '../predict/join-answers.ts';
 import { writeAtomically } from '../versions/model-cache.ts';
 import type { ServedVersion } from '../versions/served-version.ts';
+import { newer } from './inspect-segment.ts';
 import { type LeftOver, removeOwners } from './log-folder.ts';
 import { HOUR_MS, latencyPlace, noLatencies } from './profile-book.ts';
 import { type AnsweredBatch, createColumnViews } from './profile-columns.ts';
@@ -138,6 +139,9 @@ export async function recoverProfiles(deps: {
   }
 
   return {
+    /** The newest event time that the dead have told or were about to. */
+    watermark: dead.reduce<number | null>((newest, { snapshot }) => newer(newest, snapshot.watermark), null),
+
     /** Models are warm, or will not be for now. */
     onSettled(): void {
       if (dead.length === 0) return;

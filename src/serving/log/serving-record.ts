@@ -1,5 +1,6 @@
 import type { Logger } from '../../platform/index.ts';
 import type { ServedVersion } from '../versions/served-version.ts';
+import { createEventTimeKeeper } from './event-time.ts';
 import { openLogFolder } from './log-folder.ts';
 import { createProfileBook, type ProfileBook } from './profile-book.ts';
 import { recoverProfiles } from './recover-profiles.ts';
@@ -29,6 +30,8 @@ export interface RecordOptions {
 export interface ServingRecord {
   log: ServingLog | undefined;
   book: ProfileBook | undefined;
+  /** The newest event time that is known from before the start; null when none is, or nobody asked. */
+  newestEvent: number | null;
   /** Begins to ship. */
   start(): void;
   /** Tells that no model is being loaded any more. */
@@ -43,6 +46,7 @@ const REPORT_MS = 5000;
 const NO_RECORD: ServingRecord = {
   log: undefined,
   book: undefined,
+  newestEvent: null,
   start() {},
   onSettled() {},
   close: async () => {},
@@ -52,6 +56,8 @@ const NO_RECORD: ServingRecord = {
 export async function openServingRecord(
   options: RecordOptions & {
     logDir: string;
+    /** The clock is the newest event time, so that this has to outlive the process. */
+    followsEvents: boolean;
     /** The id of this start. */
     incarnation: string;
     onDrop: (rows: number) => void;
@@ -77,10 +83,12 @@ export async function openServingRecord(
     onDrop: options.onDrop,
   });
   const book = createProfileBook();
+  const eventTime = options.followsEvents ? createEventTimeKeeper(options.logDir, logger) : undefined;
   if (shipSegment === undefined || reportProfiles === undefined) {
     return {
       log,
       book,
+      newestEvent: (await eventTime?.find(leftOvers, null)) ?? null,
       start() {},
       onSettled() {},
       async close() {
@@ -96,6 +104,7 @@ export async function openServingRecord(
     logger,
     onRefused: options.onRefused,
   });
+  const newestEvent = (await eventTime?.find(leftOvers, recovery.watermark)) ?? null;
   const shipper = createLogShipper({
     reporter,
     folder,
@@ -107,10 +116,12 @@ export async function openServingRecord(
     reportMs: options.reportMs ?? REPORT_MS,
     logger,
     onRefused: options.onRefused,
+    keepEventTime: eventTime?.keep,
   });
   return {
     log,
     book,
+    newestEvent,
     start: () => shipper.start(),
     onSettled: () => recovery.onSettled(),
     async close() {

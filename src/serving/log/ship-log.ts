@@ -1,10 +1,9 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import type { Logger } from '../../platform/index.ts';
 import type { ProfileReport, Reporter, SegmentKind, SegmentName } from '../contract.ts';
+import { inspectSegment, newer, unlessGone } from './inspect-segment.ts';
 import type { LeftOver } from './log-folder.ts';
 import type { BookCapture, ProfileBook } from './profile-book.ts';
 import type { ClosedSegment } from './segment-writer.ts';
@@ -63,6 +62,8 @@ export interface ShipperOptions {
   logger: Logger;
   /** Told of what the control plane refused for good. */
   onRefused: (what: RefusedKind) => void;
+  /** Told the newest event time before the folder that says it is removed. */
+  keepEventTime?: ((newest: number) => Promise<void>) | undefined;
   random?: () => number;
 }
 
@@ -267,6 +268,7 @@ export function createLogShipper(options: ShipperOptions) {
       await loop;
       const isShipped = failures === 0 && (await attempt(AbortSignal.timeout(LAST_SHIP_MS)));
       await log.close();
+      if (watermark !== null) await options.keepEventTime?.(watermark);
       if (isShipped && !isNews()) await rm(folder, { recursive: true, force: true }).catch(() => {});
       else await snapshotOnly();
     },
@@ -274,38 +276,3 @@ export function createLogShipper(options: ShipperOptions) {
 }
 
 export type LogShipper = ReturnType<typeof createLogShipper>;
-
-function newer(a: number | null, b: number | null): number | null {
-  return a === null || (b !== null && b > a) ? b : a;
-}
-
-const EVENT_TIME = /"t":(-?\d+)/;
-
-function unlessGone(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error;
-}
-
-/** The digest of a segment, and its newest event time where that is not known yet. */
-async function inspectSegment(
-  path: string,
-  bytes: number,
-  known: number | null,
-): Promise<{ sha256: string; newest: number | null }> {
-  const hash = createHash('sha256');
-  let newest = known;
-  let rest = '';
-  for await (const chunk of createReadStream(path, {
-    end: bytes - 1,
-    highWaterMark: 1 << 20,
-  }) as AsyncIterable<Buffer>) {
-    hash.update(chunk);
-    if (known !== null) continue;
-    const lines = (rest + chunk.toString('latin1')).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) {
-      const time = Number(EVENT_TIME.exec(line)?.[1] ?? Number.NaN);
-      if (newest === null || time > newest) newest = Number.isNaN(time) ? newest : time;
-    }
-  }
-  return { sha256: hash.digest('hex'), newest };
-}
