@@ -1,5 +1,5 @@
 import { beforeAll, expect, it } from 'vitest';
-import { openTestDatabase, silentLogger } from '../../tests/support/index.ts';
+import { openTestDatabase, silentLogger, tamperWith } from '../../tests/support/index.ts';
 import {
   createLogFixture,
   labelLine,
@@ -9,13 +9,15 @@ import {
 } from '../../tests/support/log-fixture.ts';
 import { runCapturedCli } from '../../tests/support/run-captured-cli.ts';
 import { logRoutes } from '../monitoring/index.ts';
-import { createApp, createMetrics, listen, systemClock } from '../platform/index.ts';
+import { createApp, createMetrics, type Database, listen, systemClock } from '../platform/index.ts';
 
 let url: string;
+let database: Database;
 const log = (...argv: string[]) => runCapturedCli(['log', ...argv, '--url', url]);
 
 beforeAll(async () => {
-  const fixture = createLogFixture(await openTestDatabase('sqlite'));
+  database = await openTestDatabase('sqlite');
+  const fixture = createLogFixture(database);
   const app = createApp({
     name: 'test',
     version: '0',
@@ -74,6 +76,21 @@ it('counts the predictions of a model by day', async () => {
   expect(stdout).toContain('90 predictions, 30 labelled, newest 2001-04-01 01:29:00Z');
   expect(stdout).toMatch(/2001-04-01\s+1\s+champion\s+90\s+30/);
   expect((await log('show', 'flights', '--json')).json).toMatchObject({ rows: 90, groups: [{ day: START }] });
+});
+
+it('says which model servers had to drop entries', async () => {
+  expect((await log('show', 'flights')).stderr).toBe('');
+  const columns = 'replica, incarnation, watermark, dropped, received_at';
+  await tamperWith(
+    database,
+    `insert into profile_reporters (${columns}) values ('one', 'a', null, 2, 0), ('one', 'b', null, 1, 0), ('two', 'c', null, 0, 0)`,
+  );
+  const { stderr } = await log('show', 'flights');
+  expect(stderr).toContain('the model server one had to drop 3 entries of its log, of all models');
+  expect(stderr).not.toContain('two');
+  expect((await log('show', 'flights', '--json')).json).toMatchObject({
+    dropping_servers: [{ replica: 'one', dropped: 3 }],
+  });
 });
 
 it('makes the log forget, and says what it does not cover', async () => {

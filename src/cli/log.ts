@@ -19,6 +19,7 @@ interface ModelLog {
   newest_event: number | null;
   dropped: { retention: number; forgotten: number };
   bad_lines: number;
+  dropping_servers?: { replica: string; dropped: number }[];
   groups: { day: number; version: string; variant: string; rows: number; labelled: number }[];
 }
 
@@ -169,6 +170,11 @@ function showLog(terminal: Terminal, log: ModelLog): void {
   if (log.bad_lines > 0) {
     terminal.line(
       `${formatCount(log.bad_lines, 'lines')} of all models were no log entries, and are set aside`,
+    );
+  }
+  for (const { replica, dropped } of log.dropping_servers ?? []) {
+    terminal.warn(
+      `the model server ${replica} had to drop ${formatCount(dropped, 'entries')} of its log, of all models`,
     );
   }
 }

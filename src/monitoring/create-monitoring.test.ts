@@ -107,7 +107,8 @@ describeDatabases('monitoring', (openDatabase) => {
       expect(await monitoring.traffic('flights', 0, (FIRST_DAY + 1) * DAY_MS)).toMatchObject([
         { answered: 1800 },
       ]);
-      expect(await monitoring.dropped()).toBe(3);
+      expect(await monitoring.droppedByServer()).toEqual([{ replica: 'replica', dropped: 3 }]);
+      expect(metrics.render()).toContain('tidemill_server_log_dropped{replica="replica"} 3');
     });
 
     it('tell the newest event time, which is known after a restart', async () => {

@@ -176,6 +176,7 @@ export function createMonitoring(deps: MonitoringDeps) {
     /** Takes a model server's cumulative profiles; repeats and reports out of order do no harm. */
     async takeReport(reporter: Reporter, report: ProfileReport): Promise<void> {
       await database.execute(takeProfileReport, { reporter, report, now: clock.now() });
+      if (report.dropped > 0) gauges.showDropped(await entries.droppedByServer());
       for (const { model } of report.entries) {
         const state = watched.get(model);
         if (state) state.quietUntil = undefined;
@@ -221,7 +222,7 @@ export function createMonitoring(deps: MonitoringDeps) {
     sequences: (model: string) => sequences.list(model),
     /** What each version answered, and how, in a span of event time. */
     traffic: (model: string, from: number, to: number) => entries.traffic(model, from, to),
-    dropped: () => entries.dropped(),
+    droppedByServer: () => entries.droppedByServer(),
     /** When a model server reported last. */
     newestReport: () => entries.newestReport(),
     policyOf,

@@ -42,6 +42,11 @@ export function createDriftGauges(metrics: Metrics) {
       help: 'Alarms that are open',
       labelNames: ['model', 'kind'],
     }),
+    dropped: metrics.gauge({
+      name: 'tidemill_server_log_dropped',
+      help: 'Log entries that a model server had to drop, as it has reported so far',
+      labelNames: ['replica'],
+    }),
   };
   const shown = new Map<string, { gauge: Gauge; labels: Labels }[]>();
 
@@ -91,6 +96,10 @@ export function createDriftGauges(metrics: Metrics) {
           value: rows > 0 ? labelled / rows : undefined,
         },
       ]);
+    },
+
+    showDropped(servers: readonly { replica: string; dropped: number }[]): void {
+      for (const { replica, dropped } of servers) gauges.dropped.set({ replica }, dropped);
     },
 
     showAlarms(model: string, open: readonly Alarm[]): void {

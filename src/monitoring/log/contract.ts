@@ -48,6 +48,9 @@ export const modelLogSchema = z.object({
     forgotten: z.int().describe('Rows that were forgotten'),
   }),
   bad_lines: z.int().describe('Lines, of all models, that were no log entries and were set aside'),
+  dropping_servers: z
+    .array(z.object({ replica: z.string(), dropped: z.int() }))
+    .describe('Model servers that had to drop entries of any model instead of logging them'),
   groups: z.array(
     z.object({
       day: z.int().describe('Start of the UTC day of event time, ms'),

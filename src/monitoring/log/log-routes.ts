@@ -71,8 +71,14 @@ export function logRoutes({
         },
       },
       async ({ params: { name } }) => {
-        const { newestEvent, badLines, ...counts } = await log.counts(name);
-        return { model: name, ...counts, newest_event: newestEvent ?? null, bad_lines: badLines };
+        const { newestEvent, badLines, droppingServers, ...counts } = await log.counts(name);
+        return {
+          model: name,
+          ...counts,
+          newest_event: newestEvent ?? null,
+          bad_lines: badLines,
+          dropping_servers: droppingServers,
+        };
       },
     );
 

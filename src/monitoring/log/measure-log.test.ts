@@ -456,6 +456,7 @@ it('counts rows by day, version and variant', async () => {
     ],
     dropped: { retention: 0, forgotten: 0 },
     badLines: 0,
+    droppingServers: [],
   });
   expect(await log.models()).toEqual(['flights']);
 });

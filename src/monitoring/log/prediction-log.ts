@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { ArtifactStore } from '../../artifacts/index.ts';
 import { ApiError, type Clock, createWorkLimit, type Database, type Logger } from '../../platform/index.ts';
 import type { SegmentName, Variant } from '../../serving/contract.ts';
+import { readDroppedByServer } from '../windows/profile-entry-store.ts';
 import { checkColumn, createModelDescriptions } from './describe-models.ts';
 import { createSegmentFiling, type FilingStep } from './file-segments.ts';
 import { type ForgetRows, type Forgotten, forgetRows } from './forget-rows.ts';
@@ -53,6 +54,8 @@ export interface LogCounts extends CountedRows {
   dropped: { retention: number; forgotten: number };
   /** Lines of any model that were no log entries: set aside, not lost. */
   badLines: number;
+  /** Model servers that had to drop entries of any model instead of logging them. */
+  droppingServers: { replica: string; dropped: number }[];
 }
 
 export type PredictionLog = ReturnType<typeof createPredictionLog>;
@@ -286,6 +289,7 @@ export function createPredictionLog(deps: PredictionLogDeps) {
         ...counted,
         dropped: { retention: rowsOf(model, 'retention'), forgotten: rowsOf(model, 'forgotten') },
         badLines: rowsOf('', 'bad'),
+        droppingServers: await readDroppedByServer(database.reader),
       };
     },
 

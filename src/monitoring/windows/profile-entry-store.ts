@@ -221,13 +221,16 @@ export function createProfileEntryStore(tx: Tx) {
       return [...sums.values()];
     },
 
-    /** Log entries that model servers had to drop, all together. */
-    async dropped(): Promise<number> {
-      const row = await db
+    /** The model servers that had to drop log entries, with how many. */
+    async droppedByServer(): Promise<{ replica: string; dropped: number }[]> {
+      const rows = await db
         .selectFrom('profile_reporters')
-        .select((eb) => eb.fn.sum<number | string | null>('dropped').as('dropped'))
-        .executeTakeFirst();
-      return Number(row?.dropped ?? 0);
+        .select((eb) => ['replica', eb.fn.sum<number | string>('dropped').as('dropped')])
+        .where('dropped', '>', 0)
+        .groupBy('replica')
+        .orderBy('replica')
+        .execute();
+      return rows.map(({ replica, dropped }) => ({ replica, dropped: Number(dropped) }));
     },
   };
 }
@@ -245,4 +248,9 @@ function uniqueEntries(entries: readonly ProfileEntry[]): ProfileEntry[] {
 /** The newest event time that was ever reported: where a clock that follows events goes on after a restart. */
 export function readNewestWatermark(reader: Tx): Promise<number | undefined> {
   return createProfileEntryStore(reader).newestWatermark();
+}
+
+/** Log entries that each model server had to drop, where any did: of all models, since nobody has read them. */
+export function readDroppedByServer(reader: Tx): Promise<{ replica: string; dropped: number }[]> {
+  return createProfileEntryStore(reader).droppedByServer();
 }
