@@ -154,6 +154,8 @@ export function composeLoop(deps: LoopDeps) {
     async begin(): Promise<void> {
       await jobs.begin();
       loop.begin();
+      // The first retraining does not wait then for a process to load what it trains with.
+      if ((await pipelines.listModels()).length > 0) workers.warm();
     },
     async stop(): Promise<void> {
       const ended = loop.stop();

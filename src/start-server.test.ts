@@ -1,10 +1,13 @@
+import type { ChildProcess } from 'node:child_process';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, inject, it } from 'vitest';
+import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { createPostgresDatabase, silentLogger, tempDir } from '../tests/support/index.ts';
+import { loadProject } from './pipelines/index.ts';
 import type { App } from './platform/index.ts';
 import { type ServerOptions, startServer } from './start-server.ts';
 
@@ -126,6 +129,41 @@ describe('the control plane', () => {
     await fetch(`${server.url}/health`);
     await server.stop();
     expect((await waiting).status).toBe(304);
+  });
+
+  it('has a step process warm as soon as there are models to retrain, and none without', async () => {
+    const born: ChildProcess[] = [];
+    const note = (message: unknown) => born.push((message as { process: ChildProcess }).process);
+    subscribe('child_process', note);
+    onTestFinished(() => void unsubscribe('child_process', note));
+    const stepProcesses = () =>
+      born.filter(({ spawnargs }) => spawnargs.some((argument) => argument.includes('step-process')));
+    const dataDir = join(tempDir(), 'data');
+    const empty = await start({ dataDir });
+    const post = (path: string, body: object) =>
+      fetch(`${empty.url}/api/2.0/mlflow/${path}`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+    // With a version there is nothing to train at the start.
+    expect((await post('registered-models/create', { name: 'm' })).status).toBe(200);
+    const source = 'mlflow-artifacts:/1/r/artifacts/model';
+    expect((await post('model-versions/create', { name: 'm', source })).status).toBe(200);
+    await empty.stop();
+    expect(stepProcesses()).toEqual([]);
+    const folder = tempDir();
+    writeFileSync(join(folder, 'rows.csv'), 'a,y\n1,0\n2,1\n');
+    const models = { m: { data: { path: 'rows.csv', target: 'y' } } };
+    writeFileSync(join(folder, 'tidemill.config.json'), JSON.stringify({ models }));
+    const project = await loadProject(folder, { door: new URL('./index.ts', import.meta.url) });
+    const server = await start({ dataDir, project: project! });
+    expect(stepProcesses()).toHaveLength(1);
+    expect((await getJson(`${server.url}/api/v1/jobs`)).body.jobs).toEqual([]);
+    await server.stop();
+    expect(
+      stepProcesses().every(({ exitCode, signalCode }) => exitCode !== null || signalCode !== null),
+    ).toBe(true);
   });
 
   it('closes the app again when it cannot listen', async () => {
