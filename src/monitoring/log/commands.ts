@@ -1,4 +1,5 @@
 import { type Command, command } from '../../platform/index.ts';
+import { createLogGarbage } from './log-garbage.ts';
 import { createLogStore, type LogChange, type TakenSegment } from './log-store.ts';
 
 export { logMigrations } from './migrations.ts';
@@ -8,23 +9,23 @@ export const recordSegment = command('log.recordSegment', (tx, segment: TakenSeg
 );
 
 export const planLogOutputs = command('log.planOutputs', (tx, input: { folder: string; nowMs: number }) =>
-  createLogStore(tx).planOutputs(input.folder, input.nowMs),
+  createLogGarbage(tx).planOutputs(input.folder, input.nowMs),
 );
 
 export const changeLog = command('log.change', (tx, change: LogChange) => createLogStore(tx).change(change));
 
 export const forgetLogGarbage = command('log.forgetGarbage', (tx, artifacts: string[]) =>
-  createLogStore(tx).forgetGarbage(artifacts),
+  createLogGarbage(tx).forget(artifacts),
 );
 
 export const retireGeneration = command(
   'log.retireGeneration',
   (tx, input: { generation: string; folder: string; nowMs: number }) =>
-    createLogStore(tx).retireGeneration(input.generation, input.folder, input.nowMs),
+    createLogGarbage(tx).retireGeneration(input.generation, input.folder, input.nowMs),
 );
 
 export const dropSegmentNames = command('log.dropSegmentNames', (tx, input: { beforeMs: number }) =>
-  createLogStore(tx).dropSegmentNames(input.beforeMs),
+  createLogGarbage(tx).dropSegmentNames(input.beforeMs),
 );
 
 export const logCommands: Command<any, any>[] = [

@@ -58,6 +58,8 @@ export function createModelDescriptions({
   };
 }
 
+export type ModelDescriptions = ReturnType<typeof createModelDescriptions>;
+
 function toAnswer(signature: Signature | undefined): Answer | undefined {
   if (!signature) return undefined;
   const { output } = signature;

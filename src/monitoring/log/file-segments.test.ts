@@ -14,6 +14,7 @@ import {
 import { createAuditStore } from '../../platform/index.ts';
 import { changeLog, forgetLogGarbage, planLogOutputs } from './commands.ts';
 import { filesToMerge } from './file-segments.ts';
+import { createLogGarbage } from './log-garbage.ts';
 import { createLogStore, type NewFile } from './log-store.ts';
 import type { LogFile } from './log-tables.ts';
 
@@ -74,10 +75,10 @@ describeDatabases('filing segments', (openDatabase) => {
     await database.execute(planLogOutputs, { folder: outputs, nowMs: 1 });
     await database.execute(changeLog, { add: [file], outputs, nowMs: 1 });
     await database.execute(changeLog, { outputs, nowMs: 1 });
-    expect(await store.garbage(before)).toEqual([]);
+    expect(await createLogGarbage(database.reader).list(before)).toEqual([]);
     await database.execute(planLogOutputs, { folder: 'log/files/2-b', nowMs: 1 });
     await database.execute(changeLog, { outputs: 'log/files/2-b', nowMs: 1 });
-    expect(await store.garbage(before)).toEqual(['log/files/2-b']);
+    expect(await createLogGarbage(database.reader).list(before)).toEqual(['log/files/2-b']);
     await database.execute(forgetLogGarbage, ['log/files/2-b']);
     const late = { ...file, artifact: 'log/files/2-b/0.parquet' };
     await expect(

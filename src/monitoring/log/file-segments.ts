@@ -13,8 +13,9 @@ import {
 } from './commands.ts';
 import type { LogCatalog } from './log-catalog.ts';
 import type { LogClient } from './log-client.ts';
+import { createLogGarbage } from './log-garbage.ts';
 import type { WrittenFile } from './log-messages.ts';
-import { createLogStore, type LogChange, type NewFile } from './log-store.ts';
+import type { LogChange, NewFile } from './log-store.ts';
 import type { LogFile } from './log-tables.ts';
 import { INCOMING, type SegmentIntake } from './take-segment.ts';
 
@@ -52,7 +53,7 @@ const SEGMENT_NAMES_MS = 400 * DAY_MS;
 /** Turns segments into files, and keeps the files few, young and without orphans. Each change is one commit of the database. */
 export function createSegmentFiling(deps: FilingDeps) {
   const { database, artifacts, clock, logger, client, catalog, intake, workFolder, retentionMs } = deps;
-  const store = createLogStore(database.reader);
+  const garbage = createLogGarbage(database.reader);
   const onStep = deps.onStep ?? (() => {});
 
   /**
@@ -178,7 +179,7 @@ export function createSegmentFiling(deps: FilingDeps) {
     // On SQLite this process is alone, so that at its start whatever is unfinished is nobody's.
     const isAlone = isStart && database.dialect === 'sqlite';
     const anHourAgo = Date.now() - HOUR_MS;
-    for (const { generation, newestMs } of await store.filedGenerations()) {
+    for (const { generation, newestMs } of await garbage.filedGenerations()) {
       const isAbandoned = newestMs < anHourAgo || isOfDeadProcess(generation);
       if (intake.isOpen(generation) || !(isAbandoned || intake.isOver(generation))) continue;
       const folder = `${INCOMING}/${generation}`;
@@ -186,15 +187,15 @@ export function createSegmentFiling(deps: FilingDeps) {
       intake.forgetGeneration(generation);
     }
     if (isAlone) await removeOrphanGenerations();
-    const garbage = await store.garbage({
+    const found = await garbage.list({
       givenUpMs: atOnce ? Number.MAX_SAFE_INTEGER : Date.now() - (deps.graceMs ?? GRACE_MS),
       pendingMs: isAlone ? startedMs : anHourAgo,
     });
-    for (const artifact of garbage) {
+    for (const artifact of found) {
       await artifacts.delete(artifact);
       await artifacts.deletePrefix(artifact);
     }
-    if (garbage.length > 0) await database.execute(forgetLogGarbage, garbage);
+    if (found.length > 0) await database.execute(forgetLogGarbage, found);
     await onStep('collected');
   }
 
@@ -203,7 +204,7 @@ export function createSegmentFiling(deps: FilingDeps) {
    * several servers none can know whether another is about to record what it has stored.
    */
   async function removeOrphanGenerations(): Promise<void> {
-    const known = await store.generations();
+    const known = await garbage.generations();
     for (const { name } of await artifacts.list(INCOMING)) {
       if (madeAt(name) < startedMs && !known.has(name) && !intake.isOpen(name))
         await artifacts.deletePrefix(`${INCOMING}/${name}`);
@@ -212,7 +213,7 @@ export function createSegmentFiling(deps: FilingDeps) {
 
   /** Removes the bytes of what is filed at once, also in the folders of other servers, which would do so later. */
   async function removeFiledSegments(): Promise<void> {
-    for (const artifact of await store.filedArtifacts()) await artifacts.delete(artifact);
+    for (const artifact of await garbage.filedArtifacts()) await artifacts.delete(artifact);
   }
 
   return {

@@ -17,6 +17,13 @@ export interface CallOptions {
   start?: number;
 }
 
+/** Asks the process of the log about all that was taken so far. */
+export type AskLog = <N extends RequestName>(
+  name: N,
+  input: Requests[N][0] | (() => Promise<Requests[N][0]>),
+  options?: CallOptions,
+) => Promise<Requests[N][1]>;
+
 interface Waiting {
   resolve(result: unknown): void;
   reject(error: Error): void;

@@ -1,6 +1,8 @@
 import { ApiError, type AuditEntry, appendAudit, type Tx } from '../../platform/index.ts';
 import type { SegmentName } from '../../serving/contract.ts';
+import { createLogGarbage } from './log-garbage.ts';
 import type { DropCause, FileKind, LogDb, LogFile, NewSegment } from './log-tables.ts';
+import { chunks, takeIds } from './take-ids.ts';
 
 export interface TakenSegment extends SegmentName {
   sha256: string;
@@ -39,36 +41,10 @@ export interface LogChange {
   nowMs: number;
 }
 
-/** Values in one statement: below what every database takes. */
-const AT_ONCE = 500;
-
 /** The log's tables. Reads work on any connection, the rest needs a transaction. */
 export function createLogStore(tx: Tx) {
   const db = tx as LogDb;
-
-  /** Takes ids, and with them the log's row until the commit. */
-  async function takeIds(count: number, revision?: 'segments_revision' | 'files_revision'): Promise<number> {
-    const { next_id: next } = await db
-      .updateTable('log_state')
-      .set((build) => ({
-        next_id: build('next_id', '+', count),
-        ...(revision && { [revision]: build(revision, '+', 1) }),
-      }))
-      .where('id', '=', 1)
-      .returning('next_id')
-      .executeTakeFirstOrThrow();
-    return next - count;
-  }
-
-  async function putGarbage(artifacts: readonly string[], queuedMs: number, pending = 0): Promise<void> {
-    for (const part of chunks(artifacts)) {
-      await db
-        .insertInto('log_garbage')
-        .values(part.map((artifact) => ({ artifact, pending, queued_ms: queuedMs })))
-        .onConflict((conflict) => conflict.column('artifact').doUpdateSet({ pending, queued_ms: queuedMs }))
-        .execute();
-    }
-  }
+  const garbage = createLogGarbage(tx);
 
   return {
     state: () => db.selectFrom('log_state').selectAll().where('id', '=', 1).executeTakeFirstOrThrow(),
@@ -124,7 +100,7 @@ export function createLogStore(tx: Tx) {
 
     /** Records a segment whose bytes are stored; one that is known changes nothing. */
     async takeSegment(segment: TakenSegment): Promise<{ isNew: boolean; sha256: string }> {
-      const id = await takeIds(1);
+      const id = await takeIds(db, 1);
       const known = await this.findSegment(segment);
       if (known) return { isNew: false, sha256: known.sha256 };
       await db
@@ -146,12 +122,9 @@ export function createLogStore(tx: Tx) {
           bad_lines: null,
         })
         .execute();
-      await takeIds(0, 'segments_revision');
+      await takeIds(db, 0, 'segments_revision');
       return { isNew: true, sha256: segment.sha256 };
     },
-
-    /** Announces a folder of artifacts that a change will write, so that they are removed if it never stands. */
-    planOutputs: (folder: string, nowMs: number) => putGarbage([folder], nowMs, 1),
 
     /**
      * Makes a change of the files.
@@ -159,7 +132,7 @@ export function createLogStore(tx: Tx) {
      * @throws ApiError RESOURCE_CONFLICT when another server has filed or replaced something of it.
      */
     async change({ filed = [], remove = [], add = [], drops = [], ...rest }: LogChange): Promise<void> {
-      let id = await takeIds(add.length, 'files_revision');
+      let id = await takeIds(db, add.length, 'files_revision');
       for (const { id: segment, rows, badLines } of filed) {
         const { numUpdatedRows } = await db
           .updateTable('log_segments')
@@ -176,7 +149,7 @@ export function createLogStore(tx: Tx) {
           .returning('artifact')
           .execute();
         if (removed.length !== part.length) throw changedByOther('a file was replaced meanwhile');
-        await putGarbage(
+        await garbage.put(
           removed.map(({ artifact }) => artifact),
           rest.nowMs,
         );
@@ -229,103 +202,9 @@ export function createLogStore(tx: Tx) {
       }
       if (rest.audit) await appendAudit(tx, rest.audit);
     },
-
-    /** Artifacts to remove: those that were given up before a time, and those of changes that never stood before another. */
-    async garbage(before: { givenUpMs: number; pendingMs: number }): Promise<string[]> {
-      const rows = await db
-        .selectFrom('log_garbage')
-        .select('artifact')
-        .where((where) =>
-          where.or([
-            where.and([where('pending', '=', 0), where('queued_ms', '<', before.givenUpMs)]),
-            where.and([where('pending', '=', 1), where('queued_ms', '<', before.pendingMs)]),
-          ]),
-        )
-        .orderBy('artifact')
-        .execute();
-      return rows.map(({ artifact }) => artifact);
-    },
-
-    async forgetGarbage(artifacts: readonly string[]): Promise<void> {
-      for (const part of chunks(artifacts)) {
-        await db.deleteFrom('log_garbage').where('artifact', 'in', part).execute();
-      }
-    },
-
-    /** Folders of artifacts whose segments are all filed, with when the newest arrived. */
-    async filedGenerations(): Promise<{ generation: string; newestMs: number }[]> {
-      const rows = await db
-        .selectFrom('log_segments')
-        .select(['generation'])
-        .select(({ fn }) => [fn.max('received_ms').as('newest'), fn.max('state').as('state')])
-        .where('generation', 'is not', null)
-        .groupBy('generation')
-        .execute();
-      // Of the two words 'new' is the greater.
-      return rows
-        .filter(({ state }) => state === 'filed')
-        .map(({ generation, newest }) => ({ generation: generation!, newestMs: Number(newest) }));
-    },
-
-    /** Artifacts of filed segments that lie in a folder which was not given up yet. */
-    async filedArtifacts(): Promise<string[]> {
-      const rows = await db
-        .selectFrom('log_segments')
-        .select('artifact')
-        .where('generation', 'is not', null)
-        .where('state', '=', 'filed')
-        .execute();
-      return rows.map(({ artifact }) => artifact);
-    },
-
-    /** Every folder of artifacts that a segment lies in. */
-    async generations(): Promise<Set<string>> {
-      const rows = await db
-        .selectFrom('log_segments')
-        .select('generation')
-        .distinct()
-        .where('generation', 'is not', null)
-        .execute();
-      return new Set(rows.map(({ generation }) => generation!));
-    },
-
-    /** Gives up a folder of artifacts; refuses silently while a segment of it is new. */
-    async retireGeneration(generation: string, folder: string, nowMs: number): Promise<void> {
-      await takeIds(0);
-      const left = await db
-        .selectFrom('log_segments')
-        .select('id')
-        .where('generation', '=', generation)
-        .where('state', '=', 'new')
-        .limit(1)
-        .executeTakeFirst();
-      if (left) return;
-      await db
-        .updateTable('log_segments')
-        .set({ generation: null })
-        .where('generation', '=', generation)
-        .execute();
-      await putGarbage([folder], nowMs);
-    },
-
-    /** Forgets the names of segments that were filed before; the same one again would be taken as new. */
-    async dropSegmentNames(beforeMs: number): Promise<void> {
-      await db
-        .deleteFrom('log_segments')
-        .where('state', '=', 'filed')
-        .where('generation', 'is', null)
-        .where('received_ms', '<', beforeMs)
-        .execute();
-    },
   };
 }
 
-export type LogStore = ReturnType<typeof createLogStore>;
-
 function changedByOther(what: string): ApiError {
   return new ApiError('RESOURCE_CONFLICT', `The log was changed by another server: ${what}`);
-}
-
-function* chunks<T>(values: readonly T[]): Generator<T[]> {
-  for (let at = 0; at < values.length; at += AT_ONCE) yield values.slice(at, at + AT_ONCE);
 }
