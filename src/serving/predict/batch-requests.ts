@@ -1,13 +1,8 @@
 import type { CodedBatch } from '../../models/index.ts';
 import { ApiError } from '../../platform/index.ts';
 import type { TimedOutput } from '../versions/load-model.ts';
-import {
-  type AnsweredPart,
-  type AnsweredRequest,
-  type InputRow,
-  joinParts,
-  type RowAnswers,
-} from './join-answers.ts';
+import { type Job, type Part, passesByItself, rowsOf, runFailed, timedOut } from './batch-job.ts';
+import { type AnsweredRequest, type InputRow, joinParts, type RowAnswers } from './join-answers.ts';
 
 export interface BatcherOptions<Context = undefined> {
   encode: (rows: InputRow[]) => CodedBatch;
@@ -27,28 +22,6 @@ export interface BatcherOptions<Context = undefined> {
   observeRun?: (rows: number, inferenceMs: number, context: Context) => void;
   /** Given all requests that a run completes, before any of them is answered; when it throws, it has kept nothing. */
   onAnswered?: (requests: AnsweredRequest<Context>[]) => void;
-}
-
-interface Job<Context> {
-  context: Context;
-  rows: InputRow[];
-  /** Rows handed to a run so far, and rows answered so far. */
-  taken: number;
-  answered: number;
-  parts: AnsweredPart[];
-  answers: RowAnswers | undefined;
-  limitMs: number;
-  deadline: number;
-  isGone: (() => boolean) | undefined;
-  isDone: boolean;
-  resolve: (answers: RowAnswers) => void;
-  reject: (error: Error) => void;
-}
-
-interface Part<Context> {
-  job: Job<Context>;
-  from: number;
-  count: number;
 }
 
 /**
@@ -317,29 +290,3 @@ export function createBatcher<Context = undefined>(options: BatcherOptions<Conte
 }
 
 export type Batcher<Context = undefined> = ReturnType<typeof createBatcher<Context>>;
-
-function rowsOf(parts: Part<unknown>[]): InputRow[] {
-  const rows: InputRow[] = [];
-  for (const { job, from, count } of parts) {
-    if (count === job.rows.length) for (const row of job.rows) rows.push(row);
-    else for (let i = from; i < from + count; i++) rows.push(job.rows[i] as InputRow);
-  }
-  return rows;
-}
-
-function timedOut(timeoutMs: number): ApiError {
-  return new ApiError(
-    'TEMPORARILY_UNAVAILABLE',
-    `No answer within ${timeoutMs} ms; the server is busy, try again`,
-  );
-}
-
-/** The whole runner is away, so that running again would only fail again. */
-function passesByItself(error: unknown): boolean {
-  return error instanceof ApiError && error.code === 'TEMPORARILY_UNAVAILABLE';
-}
-
-function runFailed(error: Error): Error {
-  if (error instanceof ApiError) return error;
-  return new ApiError('INTERNAL_ERROR', `The model failed on this request: ${error.message}`);
-}

@@ -1,8 +1,8 @@
 import type { Logger } from '../../platform/index.ts';
 import type { DesiredRollout, DesiredState, DesiredVersion } from '../contract.ts';
 import type { Candidate } from '../predict/answer-request.ts';
+import { createLoadFailures } from './load-failures.ts';
 import type { PreparedModel } from './prepare-model.ts';
-import { LoadHangsError } from './run-in-worker.ts';
 import type { ServedVersion } from './served-version.ts';
 import { keyOf, type Wanted, wantedVersions } from './wanted-versions.ts';
 
@@ -45,16 +45,6 @@ export interface RosterOptions {
   logger: Logger;
 }
 
-interface Failure {
-  reason: string;
-  attempts: number;
-  retryAt: number;
-}
-
-const FIRST_RETRY_MS = 1000;
-const LONGEST_RETRY_MS = 60_000;
-const RETRY_HANGING_MS = 3_600_000;
-
 /**
  * Brings what serves to what is desired, one load at a time. A version takes over only when it is warm, and the one
  * before serves until then; a version that fails to load is tried again, and its failure is told.
@@ -63,8 +53,7 @@ export function createModelRoster(options: RosterOptions) {
   const { prepare, serve, onChange, logger } = options;
   const warm = new Map<string, ServedVersion>();
   const serving = new Map<string, ServingModel>();
-  const failures = new Map<string, Failure>();
-  const losses = new Map<string, number>();
+  const failures = createLoadFailures(options);
   const retiring = new Set<Promise<void>>();
   let desired: DesiredState | undefined;
   let names: string[] = [];
@@ -142,8 +131,7 @@ export function createModelRoster(options: RosterOptions) {
         });
       retiring.add(retired);
     }
-    for (const known of [failures, losses])
-      for (const key of known.keys()) if (!needed.has(key)) known.delete(key);
+    failures.keepOnly(needed);
     if (loading && !needed.has(loading.key))
       loading.cancel.abort(new Error('the version is not wanted any more'));
   }
@@ -155,10 +143,10 @@ export function createModelRoster(options: RosterOptions) {
     clearTimeout(retryTimer);
     const missing = wanted.filter(({ key }) => !warm.has(key));
     const time = performance.now();
-    const due = missing.find(({ key }) => (failures.get(key)?.retryAt ?? 0) <= time);
+    const due = missing.find(({ key }) => failures.retryAt(key) <= time);
     if (due) load(due);
     else if (missing.length > 0) {
-      const next = Math.min(...missing.map(({ key }) => failures.get(key)?.retryAt ?? time));
+      const next = Math.min(...missing.map(({ key }) => failures.retryAt(key)));
       retryTimer = setTimeout(apply, Math.max(10, next - time));
       retryTimer.unref();
     }
@@ -174,9 +162,7 @@ export function createModelRoster(options: RosterOptions) {
       served?.lose(reason);
       if (served === undefined || warm.get(placed) !== served) return;
       warm.delete(placed);
-      const before = losses.get(key) ?? 0;
-      losses.set(key, before + 1);
-      noteFailure(key, name, version, reason, before === 0 ? 0 : doubled(before - 1));
+      failures.noteLoss(key, name, version, reason);
       apply();
     };
 
@@ -186,44 +172,17 @@ export function createModelRoster(options: RosterOptions) {
         served = serve(name, version, prepared, (performance.now() - started) / 1000);
         if (staysInWorker && !prepared.isFast) placed = keyOf(name, version);
         warm.set(placed, served);
-        failures.delete(key);
+        failures.forgive(key);
         return undefined;
       })
       .catch((error: unknown) => {
-        if (!cancel.signal.aborted)
-          noteFailure(
-            key,
-            name,
-            version,
-            (error as Error).message,
-            error instanceof LoadHangsError ? RETRY_HANGING_MS : undefined,
-            error,
-          );
+        if (!cancel.signal.aborted) failures.noteFailure(key, name, version, error as Error);
       })
       .finally(() => {
         loading = undefined;
         apply();
       });
     loading = { key, cancel, done };
-  }
-
-  function noteFailure(
-    key: string,
-    name: string,
-    { version }: DesiredVersion,
-    reason: string,
-    delay: number | undefined,
-    error?: unknown,
-  ): void {
-    const attempts = (failures.get(key)?.attempts ?? 0) + 1;
-    const delayMs = delay ?? doubled(attempts - 1);
-    failures.set(key, { reason, attempts, retryAt: performance.now() + delayMs });
-    options.countFailure(name, version);
-    const level = attempts === 1 ? 'error' : 'warn';
-    logger[level](
-      { err: error, model: name, version, attempts, retry_ms: delayMs },
-      `model version not loaded: ${reason}`,
-    );
   }
 
   /** What to start with when nobody can be asked: the versions that serve now, not those that still have to load. */
@@ -249,18 +208,18 @@ export function createModelRoster(options: RosterOptions) {
     const refused = desired?.not_servable.find((candidate) => candidate.name === name);
     const now = serving.get(name);
     if (model === undefined && refused === undefined) return undefined;
-    const failure = model && failures.get(keyOf(name, model.champion));
+    const failure = model && failures.reasonOf(keyOf(name, model.champion));
     const rollout = model?.rollout;
     return {
       name,
       champion: now?.champion,
       previous: now?.previous,
       desiredVersion: model?.champion.version ?? refused?.version ?? '',
-      problem: now?.champion.lostBecause ?? failure?.reason ?? refused?.reason,
+      problem: now?.champion.lostBecause ?? failure ?? refused?.reason,
       rollout: rollout && {
         desired: rollout,
         isWarm: now?.candidate !== undefined,
-        problem: failures.get(candidateKey(name, rollout))?.reason,
+        problem: failures.reasonOf(candidateKey(name, rollout)),
       },
     };
   }
@@ -324,7 +283,3 @@ export function createModelRoster(options: RosterOptions) {
 }
 
 export type ModelRoster = ReturnType<typeof createModelRoster>;
-
-function doubled(times: number): number {
-  return Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** times);
-}
