@@ -1,3 +1,4 @@
+import type { LabelledRequest } from '../monitoring/index.ts';
 import type { Clock, Database, Logger } from '../platform/index.ts';
 import type { ModelFiles, ServingSignal } from '../registry/index.ts';
 import type { Variant } from '../serving/contract.ts';
@@ -20,16 +21,7 @@ export interface RolloutLog {
    * Labelled rows as Parquet: the columns, the target and `__time`; one row per prediction id. Of more than `maxRows` a sample:
    * `of` says how many there are.
    */
-  exportLabelled(request: {
-    model: string;
-    from?: number;
-    to?: number;
-    schema: readonly { name: string; type: string }[];
-    targetName: string;
-    outPath: string;
-    maxRows?: number;
-    signal?: AbortSignal;
-  }): Promise<{
+  exportLabelled(request: LabelledRequest): Promise<{
     rows: number;
     of?: number | undefined;
     digest: string;

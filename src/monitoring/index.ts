@@ -18,6 +18,7 @@ export {
   createPredictionLog,
   createSignatureReader,
   type ExportedRows,
+  type LabelledRequest,
   type LogCounts,
   logRoutes,
   type MeasuredWindow,

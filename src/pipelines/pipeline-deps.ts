@@ -1,5 +1,5 @@
 import type { ArtifactStore } from '../artifacts/index.ts';
-import type { DatasetColumnType } from '../datasets/index.ts';
+import type { LabelledRequest } from '../monitoring/index.ts';
 import type { Clock, Database, Logger } from '../platform/index.ts';
 import type { ModelFiles } from '../registry/index.ts';
 
@@ -55,15 +55,7 @@ export interface LabelledExport {
 
 /** What retraining needs of the prediction log. */
 export interface LogPort {
-  exportLabelled(request: {
-    model: string;
-    from?: number;
-    to?: number;
-    schema: readonly { name: string; type: DatasetColumnType }[];
-    targetName: string;
-    outPath: string;
-    signal?: AbortSignal;
-  }): Promise<LabelledExport>;
+  exportLabelled(request: LabelledRequest): Promise<LabelledExport>;
   /** How many rows the log holds of a model. */
   counts(model: string): Promise<{ labelled: number }>;
 }

@@ -8,6 +8,7 @@ export {
   type UserQueryResult,
 } from './log-messages.ts';
 export { logRoutes } from './log-routes.ts';
+export type { LabelledRequest } from './measure-log.ts';
 export {
   createPredictionLog,
   type LogCounts,

@@ -11,6 +11,21 @@ import type {
   Window,
 } from './log-messages.ts';
 
+/** Which labelled rows are wanted as a table, and how. */
+export interface LabelledRequest {
+  model: string;
+  from?: number;
+  to?: number;
+  version?: string;
+  variants?: Variant[];
+  schema: readonly { name: string; type: string }[];
+  targetName: string;
+  outPath: string;
+  /** Of more rows a sample is written: the same share of every day. */
+  maxRows?: number;
+  signal?: AbortSignal;
+}
+
 /** What the other slices ask of the log: labelled rows, and how well versions answered. */
 export function createMeasurements({ ask, models }: { ask: AskLog; models: ModelDescriptions }) {
   return {
@@ -18,18 +33,7 @@ export function createMeasurements({ ask, models }: { ask: AskLog; models: Model
      * Writes labelled predictions as a Parquet table: columns, target, `__time`, `__entity`. Of more than `maxRows` those whose
      * prediction ids have the lowest hashes: the same share of every day, and the same rows each time.
      */
-    async exportLabelled(request: {
-      model: string;
-      from?: number;
-      to?: number;
-      version?: string;
-      variants?: Variant[];
-      schema: readonly { name: string; type: string }[];
-      targetName: string;
-      outPath: string;
-      maxRows?: number;
-      signal?: AbortSignal;
-    }): Promise<ExportedRows> {
+    async exportLabelled(request: LabelledRequest): Promise<ExportedRows> {
       const { model, version, schema, targetName, outPath, maxRows, signal, ...filter } = request;
       const columns = schema.map(checkColumn);
       const declared = columns.find(({ name }) => name === targetName)?.type;
