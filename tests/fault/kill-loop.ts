@@ -30,8 +30,8 @@ export interface LoopReport {
 
 const DAY_MS = 86_400_000;
 const CONNECTIONS = 8;
-/** A client asks again for so long while the platform comes back. */
-const BACK_WITHIN_MS = 60_000;
+/** A client asks again for so long while the platform comes back; a first training that failed is tried again after a minute. */
+const BACK_WITHIN_MS = 150_000;
 
 /**
  * Lives through the flights of the demo while processes are killed with SIGKILL at random moments: each request and

@@ -46,7 +46,7 @@ export function createRetrainFlow(steps: RetrainSteps): Flow {
     }
     await flow.step('validate', RETRY, (step) => steps.validate(input, table, step));
     await flow.step('features', RETRY, (step) => steps.features(input, table, step));
-    const trained = await flow.step('train', { retries: 1, timeoutMs: 240 * MINUTE_MS }, (step) =>
+    const trained = await flow.step('train', { ...RETRY, timeoutMs: 240 * MINUTE_MS }, (step) =>
       steps.train(input, table, step),
     );
     const evaluated = await flow.step('evaluate', RETRY, (step) => steps.evaluate(input, trained, step));
