@@ -28,6 +28,7 @@ const SMALLEST_MARGIN = 1e-6;
 const SMALLEST_SLICE_ROWS = 100;
 const SMALLEST_SLICE_CLUSTERS = 3;
 const MAX_SLICE_VALUES = 50;
+const FIRST_ALPHA = 0.05;
 
 /** The metric that decides: the policy's, if it fits the task. */
 export function chooseMetric(asked: GateMetric | undefined, classes: number | undefined): GateMetric {
@@ -142,8 +143,8 @@ export function compareSlices(
 type Judged = ReturnType<typeof judgePaired>;
 
 /**
- * Holm's steps: the most convincing at alpha/m, and only then the next at alpha/(m − 1). What is not shown worse at all
- * of alpha, which takes few resamples, is at no part of it.
+ * Holm's steps: the most convincing at alpha/m, and only then the next at alpha/(m − 1). What is not shown worse at
+ * 5 %, which takes few resamples, is not at less.
  */
 function findWorse(
   judges: readonly (((alpha: number) => Judged) | undefined)[],
@@ -151,7 +152,7 @@ function findWorse(
 ): (Judged | undefined)[] {
   const results: (Judged | undefined)[] = judges.map(() => undefined);
   const all = judges.flatMap((judge, index) => (judge ? [{ judge, index }] : []));
-  for (const { judge, index } of all) results[index] = judge(alpha);
+  for (const { judge, index } of all) results[index] = judge(Math.max(alpha, FIRST_ALPHA));
   let left = all.filter(({ index }) => results[index]?.verdict === 'worse');
   const others = all.length - left.length;
   while (left.length > 0) {
