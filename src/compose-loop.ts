@@ -123,6 +123,7 @@ export function composeLoop(deps: LoopDeps) {
     logger,
     isBusy: () => jobs.activeCount() > 0 || delivery.busy(),
     isMine: () => lease.check(),
+    hasBegun: () => deps.eventClock?.hasBegun ?? true,
   });
 
   return {

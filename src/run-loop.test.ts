@@ -59,6 +59,32 @@ test('is not settled while a job runs, and looks again when it ends', async () =
   await loop.stop();
 });
 
+test('is not settled before the clock tells the time of events', async () => {
+  let hasBegun = false;
+  let passes = 0;
+  const loop = createRunLoop({
+    parts: [
+      partOf(async () => {
+        passes += 1;
+        return false;
+      }),
+    ],
+    clock: { now: () => 2_000_000 },
+    logger: silentLogger,
+    isBusy: () => false,
+    hasBegun: () => hasBegun,
+    everyMs: 1,
+  });
+  loop.begin();
+  await loop.waitUntilSettled(7, 20, signal);
+  expect(passes).toBeGreaterThan(0);
+  expect(loop.status().settledUntil).toBeUndefined();
+  hasBegun = true;
+  await loop.waitUntilSettled(7, 10_000, signal);
+  expect(loop.status().settledUntil).toBe(2_000_000);
+  await loop.stop();
+});
+
 test('a part that fails keeps nobody from their turn, and is told', async () => {
   let turns = 0;
   const second = Promise.withResolvers<void>();

@@ -15,6 +15,8 @@ export interface RunLoopOptions {
   isBusy: () => boolean;
   /** Whether this process is the one of several that runs the loop now. */
   isMine?: () => Promise<boolean>;
+  /** Whether the clock tells the time of events by now; before, nothing is settled for anybody who waits. */
+  hasBegun?: () => boolean;
   everyMs?: number;
 }
 
@@ -28,7 +30,15 @@ export type RunLoop = ReturnType<typeof createRunLoop>;
  * that fails is told and tried again in the next pass; it does not keep the others from theirs.
  */
 export function createRunLoop(options: RunLoopOptions) {
-  const { parts, clock, logger, isBusy, isMine = async () => true, everyMs = 1000 } = options;
+  const {
+    parts,
+    clock,
+    logger,
+    isBusy,
+    isMine = async () => true,
+    hasBegun = () => true,
+    everyMs = 1000,
+  } = options;
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<void> | undefined;
   let isPoked = false;
@@ -64,7 +74,7 @@ export function createRunLoop(options: RunLoopOptions) {
       if (!(await isMine().catch(() => false))) return;
       const until = clock.now();
       const isQuiet = await pass();
-      if (isQuiet && !isPoked && !isBusy()) {
+      if (isQuiet && !isPoked && !isBusy() && hasBegun()) {
         settledUntil = until;
         const told = waiting;
         waiting = [];

@@ -88,9 +88,11 @@ const servingShape = {
   TIDEMILL_PREDICT_MAX_QUEUE_ROWS: count(20_000, 'the most rows that may wait for one model'),
   TIDEMILL_PREDICT_TIMEOUT_MS: count(10_000, 'milliseconds after which a prediction is given up'),
   TIDEMILL_PREDICT_BODY_LIMIT_BYTES: count(16 * 1024 * 1024, 'the most bytes of one request'),
-  TIDEMILL_REPORT_MS: count(
-    5000,
+  TIDEMILL_REPORT_MS: setting(
+    wholeNumber(1, Number.MAX_SAFE_INTEGER).optional(),
+    'a whole number from 1',
     'milliseconds after which the log and the profiles of new predictions go to the control plane',
+    '`5000`, or `100` where the clock follows the events',
   ),
   TIDEMILL_PREDICTION_LOG_LIMIT_BYTES: count(
     4 * 1024 ** 3,
@@ -231,7 +233,8 @@ export interface ServingConfig {
   timeoutMs: number;
   bodyLimitBytes: number;
   unreadyMs: number;
-  reportMs: number;
+  /** Undefined: as usual for the clock that is taken. */
+  reportMs: number | undefined;
   logLimitBytes: number;
 }
 

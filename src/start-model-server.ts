@@ -67,7 +67,8 @@ export async function startModelServerFromOptions(
     logger: createLogger({ level: config.logLevel, name: 'serve' }),
     clock: events ?? systemClock,
     onEventTime: events && ((timeMs) => events.advance(timeMs)),
-    reportMs: config.reportMs,
+    // A replay waits for each report.
+    reportMs: config.reportMs ?? (options.clockKind === 'events' ? 100 : 5000),
     logLimitBytes: config.logLimitBytes,
     defaultModel: config.defaultModel,
     allowedHosts: config.allowedHosts,

@@ -67,8 +67,7 @@ async function runPage(page: string, args: string[] = []): Promise<number> {
   // The pages speak from the root of a clone; what they write must not land in this one.
   cpSync(join(root, 'examples'), join(cwd, 'examples'), { recursive: true });
   const dataDir = join(cwd, '.tidemill');
-  const env = { ...process.env, TIDEMILL_REPORT_MS: '100' };
-  const platform = await spawnPlatform({ dataDir, args, cwd, env });
+  const platform = await spawnPlatform({ dataDir, args, cwd });
   let count = 0;
   try {
     const blocks = blocksOf(page);

@@ -276,7 +276,10 @@ async function readEvents(
     alarms: alarms
       .filter(({ opened_at }) => isNow(opened_at))
       .sort((a, b) => a.opened_at - b.opened_at)
-      .map(({ kind, column, opened_at }) => `${day(opened_at)} ${column ?? kind}`),
+      .map(
+        ({ kind, column, opened_at }) =>
+          `${day(opened_at)} ${column === undefined ? kind : `drift of ${column}`}`,
+      ),
     decisions: [
       ...decisions
         .filter(({ kind }) => kind === 'gate')

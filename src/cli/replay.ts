@@ -8,6 +8,7 @@ import { interruption } from './interruption.ts';
 import { parseCount, withExamples, withServeUrl, withUrl } from './options.ts';
 import { readReplayRows, replayTable, waitUntilAnswered } from './replay-table.ts';
 
+const DAY_MS = 86_400_000;
 /** A first training may take this long. */
 const SERVED_WITHIN_MS = 120_000;
 
@@ -16,8 +17,8 @@ interface ReplayCommandOptions {
   serveUrl?: string;
   time: string;
   target: string;
-  labelDelay: number;
-  step: number;
+  labelDelay?: number;
+  step?: number;
   connections: number;
   pace: boolean;
   until?: number;
@@ -29,12 +30,11 @@ export function configureReplay(command: Command, act: Act): void {
     .argument('<file>', 'a dated table: CSV, Parquet or JSON lines')
     .requiredOption('--time <column>', 'the column that says when a row happened')
     .requiredOption('--target <target>', 'the truth: a column, or an expression such as "delay > 15"')
-    .option('--label-delay <duration>', 'how long after its row a label comes', duration, duration('1d'))
+    .option('--label-delay <duration>', 'how long after its row a label comes (default: 1d)', duration)
     .option(
       '--step <duration>',
-      'what is sent at once, before the platform is waited for',
+      'what is sent at once, before the platform is waited for (default: 1d)',
       duration,
-      duration('1d'),
     )
     .option('--until <date>', 'leave out the rows from this date on, such as 2001-02-15', date)
     .option('--connections <count>', 'requests under way at a time', parseCount, 16)
@@ -62,8 +62,8 @@ export function configureReplay(command: Command, act: Act): void {
           serveUrl: serve.url,
           client,
           rows,
-          labelDelayMs: options.labelDelay,
-          stepMs: options.step,
+          labelDelayMs: options.labelDelay ?? DAY_MS,
+          stepMs: options.step ?? DAY_MS,
           connections: options.connections,
           signal,
           isPaced: options.pace,

@@ -11,6 +11,8 @@ export const systemClock: Clock = { now: () => Date.now() };
 export interface EventClock extends Clock {
   /** Moves the clock to an event's time, unless it is past it already. */
   advance(eventMs: number): void;
+  /** Whether it has seen an event; until then it tells the machine's own time. */
+  readonly hasBegun: boolean;
 }
 
 /**
@@ -21,6 +23,9 @@ export function createEventClock(startMs?: number, before: Clock = systemClock):
   let newest = startMs;
   return {
     now: () => newest ?? before.now(),
+    get hasBegun() {
+      return newest !== undefined;
+    },
     advance(eventMs) {
       if (Number.isFinite(eventMs) && (newest === undefined || eventMs > newest)) newest = eventMs;
     },
