@@ -106,17 +106,20 @@ export function showPromotion(
   // The summary of a forced one says so itself, behind what was measured.
   const why = `  ${decision.verdict === 'forced' ? '' : `${decision.verdict}: `}${decision.summary}`;
   if (outcome === 'rollout') {
-    terminal.line(
-      `${colors.green('✓')} ${name}: version ${to} passed the gate and is rolled out beside ${from} (${rollout})`,
-    );
+    const how =
+      decision.verdict === 'forced'
+        ? 'is forced past the gate and rolled out'
+        : 'passed the gate and is rolled out';
+    terminal.line(`${colors.green('✓')} ${name}: version ${to} ${how} beside ${from} (${rollout})`);
     terminal.line(why);
     terminal.line(`  see it: tidemill rollout show ${name}; end it: tidemill rollout abort ${name}`);
     return;
   }
   if (outcome === 'unchanged') terminal.line(`${name} version ${to} serves already`);
-  else
+  else {
     terminal.line(`${colors.green('✓')} ${name}: version ${to} serves${from ? `, instead of ${from}` : ''}`);
-  terminal.line(why);
+    terminal.line(why);
+  }
   terminal.line(`  ${describeServed(name, served)}`);
 }
 

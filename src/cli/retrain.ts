@@ -12,6 +12,7 @@ interface Result {
   summary: string;
   verdict?: string;
   rollout?: string;
+  from?: string;
 }
 
 export function configureRetrain(command: Command, act: Act): void {
@@ -54,11 +55,15 @@ export function configureRetrain(command: Command, act: Act): void {
             `retraining ${started.run_id} ${job.status}: ${job.error?.message ?? 'see its log'}`,
           );
         }
-        const { outcome, version, summary, verdict } = job.output as Result;
+        const { outcome, version, summary, verdict, from } = job.output as Result;
         const sign =
           outcome === 'rejected' || outcome === 'not approved' ? colors.yellow('–') : colors.green('✓');
+        const end =
+          outcome === 'rollout'
+            ? ` is rolled out${from === undefined ? '' : ` beside ${from}`}`
+            : `: ${outcome}`;
         terminal.line(
-          `${sign} ${name}${version === undefined ? '' : ` version ${version}`}: ${outcome}${verdict === undefined ? '' : ` (${verdict})`}`,
+          `${sign} ${name}${version === undefined ? '' : ` version ${version}`}${end}${verdict === undefined ? '' : ` (${verdict})`}`,
         );
         terminal.line(`  ${summary}`);
       }),

@@ -91,7 +91,7 @@ describe('the terminal', () => {
     expect([5, 5000, 125_000].map(formatDuration)).toEqual(['5 ms', '5.0 s', '2 min 5 s']);
     expect(
       [999.7, 59_940, 59_960, 119_600, 3_599_600, 7_260_000, 86_399_999, 90_000_000].map(formatDuration),
-    ).toEqual(['1.0 s', '59.9 s', '1 min 0 s', '2 min 0 s', '1 h 0 min', '2 h 1 min', '1 d 0 h', '1 d 1 h']);
+    ).toEqual(['1.0 s', '59.9 s', '1 min', '2 min', '1 h', '2 h 1 min', '1 d', '1 d 1 h']);
     expect([formatCount(1, 'models'), formatCount(0, 'models'), formatCount(1, 'entries')]).toEqual([
       '1 model',
       '0 models',

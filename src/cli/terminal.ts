@@ -173,11 +173,17 @@ export function formatDuration(ms: number): string {
   const tenths = Math.round(ms / 100);
   if (tenths < 600) return `${(tenths / 10).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  if (seconds < 3600) return twoUnits(seconds, 60, 'min', 's');
   const minutes = Math.round(ms / 60_000);
-  if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  if (minutes < 24 * 60) return twoUnits(minutes, 60, 'h', 'min');
   const hours = Math.round(ms / 3_600_000);
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  return twoUnits(hours, 24, 'd', 'h');
+}
+
+/** `2 h 1 min`, and `2 h` where nothing is left over. */
+function twoUnits(count: number, size: number, large: string, small: string): string {
+  const rest = count % size;
+  return `${Math.floor(count / size)} ${large}${rest === 0 ? '' : ` ${rest} ${small}`}`;
 }
 
 /** A count with its noun, `1 model` or `2 models`; the noun is given in the plural, as the status names it. */

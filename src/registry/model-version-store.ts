@@ -70,7 +70,7 @@ export function createModelVersionStore(tx: Tx) {
       if (!found) {
         throw new ApiError(
           'RESOURCE_DOES_NOT_EXIST',
-          `Model Version (name=${name}, version=${version}) not found`,
+          `Model Version (name=${name}, version=${version}) not found; to see those there are: tidemill models ${name}`,
         );
       }
       return found;

@@ -101,7 +101,11 @@ async function lockRun(tx: Tx, runId: string): Promise<RunRow> {
     .where('run_id', '=', runId)
     .returningAll()
     .executeTakeFirst();
-  if (run === undefined) throw new ApiError('RESOURCE_DOES_NOT_EXIST', `No job with run_id=${runId}`);
+  if (run === undefined)
+    throw new ApiError(
+      'RESOURCE_DOES_NOT_EXIST',
+      `No job with run_id=${runId}; to see those there are: tidemill jobs list`,
+    );
   return run;
 }
 

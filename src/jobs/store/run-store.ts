@@ -84,7 +84,10 @@ export function createRunStore(tx: Tx) {
   async function get(runId: string): Promise<JobRun> {
     const run = await find(runId);
     if (run === undefined) {
-      throw new ApiError('RESOURCE_DOES_NOT_EXIST', `No job with run_id=${runId}`);
+      throw new ApiError(
+        'RESOURCE_DOES_NOT_EXIST',
+        `No job with run_id=${runId}; to see those there are: tidemill jobs list`,
+      );
     }
     return run;
   }

@@ -9,6 +9,7 @@ export interface RetrainResult {
   summary: string;
   verdict?: string;
   rollout?: string;
+  from?: string;
   metrics?: Record<string, number>;
   rows?: number;
 }
@@ -73,11 +74,12 @@ export function createRetrainFlow(steps: RetrainSteps): Flow {
   };
 }
 
-function toResult({ outcome, verdict, summary, rollout }: DeliverResult): RetrainResult {
+function toResult({ outcome, verdict, summary, rollout, from }: DeliverResult): RetrainResult {
   return {
     outcome: outcome === 'refused' ? 'rejected' : outcome === 'rollout' ? 'rollout' : 'promoted',
     verdict,
     summary,
     ...(rollout !== undefined && { rollout }),
+    ...(from !== undefined && { from }),
   };
 }

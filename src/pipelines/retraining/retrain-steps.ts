@@ -13,6 +13,8 @@ export interface DeliverResult {
   verdict: string;
   summary: string;
   rollout?: string;
+  /** What served when it was asked. */
+  from?: string;
 }
 
 export type RetrainSteps = ReturnType<typeof createRetrainSteps>;
@@ -70,7 +72,7 @@ export function createRetrainSteps(deps: PipelineDeps, runner: StepRunner) {
 
     async deliver(input: RetrainInput, version: number, step: StepContext): Promise<DeliverResult> {
       const { model, reason } = input;
-      const { outcome, decision, rollout } = await deps.delivery.promote({
+      const { outcome, decision, rollout, from } = await deps.delivery.promote({
         name: model,
         version,
         actor: 'tidemill',
@@ -84,6 +86,7 @@ export function createRetrainSteps(deps: PipelineDeps, runner: StepRunner) {
         verdict: decision.verdict,
         summary: decision.summary,
         ...(rollout !== undefined && { rollout }),
+        ...(from !== undefined && { from: String(from) }),
       };
     },
   };
