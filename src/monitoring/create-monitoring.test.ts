@@ -205,7 +205,7 @@ describeDatabases('monitoring', (openDatabase) => {
         window: { from: (FIRST_DAY + 3) * DAY_MS },
         evidence: { p: 1e-12, sequence: { tests: 7, average_run_length: 1000 } },
       });
-      expect(String((await raised())[0]!.evidence['words'])).toMatch(/^missing 0 % -> (89|9\d) %$/);
+      expect(String((await raised())[0]!.evidence['words'])).toMatch(/^missing: 0 % -> (89|9\d) %$/);
       expect(metrics.render()).toContain('tidemill_open_alarms{model="flights",kind="drift"} 1');
       await liveThrough(5, 9);
       expect(await monitoring.alarms({ state: 'open' })).toHaveLength(1);
@@ -225,7 +225,7 @@ describeDatabases('monitoring', (openDatabase) => {
       const [window] = await monitoring.windows('flights');
       const drifted = window!.tests.filter(({ drifted: isDrifted }) => isDrifted);
       expect(drifted.map(({ column }) => column)).toEqual(['amount']);
-      expect(drifted[0]!.words).toMatch(/^from 1\.3\d+ 9\.4 % -> 3\d %; below -1/);
+      expect(drifted[0]!.words).toMatch(/^from 1\.3\d+: 9\.4 % -> 3\d %; below -1/);
     });
 
     it('survive a crash: windows are not tested again, and alarms are not raised again', async () => {

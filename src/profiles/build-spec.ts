@@ -50,7 +50,8 @@ function numericColumn(
   return { name, kind: 'numeric', min, max, edges: quantileEdges(sorted, MAX_BINS) };
 }
 
-function finiteFloat(value: number): number {
+/** A number as float32 has it; itself when it is too large for that. */
+export function finiteFloat(value: number): number {
   const float = Math.fround(value);
   return Number.isFinite(float) ? float : value;
 }

@@ -1,4 +1,4 @@
-export { type NamedColumn, type SpecOptions, specOf } from './build-spec.ts';
+export { finiteFloat, type NamedColumn, type SpecOptions, specOf } from './build-spec.ts';
 export {
   type CodeValues,
   type ColumnValues,

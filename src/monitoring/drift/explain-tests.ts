@@ -92,7 +92,7 @@ function labelGroups({ column, values, bins }: PreparedColumn): string[] {
 function sayMoved(moved: MovedBin[]): string {
   return moved
     .slice(0, 3)
-    .map(({ label, reference, window }) => `${label} ${percent(reference)} -> ${percent(window)}`)
+    .map(({ label, reference, window }) => `${label}: ${percent(reference)} -> ${percent(window)}`)
     .join('; ');
 }
 

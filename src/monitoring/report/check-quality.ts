@@ -23,7 +23,7 @@ export function checkQuality({ reference, current, spec, unseen, newValues }: Qu
     {
       check: 'rows',
       passed: current.table.rows >= LEAST_ROWS,
-      detail: `${current.table.rows} rows, ${reference.table.rows} in the reference; at least ${LEAST_ROWS} say something`,
+      detail: `${countOf(current.table.rows, 'row')}, ${reference.table.rows} in the reference; at least ${LEAST_ROWS} say something`,
     },
   ];
   const here = new Map(current.table.columns.map((column) => [column.name, column]));
@@ -65,7 +65,7 @@ export function checkQuality({ reference, current, spec, unseen, newValues }: Qu
         check: 'range',
         column: column.name,
         passed: share <= TOLERATED.outOfRange,
-        detail: `${rows} rows (${percent(share)}) outside ${shortNumber(column.min)} to ${shortNumber(column.max)}`,
+        detail: `${countOf(rows, 'row')} (${percent(share)}) outside ${shortNumber(column.min)} to ${shortNumber(column.max)}`,
       });
     } else if (!column.hasOther) {
       const found = newValues.get(column.name) ?? [];
@@ -77,7 +77,7 @@ export function checkQuality({ reference, current, spec, unseen, newValues }: Qu
         detail:
           rows === 0
             ? 'none'
-            : `${rows} rows (${percent(share)}) with values that the reference lacks: ${list}`,
+            : `${countOf(rows, 'row')} (${percent(share)}) with values that the reference lacks: ${list}`,
       });
     }
   }
@@ -115,6 +115,8 @@ function checkColumn(column: string, before: ColumnFacts, now: ColumnFacts): Qua
   }
   return checks;
 }
+
+export const countOf = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`;
 
 export function percent(share: number): string {
   const value = share * 100;

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { tempDir } from '../../../tests/support/index.ts';
-import { ingestFile } from '../../datasets/index.ts';
+import { ingestFile, withDuckdb } from '../../datasets/index.ts';
 import { createRandom } from '../../platform/index.ts';
 import { compareTables } from './compare-tables.ts';
 import { nextBelow } from './count-windows.ts';
@@ -74,7 +74,7 @@ it('names the columns that drifted and what moved, the strongest first', async (
   const [first, second] = found.columns;
   expect([first!.name, second!.name].toSorted()).toEqual(['amount', 'city']);
   const amount = found.columns.find(({ name }) => name === 'amount')!;
-  expect(amount.words).toMatch(/^from 12\d\.\d+ (9\.\d|10|11) % -> 2\d %/);
+  expect(amount.words).toMatch(/^from 12\d\.\d+: (9\.\d|10|11) % -> 2\d %/);
   expect(amount.tests.map(({ aspect, drifted }) => [aspect, drifted])).toEqual([
     ['values', true],
     ['missing', false],
@@ -91,7 +91,7 @@ it('names the columns that drifted and what moved, the strongest first', async (
 it('calls missing values drift and a failed check', async () => {
   const found = await compareWith({ rows: 3000, seed: 4, missing: 0.9 });
   expect(found.drift.columns).toEqual(['amount']);
-  expect(found.columns[0]).toMatchObject({ words: expect.stringMatching(/^missing 0 % -> (89|90|91) %$/) });
+  expect(found.columns[0]).toMatchObject({ words: expect.stringMatching(/^missing: 0 % -> (89|90|91) %$/) });
   expect(found.quality.checks.filter(({ passed }) => !passed)).toMatchObject([
     { check: 'missing values', column: 'amount' },
   ]);
@@ -140,6 +140,28 @@ it('reads Parquet as it reads CSV', async () => {
   expect(b.columns[0]!.tests[0]!.psi).toBeCloseTo(a.columns[0]!.tests[0]!.psi, 2);
 });
 
+it('finds no value of a file outside its own range, nor outside it as float32', async () => {
+  const lines = Array.from({ length: 300 }, (_, i) => `${0.1 + (i % 24) / 10},${1 + (i % 60) / 10},${i}`);
+  const csv = join(folder, 'bounds.csv');
+  writeFileSync(csv, `width,length,id\n${lines.join('\n')}\n`);
+  const floats = join(folder, 'bounds.parquet');
+  await withDuckdb({ read: [csv], write: [floats] }, (session) =>
+    session.run(
+      `COPY (SELECT width::FLOAT AS width, length::FLOAT AS length, id FROM read_csv('${csv}')) TO '${floats}' (FORMAT parquet)`,
+    ),
+  );
+  for (const currentPath of [csv, floats]) {
+    const { quality } = await compareTables({ referencePath: csv, currentPath });
+    expect(quality.checks.filter(({ passed }) => !passed)).toEqual([]);
+    const ranges = quality.checks.filter(({ check }) => check === 'range');
+    expect(ranges.map(({ detail }) => detail)).toEqual([
+      '0 rows (0 %) outside 0.1 to 2.4',
+      '0 rows (0 %) outside 1 to 6.9',
+      '0 rows (0 %) outside 0 to 299',
+    ]);
+  }
+});
+
 it('refuses what cannot be compared, naming it', async () => {
   await expect(
     compareTables({ referencePath: reference, currentPath: reference, time: 'dya' }),
@@ -157,6 +179,9 @@ it('refuses what cannot be compared, naming it', async () => {
 it('is written as one HTML file that loads nothing and shows text as text', async () => {
   const found = await compareWith({ rows: 3000, seed: 7, newCity: 0.3, shift: 1 });
   const html = writeHtml(found);
+  // Cities are counted, the many ids estimated.
+  expect(html).toContain('values</th><td class="n">12</td><td class="n">13</td>');
+  expect(html).toMatch(/values<\/th><td class="n">about [^<]+<\/td><td class="n">about /);
   expect(html).toContain('▲ 2 columns have drifted');
   expect(html).toContain('New, &lt;City&gt;');
   expect(html).not.toContain('<City>');

@@ -7,7 +7,7 @@ import type { ColumnCounts, ProfileSpec } from '../../profiles/index.ts';
 import { benjaminiHochberg } from '../../statistics/index.ts';
 import { prepareWindows } from '../drift/prepare-reference.ts';
 import { testWindow } from '../drift/test-window.ts';
-import { checkQuality } from './check-quality.ts';
+import { checkQuality, countOf } from './check-quality.ts';
 import { countWindows } from './count-windows.ts';
 import {
   type ColumnFacts,
@@ -96,7 +96,7 @@ async function compare(
   const prepared = prepareWindows(spec, before.windows);
   if (before.windows.length < 20) {
     notes.push(
-      `The reference has ${before.windows.length} windows of its own; with 20 or more it would tell how much its days differ`,
+      `The reference has ${countOf(before.windows.length, 'window')} of its own; with 20 or more it would tell how much its days differ`,
     );
   }
   const window = now.windows[0] ?? { columns: [] };
@@ -155,7 +155,7 @@ async function compare(
 function setDistinct(facts: Map<string, ColumnFacts>, exact: ReadonlyMap<string, number>): void {
   for (const [name, distinct] of exact) {
     const known = facts.get(name);
-    if (known) facts.set(name, { ...known, distinct });
+    if (known) facts.set(name, { ...known, distinct, isEstimate: false });
   }
 }
 

@@ -60,7 +60,8 @@ export async function countWindows(
       ...(isFloat ? [`CASE WHEN isfinite(${sql}) THEN ${sql} END AS f${index}`] : []),
     ]);
     const outer = group.flatMap(({ column, source: { isFloat }, index }) => {
-      const bounds = boundsOf(column).map((bound) => `${bound}::DOUBLE`);
+      // As text: a plain 0.09999999999999999 is a DECIMAL, and rounds to 0.1 on its way to a double.
+      const bounds = boundsOf(column).map((bound) => `'${bound}'::DOUBLE`);
       return [
         // The counts in the order of the bounds, then what is over the last.
         `map_values(histogram(${isFloat ? 'f' : 'x'}${index}, [${bounds.join(', ')}])) AS h${index}`,

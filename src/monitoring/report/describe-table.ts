@@ -2,6 +2,7 @@ import { type DuckdbSession, quoteTextList, rawItems } from '../../datasets/inde
 import {
   type CategoricalColumn,
   columnOf,
+  finiteFloat,
   type NumericColumn,
   type ProfileColumn,
   type ProfileSpec,
@@ -30,6 +31,8 @@ export interface ColumnFacts {
   isConstant: boolean;
   /** Of texts. */
   distinct?: number;
+  /** Whether `distinct` comes from a sketch. */
+  isEstimate?: boolean;
   min?: number;
   max?: number;
   mean?: number;
@@ -70,7 +73,7 @@ export async function describeColumns(
         missing: table.rows - present,
         nonFinite: present - (value('finite') ?? present),
         isConstant: min === undefined ? (distinct ?? 0) <= 1 : min === max,
-        ...(distinct === undefined ? {} : { distinct: Math.min(distinct, present) }),
+        ...(distinct === undefined ? {} : { distinct: Math.min(distinct, present), isEstimate: true }),
         ...(min === undefined ? {} : { min }),
         ...(max === undefined ? {} : { max }),
         ...(mean === undefined ? {} : { mean }),
@@ -98,7 +101,9 @@ export async function chooseBins(
       const chosen = specOf([{ name: column.name, values: columnOf(values) }], values.length)
         .columns[0] as NumericColumn;
       // The range comes from all rows, the edges from the sample; those beyond it would be bins of nothing.
-      const { min = 0, max = 0 } = known;
+      // The same number may come as a double here and as a float there; neither is out of range.
+      const min = Math.min(known.min ?? 0, finiteFloat(known.min ?? 0));
+      const max = Math.max(known.max ?? 0, finiteFloat(known.max ?? 0));
       spec.push({ ...chosen, min, max, edges: chosen.edges.filter((edge) => edge > min && edge <= max) });
     } else {
       spec.push(await chooseCategories(session, table, column, known));

@@ -70,8 +70,8 @@ export function reportLeft(column: TableFileColumn, note: string, facts: Finding
 
 function summaryOf(facts: ColumnFacts | undefined): ColumnSummary | undefined {
   if (facts === undefined) return undefined;
-  const { nonFinite, missing, isConstant: _, ...rest } = facts;
-  return { ...rest, missing: missing + nonFinite };
+  const { nonFinite, missing, isConstant: _, isEstimate = false, ...rest } = facts;
+  return { ...rest, missing: missing + nonFinite, ...(isEstimate ? { distinct_is_estimate: true } : {}) };
 }
 
 function histogramOf(

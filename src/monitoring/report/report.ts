@@ -43,8 +43,10 @@ export interface ColumnReport {
 export interface ColumnSummary {
   rows: number;
   missing: number;
-  /** Of texts; about, when there are many. */
+  /** Of texts. */
   distinct?: number;
+  /** Set when they are so many, or so little known, that `distinct` is an estimate. */
+  distinct_is_estimate?: true;
   min?: number;
   max?: number;
   mean?: number;

@@ -1,4 +1,4 @@
-import { percent } from './check-quality.ts';
+import { countOf, percent } from './check-quality.ts';
 import { drawHistogram, escapeHtml, showNumber } from './draw-histogram.ts';
 import type { ColumnReport, ColumnSummary, DriftReport } from './report.ts';
 import { REPORT_STYLE } from './report-style.ts';
@@ -40,7 +40,7 @@ export function writeHtml(report: DriftReport): string {
 <table>
 <thead><tr><th scope="col">File</th><th scope="col" class="n">Rows</th><th scope="col" class="n">Columns</th><th scope="col">Role</th></tr></thead>
 <tbody>
-<tr><th scope="row">${escapeHtml(reference.file)}</th><td class="n">${reference.rows}</td><td class="n">${reference.columns}</td><td>reference, in ${reference.windows} windows (${reference.windows_by === 'day' ? 'its days' : 'random chunks'})</td></tr>
+<tr><th scope="row">${escapeHtml(reference.file)}</th><td class="n">${reference.rows}</td><td class="n">${reference.columns}</td><td>reference, in ${countOf(reference.windows, 'window')} (${reference.windows_by === 'day' ? 'its days' : 'random chunks'})</td></tr>
 <tr><th scope="row">${escapeHtml(current.file)}</th><td class="n">${current.rows}</td><td class="n">${current.columns}</td><td>current</td></tr>
 </tbody>
 </table>
@@ -138,6 +138,7 @@ ${testTable(column)}
 function summaryTable({ kind, reference: before, current: now }: ColumnReport): string {
   const show = (side: ColumnSummary | undefined, key: (typeof keys)[number]) => {
     const value = side?.[key];
+    if (key === 'distinct' && side?.distinct_is_estimate) return `about ${showNumber(value)}`;
     return kind === 'date' && value !== undefined
       ? new Date(value).toISOString().slice(0, 16).replace('T', ' ')
       : showNumber(value);
