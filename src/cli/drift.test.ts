@@ -55,6 +55,26 @@ it('checks: status 1 and a line that says what, when something is found', async 
   expect((await check('april.csv', '--ignore', 'amount', '--fail-on', 'any')).status).toBe(0);
 });
 
+it('fails when a column is missing or nothing could be tested, whatever it is asked to fail on', async () => {
+  const lines = Array.from({ length: 400 }, (_, i) => `${i % 7}`);
+  writeFileSync(join(cwd, 'other.csv'), `temperature\n${lines.join('\n')}\n`);
+  const narrow = readFileSync(join(cwd, 'february.csv'), 'utf8').replaceAll(/,.*$/gm, '');
+  writeFileSync(join(cwd, 'narrow.csv'), narrow);
+  for (const failOn of ['drift', 'quality', 'any']) {
+    const check = (file: string, ...argv: string[]) =>
+      runCapturedCli(['drift', 'check', 'january.csv', file, '--fail-on', failOn, ...argv], { cwd });
+    const other = await check('other.csv');
+    expect(other).toMatchObject({ status: 1, stdout: '' });
+    expect(other.stderr).toMatch(
+      /^error: 2 columns missing from the current file: amount, late; no column could be tested/,
+    );
+    const one = await check('narrow.csv');
+    expect(one.status).toBe(1);
+    expect(one.stderr).toMatch(/^error: 1 column missing from the current file: late(;|\n)/);
+    expect(await check('narrow.csv', '--ignore', 'late')).toMatchObject({ status: 0 });
+  }
+});
+
 it('refuses files that are not there and options that are not right', async () => {
   const missing = await runCapturedCli(['drift', 'report', 'january.csv', 'nowhere.csv'], { cwd });
   expect(missing.status).toBe(1);

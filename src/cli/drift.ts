@@ -57,7 +57,11 @@ export function configureDrift(command: Command, act: Act): void {
   ]);
 
   const check = withComparison(
-    command.command('check').description('the same as a test: exit status 1 when something is found'),
+    command
+      .command('check')
+      .description(
+        'the same as a test: exit status 1 when something is found, a column is missing, or nothing could be tested',
+      ),
   )
     .addOption(new Option('--fail-on <what>', 'what makes it fail').choices(FAIL_ON).default('drift'))
     .action(
@@ -80,7 +84,7 @@ export function configureDrift(command: Command, act: Act): void {
     );
   withExamples(check, [
     ['tidemill drift check january.parquet april.parquet --fail-on drift', ''],
-    ['tidemill drift check january.csv april.csv --fail-on any', 'also missing columns, types, ranges …'],
+    ['tidemill drift check january.csv april.csv --fail-on any', 'also types, ranges, new categories …'],
   ]);
 }
 
@@ -127,14 +131,25 @@ async function compare(
 }
 
 function problemsOf({ drift, quality }: DriftReport, failOn: (typeof FAIL_ON)[number]): string[] {
+  // What was not looked at is not alike, whatever was asked for.
+  const missing = quality.checks.flatMap(({ check, column, passed }) =>
+    check === 'column is there' && !passed && column !== undefined ? [column] : [],
+  );
   const problems: string[] = [];
+  if (missing.length > 0) {
+    problems.push(
+      `${formatCount(missing.length, 'columns')} missing from the current file: ${missing.join(', ')}`,
+    );
+  }
+  if (drift.tests === 0) problems.push('no column could be tested');
   if (failOn !== 'quality' && drift.found) {
     const count = drift.columns.length;
     problems.push(`${formatCount(count, 'columns')} drifted: ${drift.columns.join(', ')}`);
   }
   if (failOn !== 'drift') {
     for (const { check, column, detail, passed } of quality.checks) {
-      if (!passed) problems.push(`${column === undefined ? '' : `${column}: `}${check}: ${detail}`);
+      if (!passed && check !== 'column is there')
+        problems.push(`${column === undefined ? '' : `${column}: `}${check}: ${detail}`);
     }
   }
   return problems;
