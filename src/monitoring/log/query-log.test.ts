@@ -119,6 +119,11 @@ describe('a query of a user', () => {
   it('names what is wrong with it, and which views there are', async () => {
     await expect(fixture.log.query('selct 1')).rejects.toThrow('syntax error');
     await expect(fixture.log.query('')).rejects.toThrow('empty');
+    for (const sql of [';', ' ;; ', '-- nothing', '/* nothing */'])
+      await expect(fixture.log.query(sql)).rejects.toMatchObject({
+        code: 'INVALID_PARAMETER_VALUE',
+        message: 'The query holds no statement, only comments or semicolons; give a SELECT',
+      });
     await expect(fixture.log.query('select * from flihgts')).rejects.toThrow(
       /flihgts does not exist.*There are: predictions, labels, flights/,
     );

@@ -26,7 +26,11 @@ type Node = Record<string, unknown>;
  * @throws ApiError INVALID_PARAMETER_VALUE.
  */
 export async function checkSelect(connection: DuckDBConnection, sql: string): Promise<void> {
-  const statements = await connection.extractStatements(sql);
+  const statements = await connection.extractStatements(sql).catch((error: Error) => {
+    // DuckDB has no words for a text that holds no statement.
+    if (error.message !== 'Error in native callback') throw error;
+    throw refused('The query holds no statement, only comments or semicolons; give a SELECT');
+  });
   if (statements.count !== 1) throw refused(`Give one SELECT; this is ${statements.count} statements`);
   const reader = await connection.runAndReadAll('SELECT json_serialize_sql($1::VARCHAR)', [sql]);
   const parsed = JSON.parse(String(reader.getRows()[0]![0])) as Node;
