@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { request } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { describe, expect, inject, it, onTestFinished } from 'vitest';
 import { createPostgresDatabase, silentLogger, tempDir } from '../tests/support/index.ts';
 import { loadProject } from './pipelines/index.ts';
-import type { App } from './platform/index.ts';
+import { type App, createLogger } from './platform/index.ts';
 import { type ServerOptions, startServer } from './start-server.ts';
 
 const start = (options: Partial<ServerOptions> = {}) =>
@@ -177,14 +177,24 @@ describe('the control plane', () => {
       });
     };
     subscribe('fastify.initialization', onCreated);
+    const lines: string[] = [];
+    const logger = createLogger({
+      level: 'warn',
+      name: 'test',
+      destination: { write: (line) => void lines.push(line) },
+    });
+    const dataDir = join(tempDir(), 'data');
     try {
       const { port } = other.address() as AddressInfo;
-      await expect(start({ port })).rejects.toThrow(`Port ${port} on 127.0.0.1 is in use`);
+      await expect(start({ dataDir, port, logger })).rejects.toThrow(`Port ${port} on 127.0.0.1 is in use`);
     } finally {
       unsubscribe('fastify.initialization', onCreated);
       other.close();
     }
     expect(closed).toEqual(['app']);
+    // What had begun has ended, and nothing is said but what was wrong.
+    expect(readdirSync(join(dataDir, 'work', 'log'))).toEqual([]);
+    expect(lines).toEqual([]);
   });
 
   it('takes the names of allowed hosts without the spaces around them', async () => {

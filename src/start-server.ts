@@ -124,10 +124,6 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     })(app);
 
     const allowInsecure = options.allowInsecure ?? false;
-    const { url } = await listen(app, { host, port, allowInsecure }).catch(async (error: unknown) => {
-      await stopGracefully(app);
-      throw error;
-    });
     let stopped: Promise<void> | undefined;
     const stop = () => {
       stopped ??= loop
@@ -136,6 +132,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
         .then(() => database.close());
       return stopped;
     };
+    const { url } = await listen(app, { host, port, allowInsecure }).catch(async (error: unknown) => {
+      await stop();
+      throw error;
+    });
     try {
       if (options.project) await loop.pipelines.applyProject(options.project);
       await loop.begin();
