@@ -134,6 +134,11 @@ function whatOf({ kind, column, aspect }: WireAlarm): string {
   return aspect === 'values' ? column : `${column}, ${aspect}`;
 }
 
+const WINDOW_WORDS = [
+  "drift: what differs from the training data; @score is the model's own answer (a probability, or its number), @class its class",
+  'performance: p is how likely so bad a value is by chance; (reference) is a window that later ones are compared with',
+];
+
 function showWindows(terminal: Terminal, model: string, windows: WireWindow[]): void {
   if (windows.length === 0) {
     terminal.line(`No window of ${model} is closed yet: one closes an hour after its day, by event time.`);
@@ -153,6 +158,7 @@ function showWindows(terminal: Terminal, model: string, windows: WireWindow[]): 
         : `${Math.round(window.performance.coverage * 100)} %`,
     ]),
   );
+  for (const line of WINDOW_WORDS) terminal.note(line);
 }
 
 function driftOf({ tests = [] }: WireWindow): string {
