@@ -54,6 +54,21 @@ describe('a query of a user', () => {
     expect(rows).toEqual([['2001-05-01T00:00:00.000Z', 7, null, 'B4', 'mine', 1, null, 'ann', null]]);
   });
 
+  it('sees a label that came before its prediction as soon as that comes', async () => {
+    const { ship, log, select } = createLogFixture(await openTestDatabase('sqlite'));
+    const joined = 'select prediction_id, label from flights order by 1';
+    await ship('predictions', [predictionLine(0)]);
+    await ship('feedback', [labelLine(1, true)]);
+    await log.compact();
+    expect(await select(joined)).toEqual([[idOf(0), null]]);
+    expect(await select('select prediction_id, label from labels')).toEqual([[idOf(1), 'true']]);
+    await ship('predictions', [predictionLine(1)]);
+    expect(await select(joined)).toEqual([
+      [idOf(0), null],
+      [idOf(1), 1],
+    ]);
+  });
+
   it('sees the latest label of each prediction, and the history in labels', async () => {
     const { ship, select } = fixture;
     await ship('feedback', [
