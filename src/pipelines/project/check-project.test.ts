@@ -82,3 +82,25 @@ it('refuses a window where nothing says when a row happened', () => {
     /retrain\.window is "28d", but nothing says when a row happened: name that column in models\.churn\.data\.time/,
   );
 });
+
+it('refuses a window that holds no rows', () => {
+  expect(problemsOf({ data: { ...data, time: 'day' }, retrain: { window: '0s' } })).toEqual([
+    expect.stringMatching(/retrain\.window is "0s", which holds no rows: it must be longer/),
+  ]);
+});
+
+it('says in plain words what a value must be', () => {
+  expect(problemsOf({ gate: { metric: 'logloss' } })[0]).toMatch(
+    /gate\.metric is "logloss": it must be one of 'log_loss', 'brier', .*; did you mean 'log_loss'\?/,
+  );
+  expect(problemsOf({ train: { algorithm: 'gradient-bosting' } })).toEqual([
+    `FILE: models.churn.train.algorithm is "gradient-bosting": it must be one of 'gradient-boosting', 'linear'; did you mean 'gradient-boosting'?`,
+  ]);
+  expect(problemsOf({ data: { ...data, format: 'cvs' } })[0]).toMatch(/did you mean 'csv'\?/);
+  expect(problemsOf({ retrain: { on: ['drfit'] } })[0]).toMatch(
+    /it must be one of .*; did you mean 'drift'\?/,
+  );
+  expect(problemsOf({ monitor: 5 })[0]).toMatch(/monitor is 5: it must be an object/);
+  expect(problemsOf({ gate: { alpha: 3 } })[0]).toMatch(/gate\.alpha is 3: it must be at most 0\.5 \(/);
+  expect(linesOf(null)[0]).toMatch(/^FILE: the project is empty: it must be an object such as/);
+});

@@ -1,5 +1,6 @@
-import { ConfigError, nearestName } from '../../platform/index.ts';
+import { ConfigError, nearestName, parseDuration } from '../../platform/index.ts';
 import { descriptionOf, findUnknownKeys, schemaAt } from './find-unknown-keys.ts';
+import { nearestChoice, plainIssue, type SchemaIssue } from './plain-issue.ts';
 import {
   MODEL_NAME,
   MODEL_NAME_RIGHT,
@@ -28,6 +29,9 @@ export function toPlainProject(written: unknown): ProjectInput {
 
 /** Keys whose schemas are other slices', which describe what a value means and say in the message what is wrong. */
 const POLICIES = ['gate', 'rollout', 'monitor'];
+
+const EMPTY =
+  'the project is empty: it must be an object such as { models: { churn: { data: …, train: … } } }';
 
 function findProblems(written: unknown): string[] {
   const unknown = findUnknownKeys(projectSchema, written);
@@ -68,23 +72,21 @@ function describeUnknown(path: (string | number)[], known: string[]): string {
 const unbuiltAt = (path: (string | number)[]): string | undefined =>
   NOT_BUILT[path.map((part, index) => (index === 1 ? '*' : part)).join('.')];
 
-function describeIssue(
-  written: unknown,
-  path: readonly PropertyKey[],
-  issue: { code?: string | undefined; message: string; note?: unknown },
-): string {
+function describeIssue(written: unknown, path: readonly PropertyKey[], issue: SchemaIssue): string {
+  if (path.length === 0 && (written === null || written === undefined)) return EMPTY;
   let value = written;
   for (const key of path) value = (value as Record<PropertyKey, unknown> | undefined)?.[key];
   const right = descriptionOf(schemaAt(projectSchema, path, written));
+  const near = nearestChoice(issue, value);
   const where = path.length === 0 ? 'the project' : pathText(path);
   const wanted =
     issue.code === 'custom' && !issue.message.startsWith('Invalid')
       ? issue.message
       : right === undefined
-        ? issue.message
+        ? plainIssue(issue, value)
         : POLICIES.includes(String(path[2]))
-          ? `${issue.message} (${right})`
-          : `it must be ${right}`;
+          ? `${plainIssue(issue, value)} (${right})`
+          : `it must be ${right}${near === undefined ? '' : `; did you mean '${near}'?`}`;
   return value === undefined ? `${where} is missing: ${wanted}` : `${where} is ${shown(value)}: ${wanted}`;
 }
 
@@ -95,6 +97,11 @@ function findContradictions(project: Project): string[] {
     if (model.retrain?.window !== undefined && model.data.time === undefined) {
       problems.push(
         `models.${name}.retrain.window is ${shown(model.retrain.window)}, but nothing says when a row happened: name that column in models.${name}.data.time`,
+      );
+    }
+    if (model.retrain?.window !== undefined && parseDuration(model.retrain.window) === 0) {
+      problems.push(
+        `models.${name}.retrain.window is ${shown(model.retrain.window)}, which holds no rows: it must be longer, such as '28d', or left out to learn from all`,
       );
     }
     return problems;
