@@ -1,6 +1,8 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import type { LoadedProject } from '../pipelines/index.ts';
 import type { Act } from './act.ts';
+import { usageError } from './cli-error.ts';
 import { addDataset } from './datasets.ts';
 import { controlPlane } from './http-client.ts';
 import { withExamples, withUrl } from './options.ts';
@@ -13,17 +15,30 @@ interface Applied {
   changed: boolean;
 }
 
+async function checkFiles(loaded: LoadedProject): Promise<void> {
+  const { checkBesideRows } = await import('../pipelines/index.ts');
+  try {
+    await checkBesideRows(loaded);
+  } catch (error) {
+    if ((error as Error).name === 'ConfigError') throw usageError((error as Error).message);
+    throw error;
+  }
+}
+
 export function configureApply(command: Command, act: Act): void {
   command
     .argument('[place]', 'a folder with a project file, or the file', '.')
     .option('--dry-run', 'only check the file, without a control plane')
     .action(
       act(async (terminal, place: string, options: { dryRun?: boolean; url?: string }) => {
-        const { written, project, folder, path } = await readProject(terminal.io, place);
+        const loaded = await readProject(terminal.io, place);
+        const { written, project, folder, path } = loaded;
         if (options.dryRun) {
+          await checkFiles(loaded);
           const names = Object.keys(written.models);
           terminal.document({ path, models: names, applied: [] });
-          terminal.line(`${terminal.colors.green('✓')} ${path} is right: ${names.join(', ')}`);
+          terminal.line(`${terminal.colors.green('✓')} ${path} is right in its form: ${names.join(', ')}`);
+          terminal.line('  columns, target and features are checked against the rows when it is applied');
           return;
         }
         const client = controlPlane(options, terminal.io.env);

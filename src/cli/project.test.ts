@@ -141,6 +141,13 @@ describe('a new project', () => {
     expect(up.status).toBe(2);
     expect(up.stderr).toMatch(/cooldwon/);
     expect(existsSync(join(wrong, 'd'))).toBe(false);
+    writeFileSync(join(wrong, 'tidemill.config.ts'), config.replace('0 3 * * 1', '0 25 * * *'));
+    const unready = await spawnCli(['apply', '--dry-run'], wrong);
+    expect(unready.status).toBe(2);
+    expect(unready.stderr).toMatch(/retrain\.schedule is "0 25 \* \* \*"/);
+    expect(unready.stderr).toMatch(/models\.churn\.data\.path is ".*": there is no file/);
+    const right = await spawnCli(['apply', '--dry-run'], folder);
+    expect(right.stdout).toMatch(/is right in its form: churn/);
   });
 
   it('passes its own test', { timeout: 180_000 }, async () => {

@@ -47,3 +47,4 @@ export { type PlanRequest, planTraining } from './training-data/plan-training.ts
 export { type ReadRowsOptions, type RowValue, readHeldOut, readRows } from './training-data/read-rows.ts';
 export { planTarget } from './training-data/read-target.ts';
 export { type TrainingData, withTrainingData } from './training-data/training-data.ts';
+export { unknownColumn } from './unknown-column.ts';

@@ -1,15 +1,17 @@
-import { createDatasetStore } from '../datasets/index.ts';
 import type { Flow } from '../jobs/index.ts';
-import { checkCron, nextCronTime } from '../jobs/index.ts';
+import { nextCronTime } from '../jobs/index.ts';
 import { ApiError, ConfigError } from '../platform/index.ts';
+import { createRegisteredModelStore } from '../registry/index.ts';
 import { applyModel, recordSource } from './commands.ts';
 import type { PipelineDeps } from './pipeline-deps.ts';
 import { createPipelineStore } from './pipeline-store.ts';
+import { checkAgainstRows } from './project/check-against-rows.ts';
+import { checkSchedule } from './project/check-beside-rows.ts';
 import type { LoadedProject } from './project/load-project.ts';
 import { monitorPolicySchema } from './project/policy-schemas.ts';
 import { type ModelInput, type ModelProject, modelProjectSchema } from './project/project-schema.ts';
 import { createRetrainFlow } from './retraining/retrain-flow.ts';
-import { datasetOf, RETRAIN_FLOW } from './retraining/retrain-input.ts';
+import { RETRAIN_FLOW } from './retraining/retrain-input.ts';
 import { createRetrainSteps } from './retraining/retrain-steps.ts';
 import type { StepRunner } from './retraining/step-tasks.ts';
 import { createSourceKeeper, type KeptSource } from './triggers/source-file.ts';
@@ -61,38 +63,6 @@ export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
     return changed;
   }
 
-  /** Checks what only the rows can tell: the dataset is there, and the derived columns fit it. */
-  async function checkAgainstRows(name: string, config: ModelProject): Promise<void> {
-    const { parseFeatures } = await import('../features/index.ts');
-    const { schema } = await createDatasetStore(database.reader).getVersion(
-      datasetOf(name, config),
-      'latest',
-    );
-    parseFeatures(config.features ?? {}, schema);
-    const names = schema.map((column) => column.name);
-    for (const key of ['id', 'time'] as const) {
-      const column = config.data[key];
-      if (column !== undefined && !names.includes(column)) {
-        throw new ApiError(
-          'INVALID_PARAMETER_VALUE',
-          `data.${key} is ${JSON.stringify(column)}: the columns are ${names.map((each) => JSON.stringify(each)).join(', ')}`,
-        );
-      }
-    }
-  }
-
-  /** @throws ConfigError */
-  function checkSchedule(name: string, { retrain }: ModelProject): void {
-    if (retrain?.schedule === undefined) return;
-    try {
-      checkCron(retrain.schedule, retrain.timeZone);
-    } catch (error) {
-      throw new ConfigError(
-        `models.${name}.retrain.schedule is ${JSON.stringify(retrain.schedule)}: ${(error as Error).message}`,
-      );
-    }
-  }
-
   return {
     flows,
 
@@ -111,7 +81,7 @@ export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
         try {
           checkSchedule(name, config);
           kept.set(name, await sources.keep(name, config.data, folder, { actor, ...(signal && { signal }) }));
-          await checkAgainstRows(name, config);
+          await checkAgainstRows({ ...deps, name, config });
         } catch (error) {
           if (!(error instanceof ApiError) && !(error instanceof ConfigError)) throw error;
           const where = error instanceof ConfigError ? '' : `models.${name}: `;
@@ -147,7 +117,7 @@ export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
       } catch (error) {
         throw error instanceof ConfigError ? new ApiError('INVALID_PARAMETER_VALUE', error.message) : error;
       }
-      await checkAgainstRows(name, config);
+      await checkAgainstRows({ ...deps, name, config });
       return database.execute(applyModel, { name, config: written, folder: '', actor, now: clock.now() });
     },
 
@@ -174,6 +144,8 @@ export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
     decisionsOf: (name: string, limit: number) => store.listDecisions(name, limit),
     listModels: () => store.listActive(),
     findModel: (name: string) => store.find(name),
+    isRegistered: async (name: string) =>
+      (await createRegisteredModelStore(database.reader).find(name)) !== undefined,
     runsOf: (name: string, limit: number) => deps.jobs().list({ flow: RETRAIN_FLOW, subject: name, limit }),
 
     /** Starts what is due by the clock. */

@@ -7,6 +7,7 @@ export { BACKTEST_POLICIES, type BacktestPolicy } from './backtest/simulate-poli
 export { createPipelines, type Pipelines } from './create-pipelines.ts';
 export type { PipelineDeps } from './pipeline-deps.ts';
 export { pipelineRoutes } from './pipeline-routes.ts';
+export { checkBesideRows } from './project/check-beside-rows.ts';
 export { checkProject } from './project/check-project.ts';
 export {
   csv,

@@ -7,7 +7,7 @@ import { createLocalArtifactStore } from '../artifacts/index.ts';
 import { createVersionAdder } from '../datasets/index.ts';
 import { createJobs, createStepWorkers, jobRoutes } from '../jobs/index.ts';
 import { type App, createApp, createMetrics, type Database } from '../platform/index.ts';
-import { createModelFiles } from '../registry/index.ts';
+import { createModelFiles, createRegisteredModel } from '../registry/index.ts';
 import { createPipelines, pipelineRoutes, STEP_PROCESS } from './index.ts';
 import type { PromotionPort } from './pipeline-deps.ts';
 
@@ -180,6 +180,14 @@ describeDatabases('pipeline routes', (openDatabase) => {
     expect(await wrong({ features: { b: 'abs(c)' } })).toMatch(/Feature "b".*"c"/);
     expect(await wrong({ retrain: { schedule: 'now' } })).toMatch(/models\.m\.retrain\.schedule is "now"/);
     expect((await put({ data: { dataset: 'none', target: 'y' } })).status).toBe(404);
+    const rows = (more: object) => wrong({ data: { dataset: 'rows', target: 'y', ...more } });
+    expect(await rows({ ignore: ['dya'] })).toMatch(/"dya" \(data\.ignore\): did you mean "day"\?/);
+    expect(await rows({ time: 'dya' })).toMatch(/"dya" \(data\.time\): did you mean "day"\?/);
+    expect(await rows({ id: 'number' })).toMatch(/"number" \(data\.id\): the columns are "day", "a", "y"/);
+    expect(await rows({ target: 'yy' })).toMatch(/"yy" \(data\.target\): did you mean "y"\?/);
+    expect(await rows({ target: 'b > 15' })).toMatch(/"b"/);
+    expect(await rows({ target: 'day' })).toMatch(/it must give a number, a truth value or a text/);
+    expect((await put({ data: { dataset: 'rows', target: 'a > 15' } })).status).toBe(200);
   });
 
   it('hides the paths of webhooks, which are secrets', async () => {
@@ -273,6 +281,13 @@ describeDatabases('pipeline routes', (openDatabase) => {
     expect(promoted).toHaveLength(1);
   });
 
+  it('takes no body for an empty one', { timeout: 60_000 }, async () => {
+    await put();
+    const started = await ask('POST', 'models/m/retrain');
+    expect(started).toMatchObject({ status: 200, body: { name: 'm' } });
+    await ended(started.body.run_id);
+  });
+
   it('asks for the trigger token where there is one', async () => {
     await put();
     await setToken('let me in');
@@ -296,6 +311,12 @@ describeDatabases('pipeline routes', (openDatabase) => {
     const of = (source: string) => entries.find((entry: any) => entry.source === source);
     expect(of('retrain.schedule')).toMatchObject({ value: '0 3 * * 1', is_default: false });
     expect(of('retrain.window')).toMatchObject({ value: 'none', is_default: true });
+    const unknown = await ask('GET', 'models/x/explain');
+    expect(unknown).toMatchObject({
+      status: 404,
+      body: { message: expect.stringContaining('No model "x"') },
+    });
+    await database.execute(createRegisteredModel, { name: 'x', description: '', tags: [], now: NOW });
     expect((await ask('GET', 'models/x/explain')).body.entries.at(-1)).toMatchObject({
       value: 'never by itself',
     });

@@ -127,6 +127,11 @@ export function pipelineRoutes(deps: PipelineRouteDeps): (app: App) => void {
           body: contract.retrainRequest,
           response: { 200: contract.retrainResponse },
         },
+        // Nothing in the body has to be said, so none is as good as an empty one.
+        preValidation: (request, _reply, done) => {
+          request.body ??= {} as never;
+          done();
+        },
       },
       async ({ params: { name }, body, actor, headers }) => {
         if (triggerToken !== undefined) checkToken(headers.authorization, triggerToken);
@@ -153,6 +158,12 @@ export function pipelineRoutes(deps: PipelineRouteDeps): (app: App) => void {
       },
       async ({ params: { name } }) => {
         const model = await pipelines.findModel(name);
+        if (model === undefined && !(await pipelines.isRegistered(name))) {
+          throw new ApiError(
+            'RESOURCE_DOES_NOT_EXIST',
+            `No model ${JSON.stringify(name)}: neither the registry nor a project knows it; to see those there are: tidemill models`,
+          );
+        }
         const config = model?.active ? modelProjectSchema.parse(model.config) : undefined;
         const own = explainRetraining(name, config, model?.config);
         const others = await Promise.all(explainers.map(async (explain) => explain(name)));

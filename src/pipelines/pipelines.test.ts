@@ -152,6 +152,12 @@ describeDatabases('pipelines', (openDatabase) => {
     await expect(apply(undefined, { data: { path: 'rows.csv', target: 'y', id: 'b' } })).rejects.toThrow(
       /models\.m: .*"b"/,
     );
+    await expect(
+      apply(undefined, { data: { path: 'rows.csv', target: 'y', ignore: ['dya'] } }),
+    ).rejects.toThrow(/tidemill\.config\.json: models\.m: .*"dya" \(data\.ignore\): did you mean "day"\?/);
+    await expect(apply(undefined, { data: { path: 'rows.csv', target: 'yy' } })).rejects.toThrow(
+      /models\.m: .*"yy" \(data\.target\): did you mean "y"\?/,
+    );
     expect(await pipelines.listModels()).toEqual([]);
   });
 
