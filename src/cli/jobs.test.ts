@@ -61,8 +61,8 @@ describe('tidemill jobs', () => {
     );
     expect((await cli('--json')).json.jobs).toHaveLength(1);
     expect((await cli('retry', runId)).status).toBe(1);
-    expect((await cli('show', 'nothing')).stderr).toContain(
-      'No job with run_id=nothing; to see those there are: tidemill jobs list',
+    expect((await cli('show', 'nothing')).stderr).toMatch(
+      /No job with run_id=nothing; to see those there are: (npx )?tidemill jobs list/,
     );
     expect((await cli(runId)).stderr).toContain(`tidemill jobs show ${runId}`);
   });
