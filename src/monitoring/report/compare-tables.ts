@@ -36,7 +36,7 @@ export interface CompareRequest {
 
 const FALSE_DISCOVERY_RATE = 0.05;
 /** DuckDB's part of the memory: with the program itself it stays under 300 MB. */
-const MEMORY_LIMIT_MB = 100;
+const MEMORY_LIMIT_MB = 80;
 
 /** Compares two files column by column, with the tests by which serving is watched; no server takes part. */
 export async function compareTables(request: CompareRequest): Promise<DriftReport> {
