@@ -1,29 +1,26 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { tempDir } from '../../tests/support/index.ts';
-import { makeDemoFolder } from './demo.ts';
 
-it('removes the folders of demos that were killed, and no others', async () => {
-  const parent = tempDir();
-  const make = (name: string, pid?: number) => {
-    const folder = join(parent, name);
-    mkdirSync(folder);
-    if (pid !== undefined) writeFileSync(join(folder, 'demo.pid'), String(pid));
-    return folder;
-  };
-  const { pid: dead } = spawnSync(process.execPath, ['--version']);
-  const stale = make('tidemill-demo-stale', dead);
-  const kept = [
-    make('tidemill-demo-running', process.pid),
-    make('tidemill-demo-unknown'),
-    make('other', dead),
-  ];
+const BIN = fileURLToPath(new URL('../../bin/tidemill.js', import.meta.url));
 
-  const folder = await makeDemoFolder(parent);
-  expect(existsSync(stale)).toBe(false);
-  for (const other of kept) expect(existsSync(other), other).toBe(true);
-  expect(basename(folder)).toMatch(/^tidemill-demo-/);
-  expect(readFileSync(join(folder, 'demo.pid'), 'utf8')).toBe(String(process.pid));
+it('trains, lives through two weeks, retrains and judges, without a failed request', {
+  timeout: 300_000,
+}, () => {
+  const args = ['demo', '--exit', '--json', '--weeks', '2', '--port', '0', '--serve-port', '0'];
+  const { status, stdout, stderr } = spawnSync(process.execPath, [BIN, ...args], { encoding: 'utf8' });
+  expect(status, stderr).toBe(0);
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  expect(lines).toHaveLength(3);
+  const [first, second, summary] = lines;
+  expect(first).toMatchObject({ week: '2001-01-29', requests: 2060, errors: 0 });
+  expect(second).toMatchObject({ week: '2001-02-05', requests: 3622, errors: 0 });
+  expect(second.auc).toBeGreaterThan(0.75);
+  // On the first Monday it retrained, and the gate said something.
+  expect(second.decisions.join()).toMatch(/02-05 v2 (better|non-inferior|inconclusive|worse)/);
+  expect(summary).toMatchObject({ weeks: 2, errors: 0, retrainings: 1 });
+  expect(summary.labels).toBe(1539 + 3622);
 });

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +10,7 @@ import { createHttpClient, type HttpClient } from './http-client.ts';
 import { interruption, whenAborted } from './interruption.ts';
 import { measureLoad } from './measure-load.ts';
 import { withExamples, withListening, withPort, withServePort } from './options.ts';
+import { makeOwnFolder } from './own-folder.ts';
 import {
   type ReplayRow,
   type ReplayStep,
@@ -47,7 +48,7 @@ export function configureDemo(command: Command, act: Act): void {
   command.action(
     act(async (terminal, options: DemoOptions) => {
       const signal = interruption(terminal.io);
-      const folder = await makeDemoFolder(tmpdir());
+      const folder = await makeOwnFolder(tmpdir(), 'tidemill-demo-');
       const dataDir =
         options.data === undefined ? join(folder, 'data') : resolve(terminal.io.cwd, options.data);
       const project = join(folder, 'project');
@@ -415,34 +416,6 @@ function showWhatToTry(terminal: Terminal, { url, serveUrl }: SpawnedUp): void {
   terminal.line(
     `  curl -s ${serveUrl}/predict -H 'content-type: application/json' -d '${JSON.stringify({ features: FLIGHT })}'`,
   );
-}
-
-const FOLDER_PREFIX = 'tidemill-demo-';
-const PID_FILE = 'demo.pid';
-
-/** A folder of this process's own; what demos left that were killed is removed first. */
-export async function makeDemoFolder(parent: string): Promise<string> {
-  for (const entry of await readdir(parent)) {
-    if (!entry.startsWith(FOLDER_PREFIX)) continue;
-    const folder = join(parent, entry);
-    const text = await readFile(join(folder, PID_FILE), 'utf8').catch(() => '');
-    // Without the file it is not known whose it is, so it stays.
-    if (/^[1-9]\d*$/.test(text) && !isAlive(Number(text))) {
-      await rm(folder, { recursive: true, force: true }).catch(() => {});
-    }
-  }
-  const folder = await mkdtemp(join(parent, FOLDER_PREFIX));
-  await writeFile(join(folder, PID_FILE), String(process.pid));
-  return folder;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
 }
 
 /** Starts `up` on the usual ports, or on free ones where they are taken and none was named. */

@@ -7,7 +7,6 @@ import {
   dayVariance,
   evidenceOf,
   FRESH_SEQUENCE,
-  holm,
   isAlarm,
   ksOfCounts,
   psiOfCounts,
@@ -245,10 +244,5 @@ describe('many tests at once', () => {
     expect(benjaminiHochberg(ps, 0.05)).toEqual([true, true, true, true, false, true, false]);
     expect(benjaminiHochberg(ps, 0.04)).toEqual([true, true, true, false, false, false, false]);
     expect(benjaminiHochberg([], 0.05)).toEqual([]);
-  });
-
-  it('reject by Holm down to the first that is too large', () => {
-    expect(holm([0.01, 0.04, 0.03, 0.005], 0.05)).toEqual([true, false, false, true]);
-    expect(holm([Number.NaN, 0.04], 0.05)).toEqual([false, true]);
   });
 });
