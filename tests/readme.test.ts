@@ -107,6 +107,7 @@ describe('every command in the docs works', () => {
   it('examples', { timeout: 240_000 }, async () => {
     expect(await runPage('examples/iris/README.md')).toBe(2);
     expect(await runPage('examples/regression/README.md')).toBe(2);
+    expect(await runPage('examples/weather/README.md')).toBe(1);
   });
 
   it('README.md gives the two lines that do all the set-up, and .ci/run runs the second', () => {
