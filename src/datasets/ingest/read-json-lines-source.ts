@@ -186,7 +186,10 @@ async function writtenNames({ session, path }: SourceRequest, names: string[]): 
   });
   if (!renamed) return names;
   const rows = await session.rows(
-    `SELECT DISTINCT unnest(json_keys(json)) AS name FROM read_ndjson_objects(${quoteText(resolvePath(path))}, maximum_object_size = ${MAX_RECORD_BYTES})`,
+    `SELECT name FROM (
+       SELECT unnest(json_keys(json)) AS name, generate_subscripts(json_keys(json), 1) AS position
+       FROM read_ndjson_objects(${quoteText(resolvePath(path))}, maximum_object_size = ${MAX_RECORD_BYTES})
+     ) GROUP BY name ORDER BY min(position), name`,
   );
   return rows.map((row) => String(row['name']));
 }
