@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
-import { EXIT_CODES } from '../src/cli/cli-error.ts';
 import { buildProgram } from '../src/cli/run-cli.ts';
+import { EXIT_CODES } from '../src/cli/terminal/cli-error.ts';
 
 const MEANINGS: Record<keyof typeof EXIT_CODES, string> = {
   ok: 'done',

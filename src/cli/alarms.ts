@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { usageError } from './cli-error.ts';
-import { controlPlane } from './http-client.ts';
-import { parseCount, withExamples, withUrl } from './options.ts';
-import { formatTime, type Terminal } from './terminal.ts';
+import { controlPlane } from './http/http-client.ts';
+import type { Act } from './terminal/act.ts';
+import { usageError } from './terminal/cli-error.ts';
+import { parseCount, withExamples, withUrl } from './terminal/options.ts';
+import { formatTime, type Terminal } from './terminal/terminal.ts';
 
 interface WireAlarm {
   id: number;

@@ -1,12 +1,12 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { LoadedProject } from '../pipelines/index.ts';
-import type { Act } from './act.ts';
-import { usageError } from './cli-error.ts';
 import { addDataset } from './datasets.ts';
-import { controlPlane } from './http-client.ts';
-import { withExamples, withUrl } from './options.ts';
-import { readProject } from './read-project.ts';
+import { controlPlane } from './http/http-client.ts';
+import { readProject } from './project/read-project.ts';
+import type { Act } from './terminal/act.ts';
+import { usageError } from './terminal/cli-error.ts';
+import { withExamples, withUrl } from './terminal/options.ts';
 
 interface Applied {
   name: string;

@@ -2,12 +2,12 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { BacktestPolicy, BacktestResult } from '../pipelines/index.ts';
-import type { Act } from './act.ts';
-import { usageError } from './cli-error.ts';
-import { interruption } from './interruption.ts';
-import { parseCount, withExamples } from './options.ts';
-import { readProject } from './read-project.ts';
-import { formatDuration, formatNumber, type Terminal } from './terminal.ts';
+import { readProject } from './project/read-project.ts';
+import type { Act } from './terminal/act.ts';
+import { usageError } from './terminal/cli-error.ts';
+import { interruption } from './terminal/interruption.ts';
+import { parseCount, withExamples } from './terminal/options.ts';
+import { formatDuration, formatNumber, type Terminal } from './terminal/terminal.ts';
 
 interface BacktestOptions {
   config: string;
@@ -48,7 +48,7 @@ export function configureBacktest(command: Command, act: Act): void {
         }
         const { BACKTEST_POLICIES, runBacktest, STEP_PROCESS } = await import('../pipelines/index.ts');
         const { createLogger, parseDuration } = await import('../platform/index.ts');
-        const { readVersion } = await import('./read-version.ts');
+        const { readVersion } = await import('./terminal/read-version.ts');
         const files =
           options.data?.map((file) => ({ path: resolve(io.cwd, file) })) ??
           (config.data.path === undefined

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { CliError } from './cli-error.ts';
-import { withData, withExamples } from './options.ts';
-import { readSettings } from './read-settings.ts';
-import { formatBytes } from './terminal.ts';
+import { readSettings } from './launch/read-settings.ts';
+import type { Act } from './terminal/act.ts';
+import { CliError } from './terminal/cli-error.ts';
+import { withData, withExamples } from './terminal/options.ts';
+import { formatBytes } from './terminal/terminal.ts';
 
 export function configureBackup(command: Command, act: Act): void {
   withData(command, 'data folder of the platform, which may be running');
@@ -14,7 +14,7 @@ export function configureBackup(command: Command, act: Act): void {
       const settings = await readSettings(terminal, 'backup', options);
       refusePostgres(settings.DATABASE_URL, 'pg_dump --format=custom --file=tidemill.dump "$DATABASE_URL"');
       const { backupPlatform } = await import('../backup-platform.ts');
-      const { readVersion } = await import('./read-version.ts');
+      const { readVersion } = await import('./terminal/read-version.ts');
       const destination = resolve(io.cwd, folder);
       const manifest = await backupPlatform({
         dataDir: resolve(io.cwd, settings.TIDEMILL_DATA),

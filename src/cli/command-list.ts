@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
+import type { Act } from './terminal/act.ts';
 
 export interface CommandModule {
   /** Adds arguments, options, examples and the action to an empty command. */

@@ -1,6 +1,6 @@
 import { Argument, type Command, type Option } from 'commander';
-import type { Act } from './act.ts';
-import { withExamples } from './options.ts';
+import type { Act } from './terminal/act.ts';
+import { withExamples } from './terminal/options.ts';
 
 interface Words {
   name: string;

@@ -4,11 +4,11 @@ import { basename, resolve } from 'node:path';
 import { Transform } from 'node:stream';
 import type { Command } from 'commander';
 import type { DatasetColumn } from '../datasets/index.ts';
-import type { Act } from './act.ts';
-import { CliError, usageError } from './cli-error.ts';
-import { controlPlane, type HttpClient } from './http-client.ts';
-import { withExamples, withUrl } from './options.ts';
-import { formatBytes, formatTime, type Terminal } from './terminal.ts';
+import { controlPlane, type HttpClient } from './http/http-client.ts';
+import type { Act } from './terminal/act.ts';
+import { CliError, usageError } from './terminal/cli-error.ts';
+import { withExamples, withUrl } from './terminal/options.ts';
+import { formatBytes, formatTime, type Terminal } from './terminal/terminal.ts';
 
 export interface DatasetVersion {
   name: string;

@@ -3,23 +3,23 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { CliError } from './cli-error.ts';
-import { commandPrefix } from './command-prefix.ts';
-import { createHttpClient, type HttpClient } from './http-client.ts';
-import { interruption, whenAborted } from './interruption.ts';
-import { measureLoad } from './measure-load.ts';
-import { withExamples, withListening, withPort, withServePort } from './options.ts';
-import { makeOwnFolder } from './own-folder.ts';
+import { createHttpClient, type HttpClient } from './http/http-client.ts';
+import { measureLoad } from './http/measure-load.ts';
+import { makeOwnFolder } from './launch/own-folder.ts';
+import { type SpawnedUp, spawnUp } from './launch/spawn-up.ts';
 import {
   type ReplayRow,
   type ReplayStep,
   readReplayRows,
   replayTable,
   waitUntilAnswered,
-} from './replay-table.ts';
-import { type SpawnedUp, spawnUp } from './spawn-up.ts';
-import { formatDuration, type Terminal } from './terminal.ts';
+} from './replay/replay-table.ts';
+import type { Act } from './terminal/act.ts';
+import { CliError } from './terminal/cli-error.ts';
+import { commandPrefix } from './terminal/command-prefix.ts';
+import { interruption, whenAborted } from './terminal/interruption.ts';
+import { withExamples, withListening, withPort, withServePort } from './terminal/options.ts';
+import { formatDuration, type Terminal } from './terminal/terminal.ts';
 
 /** The project that the demo runs; also in the published package. */
 const FLIGHTS = fileURLToPath(new URL('../../examples/flights/', import.meta.url));

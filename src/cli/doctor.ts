@@ -4,11 +4,11 @@ import { createServer } from 'node:net';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { CliError } from './cli-error.ts';
-import { controlPlane, type HttpClient, modelServer } from './http-client.ts';
-import { parsePort, withExamples, withServeUrl, withUrl } from './options.ts';
-import { formatBytes, type Io } from './terminal.ts';
+import { controlPlane, type HttpClient, modelServer } from './http/http-client.ts';
+import type { Act } from './terminal/act.ts';
+import { CliError } from './terminal/cli-error.ts';
+import { parsePort, withExamples, withServeUrl, withUrl } from './terminal/options.ts';
+import { formatBytes, type Io } from './terminal/terminal.ts';
 
 type Verdict = 'ok' | 'warning' | 'failed';
 

@@ -2,10 +2,10 @@ import { stat, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { DriftReport } from '../monitoring/index.ts';
-import type { Act } from './act.ts';
-import { CliError } from './cli-error.ts';
-import { withExamples } from './options.ts';
-import { formatCount, type Terminal } from './terminal.ts';
+import type { Act } from './terminal/act.ts';
+import { CliError } from './terminal/cli-error.ts';
+import { withExamples } from './terminal/options.ts';
+import { formatCount, type Terminal } from './terminal/terminal.ts';
 
 interface CompareOptions {
   time?: string;

@@ -2,11 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { CliError } from './cli-error.ts';
-import { controlPlane, type HttpClient } from './http-client.ts';
-import { parseCount, parseModelRef, withExamples, withUrl } from './options.ts';
-import { showMetrics, showPerClass } from './show-training.ts';
+import { controlPlane, type HttpClient } from './http/http-client.ts';
+import type { Act } from './terminal/act.ts';
+import { CliError } from './terminal/cli-error.ts';
+import { parseCount, parseModelRef, withExamples, withUrl } from './terminal/options.ts';
+import { showMetrics, showPerClass } from './training/show-training.ts';
 
 interface EvaluateOptions {
   target?: string;

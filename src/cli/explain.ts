@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { controlPlane } from './http-client.ts';
-import { withExamples, withUrl } from './options.ts';
+import { controlPlane } from './http/http-client.ts';
+import type { Act } from './terminal/act.ts';
+import { withExamples, withUrl } from './terminal/options.ts';
 
 interface Explanation {
   what: string;

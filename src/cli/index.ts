@@ -1,2 +1,2 @@
 export { runCli } from './run-cli.ts';
-export type { Io } from './terminal.ts';
+export type { Io } from './terminal/terminal.ts';

@@ -1,11 +1,11 @@
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { usageError } from './cli-error.ts';
-import { commandPrefix } from './command-prefix.ts';
-import { withExamples } from './options.ts';
-import { projectFiles } from './project-template.ts';
+import { projectFiles } from './project/project-template.ts';
+import type { Act } from './terminal/act.ts';
+import { usageError } from './terminal/cli-error.ts';
+import { commandPrefix } from './terminal/command-prefix.ts';
+import { withExamples } from './terminal/options.ts';
 
 export function configureInit(command: Command, act: Act): void {
   command.argument('[dir]', 'the folder; it is made when it is not there', '.').action(

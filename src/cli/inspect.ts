@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { CliError } from './cli-error.ts';
-import { withExamples } from './options.ts';
-import { formatBytes } from './terminal.ts';
+import type { Act } from './terminal/act.ts';
+import { CliError } from './terminal/cli-error.ts';
+import { withExamples } from './terminal/options.ts';
+import { formatBytes } from './terminal/terminal.ts';
 
 const CATEGORIES_SHOWN = 6;
 

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { CliError, usageError } from './cli-error.ts';
-import { followJob, type Job, type JobDetail, showLines } from './follow-job.ts';
-import { controlPlane, type HttpClient, type Query } from './http-client.ts';
-import { interruption } from './interruption.ts';
-import { parseCount, withExamples, withUrl } from './options.ts';
-import { formatDuration, formatTime, type Terminal } from './terminal.ts';
+import { followJob, type Job, type JobDetail, showLines } from './http/follow-job.ts';
+import { controlPlane, type HttpClient, type Query } from './http/http-client.ts';
+import type { Act } from './terminal/act.ts';
+import { CliError, usageError } from './terminal/cli-error.ts';
+import { interruption } from './terminal/interruption.ts';
+import { parseCount, withExamples, withUrl } from './terminal/options.ts';
+import { formatDuration, formatTime, type Terminal } from './terminal/terminal.ts';
 
 interface ListOptions {
   flow?: string;

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { CliError, usageError } from './cli-error.ts';
-import { createHttpClient, type HttpClient } from './http-client.ts';
-import { interruption } from './interruption.ts';
-import { type LoadResult, measureLoad } from './measure-load.ts';
-import { parseCounts, parseSeconds, withExamples } from './options.ts';
-import { whichOnes } from './which-ones.ts';
+import { createHttpClient, type HttpClient } from './http/http-client.ts';
+import { type LoadResult, measureLoad } from './http/measure-load.ts';
+import { whichOnes } from './http/which-ones.ts';
+import type { Act } from './terminal/act.ts';
+import { CliError, usageError } from './terminal/cli-error.ts';
+import { interruption } from './terminal/interruption.ts';
+import { parseCounts, parseSeconds, withExamples } from './terminal/options.ts';
 
 interface LoadTestOptions {
   concurrency: number[];

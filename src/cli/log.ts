@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { usageError } from './cli-error.ts';
-import { controlPlane } from './http-client.ts';
-import { parseCount, withExamples, withUrl } from './options.ts';
+import { controlPlane } from './http/http-client.ts';
 import { csvCell } from './predict.ts';
-import { type Cell, formatCount, formatTime, type Terminal } from './terminal.ts';
+import type { Act } from './terminal/act.ts';
+import { usageError } from './terminal/cli-error.ts';
+import { parseCount, withExamples, withUrl } from './terminal/options.ts';
+import { type Cell, formatCount, formatTime, type Terminal } from './terminal/terminal.ts';
 
 interface QueryAnswer {
   columns: { name: string; type: string }[];

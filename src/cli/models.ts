@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { controlPlane } from './http-client.ts';
-import { withExamples, withUrl } from './options.ts';
-import { formatBytes, formatNumber, formatTime, type Terminal } from './terminal.ts';
+import { controlPlane } from './http/http-client.ts';
+import type { Act } from './terminal/act.ts';
+import { withExamples, withUrl } from './terminal/options.ts';
+import { formatBytes, formatNumber, formatTime, type Terminal } from './terminal/terminal.ts';
 
 interface ModelSummary {
   name: string;

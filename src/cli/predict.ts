@@ -2,10 +2,10 @@ import { createWriteStream } from 'node:fs';
 import { extname, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { CliError, usageError } from './cli-error.ts';
-import { type HttpClient, modelServer } from './http-client.ts';
-import { parseCount, parseModelRef, withExamples, withServeUrl, withUrl } from './options.ts';
+import { type HttpClient, modelServer } from './http/http-client.ts';
+import type { Act } from './terminal/act.ts';
+import { CliError, usageError } from './terminal/cli-error.ts';
+import { parseCount, parseModelRef, withExamples, withServeUrl, withUrl } from './terminal/options.ts';
 
 interface PredictOptions {
   out?: string;

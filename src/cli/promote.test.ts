@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { type Promotion, showPromotion } from './promote.ts';
-import { createTerminal } from './terminal.ts';
+import { createTerminal } from './terminal/terminal.ts';
 
 function shown(more: Partial<Promotion>): string {
   const out: string[] = [];

@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { CliError, usageError } from './cli-error.ts';
-import type { HttpClient } from './http-client.ts';
-import { controlPlane } from './http-client.ts';
-import { parseModelRef, withExamples, withUrl } from './options.ts';
+import type { HttpClient } from './http/http-client.ts';
+import { controlPlane } from './http/http-client.ts';
+import { describeServed, type Served, waitUntilServed } from './http/wait-until-served.ts';
 import { followRollout, refuseUnlessServing } from './rollout.ts';
-import type { Terminal } from './terminal.ts';
-import { describeServed, type Served, waitUntilServed } from './wait-until-served.ts';
+import type { Act } from './terminal/act.ts';
+import { CliError, usageError } from './terminal/cli-error.ts';
+import { parseModelRef, withExamples, withUrl } from './terminal/options.ts';
+import type { Terminal } from './terminal/terminal.ts';
 
 export interface Promotion {
   name: string;

@@ -1,12 +1,12 @@
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { DURATION_RIGHT, parseDuration } from '../platform/index.ts';
-import type { Act } from './act.ts';
-import { CliError } from './cli-error.ts';
-import { controlPlane, modelServer } from './http-client.ts';
-import { interruption } from './interruption.ts';
-import { parseCount, withExamples, withServeUrl, withUrl } from './options.ts';
-import { readReplayRows, replayTable, waitUntilAnswered } from './replay-table.ts';
+import { controlPlane, modelServer } from './http/http-client.ts';
+import { readReplayRows, replayTable, waitUntilAnswered } from './replay/replay-table.ts';
+import type { Act } from './terminal/act.ts';
+import { CliError } from './terminal/cli-error.ts';
+import { interruption } from './terminal/interruption.ts';
+import { parseCount, withExamples, withServeUrl, withUrl } from './terminal/options.ts';
 
 const DAY_MS = 86_400_000;
 /** A first training may take this long. */

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
 import { refusePostgres } from './backup.ts';
-import { withData, withExamples } from './options.ts';
-import { readSettings } from './read-settings.ts';
-import { formatTime } from './terminal.ts';
+import { readSettings } from './launch/read-settings.ts';
+import type { Act } from './terminal/act.ts';
+import { withData, withExamples } from './terminal/options.ts';
+import { formatTime } from './terminal/terminal.ts';
 
 export function configureRestore(command: Command, act: Act): void {
   withData(command, 'the new data folder');

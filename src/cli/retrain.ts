@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { CliError } from './cli-error.ts';
-import { followJob } from './follow-job.ts';
-import { controlPlane } from './http-client.ts';
-import { interruption } from './interruption.ts';
-import { withExamples, withUrl } from './options.ts';
+import { followJob } from './http/follow-job.ts';
+import { controlPlane } from './http/http-client.ts';
+import type { Act } from './terminal/act.ts';
+import { CliError } from './terminal/cli-error.ts';
+import { interruption } from './terminal/interruption.ts';
+import { withExamples, withUrl } from './terminal/options.ts';
 
 interface Result {
   outcome: string;

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { controlPlane } from './http-client.ts';
-import { withExamples, withUrl } from './options.ts';
-import { describeServed, waitUntilServed } from './wait-until-served.ts';
+import { controlPlane } from './http/http-client.ts';
+import { describeServed, waitUntilServed } from './http/wait-until-served.ts';
+import type { Act } from './terminal/act.ts';
+import { withExamples, withUrl } from './terminal/options.ts';
 
 export function configureRollback(command: Command, act: Act): void {
   command

@@ -1,10 +1,10 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { CliError, usageError } from './cli-error.ts';
-import { controlPlane, type HttpClient } from './http-client.ts';
-import { withExamples, withUrl } from './options.ts';
-import { formatDuration, formatTime, type Terminal } from './terminal.ts';
+import { controlPlane, type HttpClient } from './http/http-client.ts';
+import type { Act } from './terminal/act.ts';
+import { CliError, usageError } from './terminal/cli-error.ts';
+import { withExamples, withUrl } from './terminal/options.ts';
+import { formatDuration, formatTime, type Terminal } from './terminal/terminal.ts';
 
 interface Decision {
   id: number;

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { runCapturedCli } from '../../tests/support/run-captured-cli.ts';
 import { COMMANDS } from './command-list.ts';
-import { readVersion } from './read-version.ts';
+import { readVersion } from './terminal/read-version.ts';
 
 const servers: Server[] = [];
 

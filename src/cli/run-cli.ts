@@ -1,10 +1,10 @@
 import { Command, CommanderError } from 'commander';
-import type { Act } from './act.ts';
-import { CliError, EXIT_CODES } from './cli-error.ts';
 import { COMMANDS } from './command-list.ts';
-import { commandPrefix, withCommandPrefix } from './command-prefix.ts';
-import { readVersion } from './read-version.ts';
-import { createTerminal, type Io } from './terminal.ts';
+import type { Act } from './terminal/act.ts';
+import { CliError, EXIT_CODES } from './terminal/cli-error.ts';
+import { commandPrefix, withCommandPrefix } from './terminal/command-prefix.ts';
+import { readVersion } from './terminal/read-version.ts';
+import { createTerminal, type Io } from './terminal/terminal.ts';
 
 /**
  * Runs one command line in this process and answers its exit status (`EXIT_CODES`). Nothing is thrown: failures

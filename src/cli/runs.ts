@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { CliError } from './cli-error.ts';
-import { controlPlane, type HttpClient } from './http-client.ts';
-import { parseCount, withExamples, withUrl } from './options.ts';
-import { formatDuration, formatNumber, formatTime, type Terminal } from './terminal.ts';
+import { controlPlane, type HttpClient } from './http/http-client.ts';
+import type { Act } from './terminal/act.ts';
+import { CliError } from './terminal/cli-error.ts';
+import { parseCount, withExamples, withUrl } from './terminal/options.ts';
+import { formatDuration, formatNumber, formatTime, type Terminal } from './terminal/terminal.ts';
 
 interface Run {
   info: {

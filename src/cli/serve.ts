@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { DEFAULTS } from '../setting-defaults.ts';
-import type { Act } from './act.ts';
-import { interruption, whenAborted } from './interruption.ts';
-import { withData, withExamples, withListening, withServePort } from './options.ts';
-import { readSettings } from './read-settings.ts';
+import { readSettings } from './launch/read-settings.ts';
+import type { Act } from './terminal/act.ts';
+import { interruption, whenAborted } from './terminal/interruption.ts';
+import { withData, withExamples, withListening, withServePort } from './terminal/options.ts';
 
 export function configureServe(command: Command, act: Act): void {
   command.option('--url <url>', `the control plane to follow (default: $TIDEMILL_URL, else ${DEFAULTS.url})`);
@@ -18,7 +18,7 @@ export function configureServe(command: Command, act: Act): void {
         const signal = interruption(io);
         const settings = await readSettings(terminal, 'serve', options);
         const { startModelServerFromOptions } = await import('../start-model-server.ts');
-        const { readVersion } = await import('./read-version.ts');
+        const { readVersion } = await import('./terminal/read-version.ts');
         const controlPlaneUrl = settings.TIDEMILL_URL;
         const server = await startModelServerFromOptions({
           controlPlaneUrl,

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { interruption, stoppedOrFailed } from './interruption.ts';
-import { withData, withExamples, withListening, withPort } from './options.ts';
-import { readSettings } from './read-settings.ts';
+import { readSettings } from './launch/read-settings.ts';
+import type { Act } from './terminal/act.ts';
+import { interruption, stoppedOrFailed } from './terminal/interruption.ts';
+import { withData, withExamples, withListening, withPort } from './terminal/options.ts';
 
 export function configureServer(command: Command, act: Act): void {
   withData(command, 'data folder, made when it is not there');
@@ -14,7 +14,7 @@ export function configureServer(command: Command, act: Act): void {
       const signal = interruption(io);
       const settings = await readSettings(terminal, 'server', options);
       const { startServer } = await import('../start-server.ts');
-      const { readVersion } = await import('./read-version.ts');
+      const { readVersion } = await import('./terminal/read-version.ts');
       const dataDir = resolve(io.cwd, settings.TIDEMILL_DATA);
       const server = await startServer({
         dataDir,

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { CliError } from './cli-error.ts';
-import { controlPlane, modelServer } from './http-client.ts';
-import { withExamples, withServeUrl, withUrl } from './options.ts';
-import { formatCount, formatDuration } from './terminal.ts';
+import { controlPlane, modelServer } from './http/http-client.ts';
+import type { Act } from './terminal/act.ts';
+import { CliError } from './terminal/cli-error.ts';
+import { withExamples, withServeUrl, withUrl } from './terminal/options.ts';
+import { formatCount, formatDuration } from './terminal/terminal.ts';
 
 interface Status {
   version: string;

@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Option } from 'commander';
-import type { Act } from './act.ts';
-import { CliError, usageError } from './cli-error.ts';
-import { controlPlane, type HttpClient } from './http-client.ts';
-import { interruption } from './interruption.ts';
+import { controlPlane, type HttpClient } from './http/http-client.ts';
+import type { Served } from './http/wait-until-served.ts';
+import { type Promotion, promote, showPromotion, waitUntilPromoted } from './promote.ts';
+import type { Act } from './terminal/act.ts';
+import { CliError, usageError } from './terminal/cli-error.ts';
+import { interruption } from './terminal/interruption.ts';
 import {
   collectExpression,
   collectSetting,
@@ -14,11 +16,9 @@ import {
   parseShare,
   withExamples,
   withUrl,
-} from './options.ts';
-import { type Promotion, promote, showPromotion, waitUntilPromoted } from './promote.ts';
-import { showTraining } from './show-training.ts';
-import { formatBytes, type Terminal } from './terminal.ts';
-import type { Served } from './wait-until-served.ts';
+} from './terminal/options.ts';
+import { formatBytes, type Terminal } from './terminal/terminal.ts';
+import { showTraining } from './training/show-training.ts';
 
 export interface TrainOptions {
   target: string;
@@ -144,9 +144,9 @@ export async function trainModel(
   }
   // Before minutes of work: a wrong name or parameter, a server that is not there, is said now.
   await checkNames(options);
-  const { findExperiment, registerVersion, startRun } = await import('./track-training.ts');
+  const { findExperiment, registerVersion, startRun } = await import('./training/track-training.ts');
   const experimentId = await findExperiment(client, options.experiment ?? options.name);
-  const { readVersion } = await import('./read-version.ts');
+  const { readVersion } = await import('./terminal/read-version.ts');
   const { runTraining } = await import('../training/index.ts');
   const workDir = await mkdtemp(join(tmpdir(), 'tidemill-train-'));
   const startedAt = performance.now();

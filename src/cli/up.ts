@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Act } from './act.ts';
-import { interruption, stoppedOrFailed } from './interruption.ts';
-import { withData, withExamples, withListening, withPort, withServePort } from './options.ts';
-import { findProject, readProject } from './read-project.ts';
-import { readSettings } from './read-settings.ts';
+import { readSettings } from './launch/read-settings.ts';
+import { findProject, readProject } from './project/read-project.ts';
+import type { Act } from './terminal/act.ts';
+import { interruption, stoppedOrFailed } from './terminal/interruption.ts';
+import { withData, withExamples, withListening, withPort, withServePort } from './terminal/options.ts';
 
 export function configureUp(command: Command, act: Act): void {
   withData(command, 'data folder, made when it is not there');
@@ -23,7 +23,7 @@ export function configureUp(command: Command, act: Act): void {
       const project =
         options.project === undefined ? await findProject(io, '.') : await readProject(io, options.project);
       const { startPlatform } = await import('../main.ts');
-      const { readVersion } = await import('./read-version.ts');
+      const { readVersion } = await import('./terminal/read-version.ts');
       const dataDir = resolve(io.cwd, settings.TIDEMILL_DATA);
       const platform = await startPlatform({
         dataDir,

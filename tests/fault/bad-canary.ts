@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createHttpClient } from '../../src/cli/http-client.ts';
-import { type ReplayRow, readReplayRows, replayTable } from '../../src/cli/replay-table.ts';
+import { createHttpClient } from '../../src/cli/http/http-client.ts';
+import { type ReplayRow, readReplayRows, replayTable } from '../../src/cli/replay/replay-table.ts';
 import { getJson, postJson, type SpawnedPlatform, spawnPlatform } from '../support/spawn-platform.ts';
 
 const FLIGHTS = fileURLToPath(new URL('../../examples/flights/', import.meta.url));

@@ -2,7 +2,7 @@ import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type ReplayRow, readReplayRows } from '../../src/cli/replay-table.ts';
+import { type ReplayRow, readReplayRows } from '../../src/cli/replay/replay-table.ts';
 import { getJson, postJson, type SpawnedPlatform, spawnPlatform } from '../support/spawn-platform.ts';
 import { canFindChildren, findChildren } from './find-children.ts';
 import { type LoopAcknowledged, verifyLoop } from './verify-loop.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { type LoadResult, measureLoad } from '../../src/cli/measure-load.ts';
+import { type LoadResult, measureLoad } from '../../src/cli/http/measure-load.ts';
 import { postJson, spawnPlatform } from '../support/spawn-platform.ts';
 import { SETOSA } from './work-on-platform.ts';
 

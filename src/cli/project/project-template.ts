@@ -1,4 +1,4 @@
-import { createRandom } from '../platform/index.ts';
+import { createRandom } from '../../platform/index.ts';
 
 /** The files of a new project by their paths; `command` is how its reader calls Tidemill. */
 export function projectFiles({ command }: { command: string }): Record<string, string> {

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect, it } from 'vitest';
-import { tempDir } from '../../tests/support/index.ts';
+import { tempDir } from '../../../tests/support/index.ts';
 import { makeOwnFolder } from './own-folder.ts';
 
 it('removes the folders of processes that were killed, and no others', async () => {

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { DEFAULTS } from '../setting-defaults.ts';
+import { DEFAULTS } from '../../setting-defaults.ts';
 import { usageError } from './cli-error.ts';
 
 /** Adds `--url`, for commands that call the control plane. */

@@ -1,6 +1,6 @@
-import { CliError } from './cli-error.ts';
+import { CliError } from '../terminal/cli-error.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 import type { HttpClient } from './http-client.ts';
-import type { Terminal } from './terminal.ts';
 
 /** A job, as `/api/v1/jobs` tells of it. */
 export interface Job {

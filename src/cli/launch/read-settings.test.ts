@@ -2,8 +2,8 @@ import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { tempDir } from '../../tests/support/index.ts';
-import { runCapturedCli } from '../../tests/support/run-captured-cli.ts';
+import { tempDir } from '../../../tests/support/index.ts';
+import { runCapturedCli } from '../../../tests/support/run-captured-cli.ts';
 
 /** Starts `server` until it is ready, then ends it. */
 async function runServer(argv: string[], env: Record<string, string>) {

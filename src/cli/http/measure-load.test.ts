@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { runCapturedCli } from '../../tests/support/run-captured-cli.ts';
+import { runCapturedCli } from '../../../tests/support/run-captured-cli.ts';
 import { measureLoad, quantile, readAnswer } from './measure-load.ts';
 
 const closers: (() => void)[] = [];

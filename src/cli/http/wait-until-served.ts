@@ -1,4 +1,4 @@
-import { CliError } from './cli-error.ts';
+import { CliError } from '../terminal/cli-error.ts';
 import { createHttpClient, type HttpClient } from './http-client.ts';
 
 export interface Served {

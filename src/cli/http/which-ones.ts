@@ -4,7 +4,7 @@ const NAMES_SHOWN = 20;
 export async function whichOnes(wanted: string, names: readonly string[]): Promise<string> {
   if (names.length === 0) return 'there is none yet';
   // Only a message needs it, and the platform takes time to load.
-  const { nearestName } = await import('../platform/index.ts');
+  const { nearestName } = await import('../../platform/index.ts');
   const nearest = nearestName(wanted, names);
   if (nearest !== undefined) return `did you mean ${nearest}?`;
   const more = names.length > NAMES_SHOWN ? ` and ${names.length - NAMES_SHOWN} more` : '';

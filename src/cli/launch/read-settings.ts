@@ -1,6 +1,6 @@
-import type { ProcessName, Settings } from '../settings.ts';
-import { usageError } from './cli-error.ts';
-import type { Terminal } from './terminal.ts';
+import type { ProcessName, Settings } from '../../settings.ts';
+import { usageError } from '../terminal/cli-error.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 
 /**
  * The settings of a long-running process, from its flags and the environment; warns about `TIDEMILL_*` variables
@@ -11,7 +11,7 @@ export async function readSettings<P extends ProcessName>(
   name: P,
   flags: object,
 ): Promise<Settings<P>> {
-  const { loadSettings, unknownSettings } = await import('../settings.ts');
+  const { loadSettings, unknownSettings } = await import('../../settings.ts');
   const { env } = terminal.io;
   for (const warning of unknownSettings(env)) terminal.warn(warning);
   try {

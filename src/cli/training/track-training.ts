@@ -1,8 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { userInfo } from 'node:os';
-import type { MetricPoint, RunRecorder, RunStart } from '../training/index.ts';
-import { CliError } from './cli-error.ts';
-import type { HttpClient } from './http-client.ts';
+import type { MetricPoint, RunRecorder, RunStart } from '../../training/index.ts';
+import type { HttpClient } from '../http/http-client.ts';
+import { CliError } from '../terminal/cli-error.ts';
 
 const API = '/api/2.0/mlflow';
 const METRICS_PER_BATCH = 1000;

@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os';
 import type { Readable } from 'node:stream';
-import { CliError, usageError } from './cli-error.ts';
+import { CliError, usageError } from '../terminal/cli-error.ts';
 import { whichOnes } from './which-ones.ts';
 
 export const DEFAULT_URL = 'http://127.0.0.1:7070';

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { CliError } from './cli-error.ts';
+import { CliError } from '../terminal/cli-error.ts';
 
 /** A platform that runs as a process of its own. */
 export interface SpawnedUp {
@@ -24,7 +24,7 @@ export function spawnUp({
   cwd: string;
   env: Record<string, string | undefined>;
 }): Promise<SpawnedUp> {
-  const entry = new URL(`./main${import.meta.url.slice(-3)}`, import.meta.url);
+  const entry = new URL(`../main${import.meta.url.slice(-3)}`, import.meta.url);
   const child: ChildProcess = fork(entry, ['up', '--json', ...args], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

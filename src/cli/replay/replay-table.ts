@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CliError } from './cli-error.ts';
-import type { HttpClient } from './http-client.ts';
+import type { HttpClient } from '../http/http-client.ts';
+import { CliError } from '../terminal/cli-error.ts';
 
 /** A row of the past, with the moment at which it would have been asked, and what was found out later. */
 export interface ReplayRow {
@@ -39,7 +39,7 @@ export async function readReplayRows(
   path: string,
   { target, time }: { target: string; time: string },
 ): Promise<ReplayRow[]> {
-  const { exportLabelled, ingestFile, planTarget, readHeldOut } = await import('../datasets/index.ts');
+  const { exportLabelled, ingestFile, planTarget, readHeldOut } = await import('../../datasets/index.ts');
   const folder = await mkdtemp(join(tmpdir(), 'tidemill-replay-'));
   try {
     const parquetPath = join(folder, 'rows.parquet');

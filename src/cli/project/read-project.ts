@@ -1,14 +1,14 @@
 import { resolve } from 'node:path';
-import type { LoadedProject } from '../pipelines/index.ts';
-import { CliError, usageError } from './cli-error.ts';
-import type { Io } from './terminal.ts';
+import type { LoadedProject } from '../../pipelines/index.ts';
+import { CliError, usageError } from '../terminal/cli-error.ts';
+import type { Io } from '../terminal/terminal.ts';
 
 /** The package's public door, for project files that import `tidemill`. */
-const DOOR = new URL(`../index${import.meta.url.slice(-3)}`, import.meta.url);
+const DOOR = new URL(`../../index${import.meta.url.slice(-3)}`, import.meta.url);
 
 /** The project of a folder or file, `undefined` where a folder has none; what is wrong with one is wrong usage. */
 export async function findProject(io: Io, place: string): Promise<LoadedProject | undefined> {
-  const { loadProject } = await import('../pipelines/index.ts');
+  const { loadProject } = await import('../../pipelines/index.ts');
   try {
     return await loadProject(resolve(io.cwd, place), { door: DOOR });
   } catch (error) {

@@ -1,8 +1,8 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { tempDir } from '../../tests/support/index.ts';
-import { runCapturedCli } from '../../tests/support/run-captured-cli.ts';
+import { tempDir } from '../../../tests/support/index.ts';
+import { runCapturedCli } from '../../../tests/support/run-captured-cli.ts';
 import { commandPrefix, withCommandPrefix } from './command-prefix.ts';
 
 /** A folder of executables that holds the program, as a global installation leaves it. */
