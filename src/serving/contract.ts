@@ -30,6 +30,10 @@ export const desiredModelSchema = z.object({
   champion: desiredVersionSchema,
   previous: desiredVersionSchema.optional(),
   rollout: desiredRolloutSchema.optional(),
+  segments: z
+    .array(z.string())
+    .optional()
+    .describe('Columns whose values are profiled apart, beside all rows: texts, categories and booleans'),
 });
 
 /** A model whose champion exists but cannot be loaded, with the reason in words. */
@@ -120,7 +124,10 @@ export const profileEntrySchema = z.object({
   version: z.string(),
   variant: z.enum(VARIANTS),
   hour: z.int().describe('Start of the hour of event time, ms since the epoch'),
-  segment: z.string().describe("'' for all rows; else `column=value`"),
+  segment: z
+    .string()
+    .max(500)
+    .describe("'' for all rows; else `column=value`: rows that are counted under '' too, without `latency`"),
   part: z
     .int()
     .min(0)
