@@ -1,6 +1,6 @@
 import { showSchema } from '../datasets.ts';
 import { formatDuration, formatNumber, type Terminal } from '../terminal/terminal.ts';
-import type { Trained } from '../train.ts';
+import type { Trained } from './train-model.ts';
 
 /** Prints what a training found: schema, remarks, held-out metrics, importance, and what was registered. */
 export function showTraining(terminal: Terminal, trained: Trained): void {
