@@ -1,6 +1,6 @@
 import { type Command, command } from '../../platform/index.ts';
-import { createLogGarbage } from './log-garbage.ts';
-import { createLogStore, type LogChange, type TakenSegment } from './log-store.ts';
+import { createLogGarbage } from './store/log-garbage.ts';
+import { createLogStore, type LogChange, type TakenSegment } from './store/log-store.ts';
 
 export { logMigrations } from './migrations.ts';
 

@@ -1,4 +1,4 @@
-export type { ForgetRows, Forgotten } from './forget-rows.ts';
+export type { ForgetRows, Forgotten } from './filing/forget-rows.ts';
 export {
   type ComparedVariants,
   type ExportedRows,

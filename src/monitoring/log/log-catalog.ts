@@ -2,8 +2,8 @@ import type { ArtifactStore } from '../../artifacts/index.ts';
 import { ApiError, createWorkLimit, type Database, type Logger } from '../../platform/index.ts';
 import { type LogClient, LogProcessDied } from './log-client.ts';
 import type { SyncRequest } from './log-messages.ts';
-import { createLogStore } from './log-store.ts';
-import type { LogFile, NewSegment } from './log-tables.ts';
+import { createLogStore } from './store/log-store.ts';
+import type { LogFile, NewSegment } from './store/log-tables.ts';
 
 /** Segments that the process holds together in memory, until they are filed together. */
 export interface Batch {

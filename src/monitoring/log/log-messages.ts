@@ -1,7 +1,7 @@
 import type { ColumnType } from '../../models/index.ts';
 import type { ErrorCode } from '../../platform/index.ts';
 import type { Variant } from '../../serving/contract.ts';
-import type { FileKind } from './log-tables.ts';
+import type { FileKind } from './store/log-tables.ts';
 
 /** What a window of the log is measured by; the names are those of the statistics slice. */
 export const LOG_METRICS = [

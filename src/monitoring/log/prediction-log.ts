@@ -6,17 +6,17 @@ import { ApiError, type Clock, type Database, type Logger } from '../../platform
 import type { SegmentName } from '../../serving/contract.ts';
 import { readDroppedByServer } from '../windows/profile-entry-store.ts';
 import { createModelDescriptions } from './describe-models.ts';
-import { createSegmentFiling, type FilingStep } from './file-segments.ts';
-import { type ForgetRows, type Forgotten, forgetRows } from './forget-rows.ts';
+import { createSegmentFiling, type FilingStep } from './filing/file-segments.ts';
+import { type ForgetRows, type Forgotten, forgetRows } from './filing/forget-rows.ts';
+import { createFilingSchedule, FILING_LIMITS, type FilingLimits } from './filing/schedule-filing.ts';
+import { createSegmentIntake } from './filing/take-segment.ts';
 import { createLogCatalog } from './log-catalog.ts';
 import { type CallOptions, createLogClient, LogProcessDied } from './log-client.ts';
 import type { CountedRows, RequestName, Requests } from './log-messages.ts';
-import { createLogStore } from './log-store.ts';
 import { createMeasurements } from './measure-log.ts';
-import { createUserQueries } from './query-log.ts';
+import { createUserQueries } from './query/query-log.ts';
 import type { ReadSignature } from './read-signatures.ts';
-import { createFilingSchedule, FILING_LIMITS, type FilingLimits } from './schedule-filing.ts';
-import { createSegmentIntake } from './take-segment.ts';
+import { createLogStore } from './store/log-store.ts';
 
 export interface PredictionLogDeps {
   database: Database;

@@ -14,9 +14,9 @@ import {
 import { createLogFixture, labelLine, predictionLine, range } from '../../../tests/support/log-fixture.ts';
 import { createLocalArtifactStore } from '../../artifacts/index.ts';
 import { openDatabase } from '../../platform/index.ts';
-import type { FilingStep } from './file-segments.ts';
-import { createLogStore } from './log-store.ts';
+import type { FilingStep } from './filing/file-segments.ts';
 import { createPredictionLog } from './prediction-log.ts';
+import { createLogStore } from './store/log-store.ts';
 
 const CHILD = fileURLToPath(new URL('../../../tests/support/file-segments-until-killed.ts', import.meta.url));
 const commandsModule = new URL('../../commands.ts', import.meta.url);

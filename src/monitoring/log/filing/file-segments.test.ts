@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { describeDatabases, openTestDatabase } from '../../../tests/support/index.ts';
+import { describeDatabases, openTestDatabase } from '../../../../tests/support/index.ts';
 import {
   createLogFixture,
   DAY_MS,
@@ -10,13 +10,13 @@ import {
   predictionLine,
   range,
   START,
-} from '../../../tests/support/log-fixture.ts';
-import { createAuditStore } from '../../platform/index.ts';
-import { changeLog, forgetLogGarbage, planLogOutputs } from './commands.ts';
+} from '../../../../tests/support/log-fixture.ts';
+import { createAuditStore } from '../../../platform/index.ts';
+import { changeLog, forgetLogGarbage, planLogOutputs } from '../commands.ts';
+import { createLogGarbage } from '../store/log-garbage.ts';
+import { createLogStore, type NewFile } from '../store/log-store.ts';
+import type { LogFile } from '../store/log-tables.ts';
 import { filesToMerge } from './file-segments.ts';
-import { createLogGarbage } from './log-garbage.ts';
-import { createLogStore, type NewFile } from './log-store.ts';
-import type { LogFile } from './log-tables.ts';
 
 /** Everything of the log that the artifact store names. */
 function artifactNames(root: string): string[] {
@@ -128,7 +128,7 @@ describeDatabases('filing segments', (openDatabase) => {
     await ship('predictions', [predictionLine(0)]);
     await log.compact();
     const [file] = await store.files();
-    const { changeLog } = await import('./commands.ts');
+    const { changeLog } = await import('../commands.ts');
     const change = { remove: [file!.id], nowMs: Date.now() };
     const both = await Promise.allSettled([
       database.execute(changeLog, change),

@@ -2,21 +2,21 @@ import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { ArtifactStore } from '../../artifacts/index.ts';
-import { ApiError, type Clock, type Database, type Logger } from '../../platform/index.ts';
+import type { ArtifactStore } from '../../../artifacts/index.ts';
+import { ApiError, type Clock, type Database, type Logger } from '../../../platform/index.ts';
 import {
   changeLog,
   dropSegmentNames,
   forgetLogGarbage,
   planLogOutputs,
   retireGeneration,
-} from './commands.ts';
-import type { LogCatalog } from './log-catalog.ts';
-import type { LogClient } from './log-client.ts';
-import { createLogGarbage } from './log-garbage.ts';
-import type { WrittenFile } from './log-messages.ts';
-import type { LogChange, NewFile } from './log-store.ts';
-import type { LogFile } from './log-tables.ts';
+} from '../commands.ts';
+import type { LogCatalog } from '../log-catalog.ts';
+import type { LogClient } from '../log-client.ts';
+import type { WrittenFile } from '../log-messages.ts';
+import { createLogGarbage } from '../store/log-garbage.ts';
+import type { LogChange, NewFile } from '../store/log-store.ts';
+import type { LogFile } from '../store/log-tables.ts';
 import { INCOMING, type SegmentIntake } from './take-segment.ts';
 
 /** Between which steps of a change a test may stop the world. */

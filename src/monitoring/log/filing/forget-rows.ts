@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { ApiError, type Clock } from '../../platform/index.ts';
+import { ApiError, type Clock } from '../../../platform/index.ts';
+import type { LogCatalog } from '../log-catalog.ts';
+import type { LogClient } from '../log-client.ts';
 import type { SegmentFiling } from './file-segments.ts';
 import { isConflict } from './file-segments.ts';
-import type { LogCatalog } from './log-catalog.ts';
-import type { LogClient } from './log-client.ts';
 
 export interface ForgetRows {
   /** Only of this model. */

@@ -1,6 +1,6 @@
-import { createWorkLimit, type Logger } from '../../platform/index.ts';
+import { createWorkLimit, type Logger } from '../../../platform/index.ts';
+import type { LogCatalog } from '../log-catalog.ts';
 import type { SegmentFiling } from './file-segments.ts';
-import type { LogCatalog } from './log-catalog.ts';
 
 /** Segments are filed when there are so many of them, or so many bytes, or when the first has waited so long. */
 export interface FilingLimits {

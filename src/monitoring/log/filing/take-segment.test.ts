@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { describeDatabases } from '../../../tests/support/index.ts';
+import { describeDatabases } from '../../../../tests/support/index.ts';
 import {
   createLogFixture,
   idOf,
@@ -9,9 +9,9 @@ import {
   range,
   START,
   stream,
-} from '../../../tests/support/log-fixture.ts';
-import { createTestApp } from '../../../tests/support/test-app.ts';
-import { logRoutes } from './log-routes.ts';
+} from '../../../../tests/support/log-fixture.ts';
+import { createTestApp } from '../../../../tests/support/test-app.ts';
+import { logRoutes } from '../log-routes.ts';
 
 describeDatabases('taking segments', (openDatabase) => {
   let fixture: LogFixture;
@@ -168,7 +168,7 @@ describeDatabases('segments with bad lines', (openDatabase) => {
 
 describe('segments over HTTP', () => {
   it('are streamed with a limit, checked against their digest, and answered when they are kept', async () => {
-    const { openTestDatabase } = await import('../../../tests/support/index.ts');
+    const { openTestDatabase } = await import('../../../../tests/support/index.ts');
     const { log } = createLogFixture(await openTestDatabase('sqlite'));
     const { app, start } = createTestApp();
     await app.register(logRoutes({ log, maxSegmentBytes: 10_000 }));
@@ -219,7 +219,7 @@ describe('segments over HTTP', () => {
   });
 
   it('are not taken when the body breaks off', async () => {
-    const { openTestDatabase } = await import('../../../tests/support/index.ts');
+    const { openTestDatabase } = await import('../../../../tests/support/index.ts');
     const { log, select } = createLogFixture(await openTestDatabase('sqlite'));
     const broken = async function* () {
       yield* stream(Buffer.from(`${JSON.stringify(predictionLine(0))}\n`));

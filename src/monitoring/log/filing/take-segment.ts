@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
-import type { ArtifactStore } from '../../artifacts/index.ts';
-import { ApiError, type Clock, type Database } from '../../platform/index.ts';
-import type { SegmentName } from '../../serving/contract.ts';
-import { recordSegment } from './commands.ts';
-import { createLogStore } from './log-store.ts';
+import type { ArtifactStore } from '../../../artifacts/index.ts';
+import { ApiError, type Clock, type Database } from '../../../platform/index.ts';
+import type { SegmentName } from '../../../serving/contract.ts';
+import { recordSegment } from '../commands.ts';
+import { createLogStore } from '../store/log-store.ts';
 
 export const INCOMING = 'log/incoming';
 /** Far less than the age at which other servers hold a folder to be over. */

@@ -1,12 +1,12 @@
 import { ApiError, endWithParent } from '../../../platform/index.ts';
 import type { FromProcess, ProcessSetUp, RequestName, Requests, ToProcess } from '../log-messages.ts';
-import { compareVariants } from './compare-variants.ts';
 import { countRows } from './count-rows.ts';
 import { openMain, withConnection } from './duckdb-instances.ts';
-import { exportLabelled } from './export-labelled.ts';
 import { createLogState, type Snapshot } from './log-state.ts';
-import { measureWindows } from './measure-windows.ts';
-import { createQueryRunner } from './run-query.ts';
+import { compareVariants } from './measure/compare-variants.ts';
+import { exportLabelled } from './measure/export-labelled.ts';
+import { measureWindows } from './measure/measure-windows.ts';
+import { createQueryRunner } from './query/run-query.ts';
 import { flushBatch, forgetRows, mergeFiles } from './write-files.ts';
 
 type Handler<N extends RequestName> = (input: Requests[N][0], signal: AbortSignal) => Promise<Requests[N][1]>;

@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { openTestDatabase } from '../../../tests/support/index.ts';
+import { openTestDatabase } from '../../../../tests/support/index.ts';
 import {
   createLogFixture,
   DAY_MS,
@@ -11,7 +11,7 @@ import {
   predictionLine,
   range,
   START,
-} from '../../../tests/support/log-fixture.ts';
+} from '../../../../tests/support/log-fixture.ts';
 
 let fixture: LogFixture;
 beforeAll(async () => {

@@ -1,8 +1,8 @@
-import { ApiError, createWorkLimit } from '../../platform/index.ts';
-import type { ModelDescriptions } from './describe-models.ts';
-import type { LogCatalog } from './log-catalog.ts';
-import type { AskLog } from './log-client.ts';
-import type { UserQueryResult } from './log-messages.ts';
+import { ApiError, createWorkLimit } from '../../../platform/index.ts';
+import type { ModelDescriptions } from '../describe-models.ts';
+import type { LogCatalog } from '../log-catalog.ts';
+import type { AskLog } from '../log-client.ts';
+import type { UserQueryResult } from '../log-messages.ts';
 
 const QUERY_LIMITS = { rows: 10_000, mostRows: 100_000, timeoutMs: 30_000, longestMs: 300_000 };
 /** What SQL may be as long as. */

@@ -1,4 +1,4 @@
-import type { Tx } from '../../platform/index.ts';
+import type { Tx } from '../../../platform/index.ts';
 import type { LogDb } from './log-tables.ts';
 import { chunks, takeIds } from './take-ids.ts';
 

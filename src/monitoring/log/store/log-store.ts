@@ -1,5 +1,5 @@
-import { ApiError, type AuditEntry, appendAudit, type Tx } from '../../platform/index.ts';
-import type { SegmentName } from '../../serving/contract.ts';
+import { ApiError, type AuditEntry, appendAudit, type Tx } from '../../../platform/index.ts';
+import type { SegmentName } from '../../../serving/contract.ts';
 import { createLogGarbage } from './log-garbage.ts';
 import type { DropCause, FileKind, LogDb, LogFile, NewSegment } from './log-tables.ts';
 import { chunks, takeIds } from './take-ids.ts';

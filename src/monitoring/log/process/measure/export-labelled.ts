@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import type { ExportedRows, ExportRequest } from '../log-messages.ts';
-import { type LogState, labelsOf, latestLabels, predictionsOf } from './log-state.ts';
-import { featureColumns, typedSql } from './model-columns.ts';
-import { identifier, literal } from './quote-sql.ts';
+import type { ExportedRows, ExportRequest } from '../../log-messages.ts';
+import { type LogState, labelsOf, latestLabels, predictionsOf } from '../log-state.ts';
+import { featureColumns, typedSql } from '../model-columns.ts';
+import { identifier, literal } from '../quote-sql.ts';
 import { sampleSql } from './sample-rows.ts';
 import { countRows } from './scored-sql.ts';
 

@@ -8,9 +8,9 @@ import {
   mae,
   perClass,
   rocAuc,
-} from '../../../statistics/index.ts';
-import type { MeasuredWindow, MeasureRequest, Window } from '../log-messages.ts';
-import type { LogState } from './log-state.ts';
+} from '../../../../statistics/index.ts';
+import type { MeasuredWindow, MeasureRequest, Window } from '../../log-messages.ts';
+import type { LogState } from '../log-state.ts';
 import { readScoredRows, type ScoredRows, windowRows } from './scored-rows.ts';
 import { sumWindows, type WindowSums } from './sum-windows.ts';
 

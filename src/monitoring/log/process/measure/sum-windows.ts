@@ -1,6 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
-import type { Answer, RowFilter, Window } from '../log-messages.ts';
-import { type LogState, predictionsOf } from './log-state.ts';
+import type { Answer, RowFilter, Window } from '../../log-messages.ts';
+import { type LogState, predictionsOf } from '../log-state.ts';
 import { countRows, indexSql, joinLabels, lossSql } from './scored-sql.ts';
 
 /** What the rows of a window come to; NaN where nothing is known. */

@@ -1,5 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { ApiError } from '../../../platform/index.ts';
+import { ApiError } from '../../../../platform/index.ts';
 
 /** What may stand where a table does; the others read files, change settings (`enable_logging`), or tell of the machine. */
 const TABLE_FUNCTIONS = new Set(

@@ -1,13 +1,13 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
-import { ApiError } from '../../../platform/index.ts';
-import type { FileOnDisk, ProcessSetUp, UserQuery, UserQueryResult } from '../log-messages.ts';
+import { ApiError } from '../../../../platform/index.ts';
+import type { FileOnDisk, ProcessSetUp, UserQuery, UserQueryResult } from '../../log-messages.ts';
+import { emptyFolder, openGuest, withConnection } from '../duckdb-instances.ts';
+import { type LogState, type LogStateHolder, labelsOf, predictionsOf } from '../log-state.ts';
+import { literal } from '../quote-sql.ts';
 import { checkSelect } from './check-select.ts';
-import { emptyFolder, openGuest, withConnection } from './duckdb-instances.ts';
 import { jsonValue } from './json-value.ts';
-import { type LogState, type LogStateHolder, labelsOf, predictionsOf } from './log-state.ts';
-import { literal } from './quote-sql.ts';
 import { viewStatements } from './view-sql.ts';
 
 /** About as much as an answer may hold. */
