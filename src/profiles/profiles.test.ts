@@ -360,6 +360,38 @@ describe('the reference', () => {
     expect(sum.columns.map(({ count }) => count)).toEqual([4000, 120]);
   });
 
+  it('counts frequent values of columns apart, in every part of it', () => {
+    const rows = 2000;
+    const codes = Int32Array.from({ length: rows }, (_, i) =>
+      i < 1200 ? 1 : i < 1600 ? 0 : i < 1700 ? 2 : -1,
+    );
+    const numbers = Float64Array.from(codes, (code, i) => (code === 1 ? 1000 + i : i));
+    const labels = ['LAX', 'DEN', 'few'];
+    const reference = buildReference([
+      {
+        columns: [{ name: 'x', values: columnOf(numbers) }],
+        rows,
+        segmentColumns: [{ name: 'city', codes, labels }],
+      },
+      {
+        columns: [{ name: '@score', values: columnOf(Float64Array.of(0.1, 0.9, 0.5)) }],
+        rows: 3,
+        segmentColumns: [{ name: 'city', codes: [0, 0, 2], labels }],
+      },
+    ]);
+    expect(reference.segments!.map(({ segment, share }) => [segment, share])).toEqual([
+      ['city=DEN', 0.6],
+      ['city=LAX', 0.2],
+    ]);
+    const counts = reference.segments!.map(({ profile }) => decodeProfile(reference.spec, profile).columns);
+    expect(counts.map((columns) => columns.map(({ count }) => count))).toEqual([
+      [1200, 0],
+      [400, 2],
+    ]);
+    expect(counts.map(([x]) => x!.mean)).toEqual([1599.5, 1399.5]);
+    expect(decodeReference(encodeReference(reference))).toEqual(reference);
+  });
+
   it('keeps years in blocks of days', () => {
     const rows = 3650;
     const times = Float64Array.from({ length: rows }, (_, i) => i * day);

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { createRandom } from '../platform/index.ts';
 import { type NamedColumn, type SpecOptions, specOf } from './build-spec.ts';
 import { takeRows } from './column-values.ts';
+import { type CountedSegment, countSegments, type SegmentColumn } from './count-segments.ts';
 import { encodeProfile } from './encode-profile.ts';
 import { createProfile } from './profile.ts';
 import { type ProfileSpec, parseJson, profileSpecSchema } from './profile-spec.ts';
@@ -23,6 +24,16 @@ const referenceSchema = z.strictObject({
       profile: z.string().describe('As encodeProfile writes it'),
     }),
   ),
+  segments: z
+    .array(
+      z.strictObject({
+        segment: z.string().describe('column=value'),
+        share: z.number().describe('Of the rows'),
+        profile: z.string(),
+      }),
+    )
+    .default([])
+    .describe('The rows of frequent values of columns, counted apart'),
 });
 
 /**
@@ -32,6 +43,7 @@ const referenceSchema = z.strictObject({
 export interface Reference {
   spec: ProfileSpec;
   windows: { from: number; to: number; rows: number; profile: string }[];
+  segments?: CountedSegment[];
 }
 
 /** Rows that share columns; several parts (training rows, scores of held-out rows) make one reference. */
@@ -40,6 +52,8 @@ export interface ReferencePart {
   rows: number;
   /** Event time of each row in ms; NaN where it is not known. */
   times?: ArrayLike<number>;
+  /** Columns by whose values the rows are counted apart too. */
+  segmentColumns?: readonly SegmentColumn[];
 }
 
 export function encodeReference(reference: Reference): string {
@@ -75,7 +89,7 @@ export function buildReference(parts: readonly ReferencePart[], options: SpecOpt
     }
     firstColumn += columns.length;
   }
-  return { spec, windows };
+  return { spec, windows, segments: countSegments(spec, parts, options.seed ?? 1) };
 }
 
 interface RowWindow {

@@ -9,3 +9,21 @@ export function benjaminiHochberg(ps: readonly number[], q: number): boolean[] {
   for (const [i, p] of sorted.entries()) if (p <= (q * (i + 1)) / sorted.length) limit = p;
   return ps.map((p) => p <= limit);
 }
+
+/**
+ * The smallest share of false ones, on average, at which each hypothesis is rejected: the adjusted p-values of the same
+ * procedure. NaN stays NaN.
+ */
+export function adjustBenjaminiHochberg(ps: readonly number[]): number[] {
+  const order = ps
+    .map((p, index) => ({ p, index }))
+    .filter(({ p }) => !Number.isNaN(p))
+    .sort((a, b) => b.p - a.p);
+  const adjusted = ps.map(() => Number.NaN);
+  let smallest = 1;
+  for (const [i, { p, index }] of order.entries()) {
+    smallest = Math.min(smallest, (p * order.length) / (order.length - i));
+    adjusted[index] = smallest;
+  }
+  return adjusted;
+}

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '../platform/index.ts';
 import {
+  adjustBenjaminiHochberg,
   advanceSequence,
   benjaminiHochberg,
   dayVariance,
@@ -244,5 +245,12 @@ describe('many tests at once', () => {
     expect(benjaminiHochberg(ps, 0.05)).toEqual([true, true, true, true, false, true, false]);
     expect(benjaminiHochberg(ps, 0.04)).toEqual([true, true, true, false, false, false, false]);
     expect(benjaminiHochberg([], 0.05)).toEqual([]);
+    // Rejected at q is adjusted to q or less; R: p.adjust(c(.01, .02, .03, .5), "BH").
+    for (const q of [0.04, 0.05])
+      expect(adjustBenjaminiHochberg(ps).map((p) => p <= q)).toEqual(benjaminiHochberg(ps, q));
+    const adjusted = adjustBenjaminiHochberg([0.5, 0.01, Number.NaN, 0.03, 0.02]);
+    expect(adjusted.map((p) => p.toFixed(12))).toEqual(
+      [0.5, 0.04, Number.NaN, 0.04, 0.04].map((p) => p.toFixed(12)),
+    );
   });
 });

@@ -1,4 +1,4 @@
-export { benjaminiHochberg } from './adjust-p-values.ts';
+export { adjustBenjaminiHochberg, benjaminiHochberg } from './adjust-p-values.ts';
 export { ksOfCounts, psiOfCounts } from './compare-counts.ts';
 export type { ClassScores, ConfusionMatrix } from './count-classes.ts';
 export { accuracy, baseRates, confusionMatrix, perClass } from './count-classes.ts';

@@ -5,6 +5,7 @@ import {
   type NamedColumn,
   type Reference,
   SCORE_COLUMN,
+  type SegmentColumn,
 } from '../profiles/index.ts';
 import { mostProbableClass } from '../statistics/index.ts';
 import type { Answers } from './score-answers.ts';
@@ -18,9 +19,25 @@ export function countReference(train: Table, test: Table, testAnswers: Answers):
     column.type === 'datetime' ? [] : [{ name: column.name, values: valuesOf(column) }],
   );
   return buildReference([
-    { columns, rows: train.rows, ...timesOf(train) },
-    { columns: answerColumns(test, testAnswers), rows: test.rows, ...timesOf(test) },
+    { columns, rows: train.rows, ...timesOf(train), segmentColumns: segmentColumnsOf(train) },
+    {
+      columns: answerColumns(test, testAnswers),
+      rows: test.rows,
+      ...timesOf(test),
+      segmentColumns: segmentColumnsOf(test),
+    },
   ]);
+}
+
+/** Texts and booleans, by which model servers can count rows apart. */
+function segmentColumnsOf({ columns }: Table): SegmentColumn[] {
+  return columns.flatMap((column): SegmentColumn[] => {
+    const { name } = column;
+    if (column.type === 'category') return [{ name, codes: column.codes, labels: column.categories }];
+    if (column.type !== 'numeric' || column.source !== 'boolean') return [];
+    // NaN, a missing value, is of no segment.
+    return [{ name, codes: column.values, labels: ['false', 'true'] }];
+  });
 }
 
 function valuesOf(column: Exclude<TableColumn, { type: 'datetime' }>): NamedColumn['values'] {
