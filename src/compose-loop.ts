@@ -92,6 +92,7 @@ export function composeLoop(deps: LoopDeps) {
     jobs: () => jobs,
     delivery,
     openAlarms: (model) => monitoring.alarms({ model, state: 'open', limit: 1000 }),
+    windows: (model, filter) => monitoring.windows(model, filter),
     log,
     runner: workers,
     workFolder: join(workFolder, 'pipelines'),

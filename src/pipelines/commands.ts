@@ -1,4 +1,5 @@
 import { appendAudit, type Command, canonicalJson, command } from '../platform/index.ts';
+import { createChampionStore } from '../registry/index.ts';
 import { createPipelineStore, type NewDecision } from './pipeline-store.ts';
 import type { Decision, PipelineModel } from './tables.ts';
 
@@ -36,9 +37,14 @@ export const applyModel = command(
       subject: `models/${name}`,
       evidence: { before: was ?? null, after: config ?? null },
     });
+    // Model servers hear of the segments with what they serve.
+    if (segmentsOf(was) !== segmentsOf(config)) await createChampionStore(tx).bumpRevision();
     return { changed: true };
   },
 );
+
+const segmentsOf = (config: unknown): string =>
+  canonicalJson((config as { monitor?: { segments?: unknown } } | undefined)?.monitor?.segments ?? []);
 
 /** Keeps which state of the source file was registered. */
 export const recordSource = command(
@@ -68,10 +74,24 @@ export const startRetraining = command(
   },
 );
 
-/** Records why a cause did not start a retraining. */
+/** Records why a cause did not start a retraining; in the audit too where the cause was weighed and found too light. */
 export const recordDecision = command(
   'pipelines.recordDecision',
-  (tx, decision: NewDecision): Promise<Decision> => createPipelineStore(tx).decide(decision),
+  async (tx, { isAudited, ...decision }: NewDecision & { isAudited?: boolean }): Promise<Decision> => {
+    const { model, at, actor, kind, detail, reason } = decision;
+    const kept = await createPipelineStore(tx).decide(decision);
+    if (isAudited) {
+      await appendAudit(tx, {
+        at,
+        actor,
+        action: 'retraining.held-back',
+        subject: `models/${model}`,
+        ...(reason !== undefined && { reason }),
+        evidence: { cause: kind, ...detail },
+      });
+    }
+    return kept;
+  },
 );
 
 /** Keeps which run a decision has started. */

@@ -28,6 +28,10 @@ export const decisionSchema = z
     detail: z.record(z.string(), z.unknown()),
     outcome: z.enum(['started', 'skipped']),
     reason: z.string().optional().describe('why it was skipped'),
+    expected_gain: z
+      .string()
+      .optional()
+      .describe('what was expected of it in words; its numbers are in detail.expected_gain'),
     run_id: z.string().optional(),
     actor: z.string(),
   })

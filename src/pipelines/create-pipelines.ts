@@ -127,10 +127,12 @@ export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
       return database.execute(applyModel, { name, config: undefined, folder: '', actor, now: clock.now() });
     },
 
-    /** What the project says of how a model is judged and rolled out; undefined for a model that none names. */
-    async policyOf(name: string): Promise<{ gate?: unknown; rollout?: unknown } | undefined> {
+    /** What the project says of how a model is judged, rolled out and counted; undefined for a model that none names. */
+    async policyOf(
+      name: string,
+    ): Promise<{ gate?: unknown; rollout?: unknown; segments?: readonly string[] } | undefined> {
       const config = await configOf(name);
-      return config && { gate: config.gate, rollout: config.rollout };
+      return config && { gate: config.gate, rollout: config.rollout, segments: config.monitor?.segments ?? [] };
     },
 
     /** How a model is watched; the defaults for one that no project names. */
@@ -140,6 +142,7 @@ export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
 
     configOf,
     nextSchedule: triggers.nextSchedule,
+    expectedGain: triggers.expectedGain,
     ask: (request: AskedRetraining) => triggers.ask(request),
     decisionsOf: (name: string, limit: number) => store.listDecisions(name, limit),
     listModels: () => store.listActive(),

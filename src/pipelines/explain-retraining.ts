@@ -1,6 +1,9 @@
 import { type ModelProject, trainingParameters } from './project/project-schema.ts';
 import { datasetOf, trainingDatasetOf } from './retraining/retrain-input.ts';
 import { LEAST_ROWS, LEAST_ROWS_SHARE, MOST_MISSING_SHARE } from './retraining/validate-table.ts';
+import type { Decision } from './tables.ts';
+import { describeCause } from './triggers/describe-cause.ts';
+import { describeGain, type GainEstimate, RECENT_WINDOWS } from './triggers/estimate-gain.ts';
 import { FIRST_PAUSES_MS } from './triggers/retry-first.ts';
 
 /** One thing that decides about a model: what it is now, and by which formula. */
@@ -19,6 +22,7 @@ export function explainRetraining(
   model: string,
   config: ModelProject | undefined,
   written: unknown,
+  found: { expectedGain: GainEstimate; lastHeldBack: Decision | undefined },
 ): Explanation[] {
   if (config === undefined) {
     return [
@@ -90,6 +94,26 @@ export function explainRetraining(
       retrain?.cooldown,
       'nothing but a person starts one so long after the start of another; an alarm that is open then is a cause again',
     ),
+    of(
+      'retrain.minimumGain',
+      'retraining: least gain',
+      retrain && String(retrain.minimumGain),
+      `drift, performance and new data start none below it; gain = mean skill of the baseline windows − mean skill of the labelled windows since the alarm (new data: the newest ${RECENT_WINDOWS}), nothing if that is negative, ± t(k − 1)·sd·√(1/n + 1/k); where it is unknown the cause goes through; a schedule, a webhook and a person need none`,
+    ),
+    builtIn(
+      'retraining: expected gain now',
+      describeGain(found.expectedGain),
+      `of the newest ${RECENT_WINDOWS} labelled windows of the version that serves`,
+    ),
+    ...(found.lastHeldBack === undefined
+      ? []
+      : [
+          builtIn(
+            'retraining: held back',
+            `${new Date(found.lastHeldBack.at).toISOString().slice(0, 16)}Z: ${describeCause(found.lastHeldBack)}`,
+            found.lastHeldBack.reason ?? '',
+          ),
+        ]),
     of(
       'retrain.window',
       'retraining: window',

@@ -2,6 +2,7 @@ import type { ArtifactStore } from '../artifacts/index.ts';
 import type { LabelledRequest } from '../monitoring/index.ts';
 import type { Clock, Database, Logger } from '../platform/index.ts';
 import type { ModelFiles } from '../registry/index.ts';
+import type { LabelledWindow } from './triggers/estimate-gain.ts';
 
 /** What retraining needs of the durable runs. */
 export interface JobsPort {
@@ -35,6 +36,8 @@ export interface AlarmPort {
   version: string;
   column?: string | undefined;
   openedAt: number;
+  /** The window that raised it. */
+  window?: { from: number; to: number } | undefined;
 }
 
 /** What came of asking delivery to let a version serve. */
@@ -82,6 +85,8 @@ export interface PipelineDeps {
   };
   /** Open alarms of a model. */
   openAlarms: (model: string) => Promise<readonly AlarmPort[]>;
+  /** The newest closed windows of a version, to see what a retraining may win back. */
+  windows: (model: string, filter: { version: string; limit: number }) => Promise<readonly LabelledWindow[]>;
   log: LogPort;
   /** Where tables and models lie while a step works on them. */
   workFolder: string;

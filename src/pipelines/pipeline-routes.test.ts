@@ -44,6 +44,7 @@ describeDatabases('pipeline routes', (openDatabase) => {
         rollouts: { list: async () => [] },
       },
       openAlarms: async () => [],
+      windows: async () => [],
       log: { exportLabelled: async () => ({ rows: 0, digest: '' }), counts: async () => ({ labelled: 0 }) },
       runner: workers,
       workFolder: tempDir(),

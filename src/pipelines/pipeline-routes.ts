@@ -11,6 +11,7 @@ import { type ModelInput, modelProjectSchema } from './project/project-schema.ts
 import { RETRAIN_STEPS, type RetrainResult } from './retraining/retrain-flow.ts';
 import type { Decision } from './tables.ts';
 import { describeCause } from './triggers/describe-cause.ts';
+import { describeGain, type GainEstimate } from './triggers/estimate-gain.ts';
 import { cooldownUntil } from './triggers/find-causes.ts';
 import { noPipeline } from './triggers/start-retraining.ts';
 
@@ -165,7 +166,10 @@ export function pipelineRoutes(deps: PipelineRouteDeps): (app: App) => void {
           );
         }
         const config = model?.active ? modelProjectSchema.parse(model.config) : undefined;
-        const own = explainRetraining(name, config, model?.config);
+        const own = explainRetraining(name, config, model?.config, {
+          expectedGain: await pipelines.expectedGain(name),
+          lastHeldBack: (await pipelines.decisionsOf(name, 1)).find(isHeldBack),
+        });
         const others = await Promise.all(explainers.map(async (explain) => explain(name)));
         const entries = [...others.flat(), ...own];
         return {
@@ -215,6 +219,10 @@ function hideSecrets(config: unknown): Record<string, unknown> {
   return copy as Record<string, unknown>;
 }
 
+/** A cause was weighed and found too light, and nothing was decided since. */
+const isHeldBack = ({ outcome, detail }: Decision): boolean =>
+  outcome === 'skipped' && detail['expected_gain'] !== undefined;
+
 function toWireDecision(decision: Decision) {
   const { at, kind, detail, outcome, reason, runId, actor } = decision;
   return {
@@ -224,6 +232,9 @@ function toWireDecision(decision: Decision) {
     detail,
     outcome,
     ...(reason !== undefined && { reason }),
+    ...(detail['expected_gain'] !== undefined && {
+      expected_gain: describeGain(detail['expected_gain'] as GainEstimate),
+    }),
     ...(runId !== undefined && { run_id: runId }),
     actor,
   };

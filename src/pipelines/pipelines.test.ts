@@ -1,13 +1,14 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
-import { describeDatabases, silentLogger, tempDir } from '../../tests/support/index.ts';
+import { describeDatabases, silentLogger, tamperWith, tempDir } from '../../tests/support/index.ts';
 import { createLocalArtifactStore } from '../artifacts/index.ts';
 import { createDatasetStore } from '../datasets/index.ts';
 import { createAuditStore, type Database } from '../platform/index.ts';
 import { createModelFiles, createRegisteredModel, createVersionRegistrar } from '../registry/index.ts';
 import { createPipelines, loadProject, type Pipelines } from './index.ts';
 import type { AlarmPort, JobSummary, PipelineDeps } from './pipeline-deps.ts';
+import type { LabelledWindow } from './triggers/estimate-gain.ts';
 
 const DAY = 86_400_000;
 /** A Thursday. */
@@ -22,6 +23,7 @@ describeDatabases('pipelines', (openDatabase) => {
   let pipelines: Pipelines;
   let runs: (JobSummary & { model: string; input: any })[];
   let alarms: AlarmPort[];
+  let windows: Map<string, LabelledWindow[]>;
   let rollouts: { state: string }[];
   let labelled: number;
   let failStart: boolean;
@@ -34,6 +36,7 @@ describeDatabases('pipelines', (openDatabase) => {
     realNow = 0;
     runs = [];
     alarms = [];
+    windows = new Map();
     rollouts = [];
     labelled = 0;
     failStart = false;
@@ -61,6 +64,7 @@ describeDatabases('pipelines', (openDatabase) => {
         rollouts: { list: async () => rollouts },
       },
       openAlarms: async () => alarms,
+      windows: async (_model, { version }) => windows.get(version) ?? [],
       log: {
         exportLabelled: () => Promise.reject(new Error('not asked here')),
         counts: async () => ({ labelled }),
@@ -315,7 +319,12 @@ describeDatabases('pipelines', (openDatabase) => {
     expect(await pipelines.advance()).toEqual({ didSomething: true });
     expect(runs[0]?.input.cause).toEqual({
       kind: 'drift',
-      detail: { alarms: ['8'], columns: ['a'], opened_at: NOW },
+      detail: {
+        alarms: ['8'],
+        columns: ['a'],
+        opened_at: NOW,
+        expected_gain: { unknown: 'no version serves' },
+      },
     });
   });
 
@@ -338,6 +347,62 @@ describeDatabases('pipelines', (openDatabase) => {
     now = NOW + 9 * DAY;
     expect(await pipelines.advance()).toEqual({ didSomething: false });
     expect(runs).toHaveLength(2);
+  });
+
+  it('holds an alarm back that little can be won by, records why, and starts when more can be won', async () => {
+    await register();
+    await tamperWith(database, "update model_versions set stage = 'Production'");
+    await apply({ on: ['drift'], minimumGain: 0.02, schedule: '0 4 * * 1', cooldown: '1h' });
+    const window = (index: number, skill: number): LabelledWindow => ({
+      from: NOW + index * DAY,
+      to: NOW + (index + 1) * DAY,
+      performance: {
+        metric: 'roc_auc',
+        skill,
+        referenceMean: 0.8,
+        referenceSd: 0.02,
+        referenceWindows: 10,
+      },
+    });
+    alarms = [{ ...drift('1'), window: { from: NOW, to: NOW + DAY } }];
+    windows.set('1', [window(-1, 0.5), window(0, 0.79)]);
+    now = NOW + DAY;
+    expect(await pipelines.advance()).toEqual({ didSomething: true });
+    expect(await pipelines.advance()).toEqual({ didSomething: false });
+    expect(runs).toEqual([]);
+    const [held] = await pipelines.decisionsOf('m', 5);
+    expect(held).toMatchObject({ kind: 'drift', outcome: 'skipped', actor: 'tidemill' });
+    expect(held?.reason).toMatch(
+      /^not worth it: expected gain 0\.01 roc_auc .* in 1 labelled window, baseline 0\.8, and retrain\.minimumGain is 0\.02$/,
+    );
+    const held2 = (await createAuditStore(database.reader).list({ subject: 'models/m' })).filter(
+      ({ action }) => action === 'retraining.held-back',
+    );
+    expect(held2).toMatchObject([
+      { reason: held?.reason, evidence: { cause: 'drift', expected_gain: { windows: 1, reached: 0.79 } } },
+    ]);
+    // A person is not held back.
+    await pipelines.ask({ model: 'm', kind: 'hand', reason: undefined, actor: 'ann', key: 'a' });
+    end();
+    now = NOW + 2 * DAY;
+    windows.set('1', [window(0, 0.79), window(1, 0.7)]);
+    await pipelines.advance();
+    expect(runs).toHaveLength(2);
+    expect(runs[0]?.input.cause).toMatchObject({
+      kind: 'drift',
+      detail: { expected_gain: { metric: 'roc_auc', windows: 2 } },
+    });
+  });
+
+  it('lets an alarm through whose labels have not come, and says so', async () => {
+    await register();
+    await tamperWith(database, "update model_versions set stage = 'Production'");
+    await apply({ on: ['drift'], minimumGain: 0.5 });
+    alarms = [drift('1')];
+    await pipelines.advance();
+    expect(runs[0]?.input.cause.detail.expected_gain).toEqual({
+      unknown: 'no window of the version that serves has its labels yet',
+    });
   });
 
   it('starts nothing while a retraining or a rollout of the model is under way', async () => {
@@ -391,13 +456,13 @@ describeDatabases('pipelines', (openDatabase) => {
     expect(await pipelines.advance()).toEqual({ didSomething: false });
     labelled = 100;
     await pipelines.advance();
-    expect(runs[0]?.input.cause).toEqual({ kind: 'newData', detail: { labelled_rows: 100 } });
+    expect(runs[0]?.input.cause).toMatchObject({ kind: 'newData', detail: { labelled_rows: 100 } });
     end();
     now = NOW + 2 * DAY;
     writeFileSync(join(folder, 'rows.csv'), 'day,a,y\n2001-02-01,1,0\n2001-02-02,2,1\n');
     await applyFile({ on: ['newData'], newRows: 100, cooldown: '1h' });
     await pipelines.advance();
-    expect(runs[0]?.input.cause).toEqual({ kind: 'newData', detail: { dataset_version: 2 } });
+    expect(runs[0]?.input.cause).toMatchObject({ kind: 'newData', detail: { dataset_version: 2 } });
   });
 
   it('starts the run that a decision names when the process died between the two', async () => {

@@ -34,6 +34,7 @@ const pipelines = createPipelines({
   jobs: () => jobs,
   delivery,
   openAlarms: async () => [],
+  windows: async () => [],
   log: {
     async exportLabelled({ outPath, from = 0 }) {
       if (from === 0) throw new Error('A window has a start');

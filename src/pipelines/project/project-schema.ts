@@ -105,6 +105,14 @@ export const retrainSchema = z.object({
     .default(1000)
     .describe('how many newly labelled rows count as new data: a whole number from 1'),
   cooldown: durationText.default('6h'),
+  minimumGain: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe(
+      "what the version that serves must fall short of its own baseline by, before drift, performance or new data retrain: AUC or accuracy, for losses the share of a guesser's loss; from 0 to 1",
+    ),
   window: durationText.optional(),
 });
 

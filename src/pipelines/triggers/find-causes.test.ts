@@ -11,6 +11,7 @@ const policy = {
   on: ['drift', 'performance', 'newData'] as ('drift' | 'performance' | 'newData')[],
   newRows: 100,
   cooldown: '6h',
+  minimumGain: 0,
 };
 const started = { sequence: 7, at: NOW - 24 * HOUR, datasetVersion: 3, labelledRows: 50 } as Decision;
 const quiet: TriggerState = {

@@ -1,6 +1,15 @@
 import type { RetrainPolicy } from '../project/project-schema.ts';
 import type { Decision, TriggerKind } from '../tables.ts';
 
+export interface OpenAlarm {
+  id: string;
+  kind: 'drift' | 'performance';
+  column?: string;
+  openedAt: number;
+  /** When the window that raised it began. */
+  since?: number;
+}
+
 /** What is known of a model when its triggers are looked at. Times are by the platform's clock. */
 export interface TriggerState {
   model: string;
@@ -12,7 +21,7 @@ export interface TriggerState {
   /** Whether the registry has a version of it. */
   hasVersions: boolean;
   /** Open alarms about the version that serves, the oldest first. */
-  openAlarms: readonly { id: string; kind: 'drift' | 'performance'; column?: string; openedAt: number }[];
+  openAlarms: readonly OpenAlarm[];
   dataset: { version: number; digest: string } | undefined;
   /** Labelled rows in the log; undefined when nobody asked. */
   labelledRows: number | undefined;
@@ -23,6 +32,8 @@ export interface Cause {
   key: string;
   kind: TriggerKind;
   detail: Record<string, unknown>;
+  /** From when on events are of the cause; undefined when it has no beginning. */
+  since?: number;
 }
 
 /** What would start a retraining now, what says most first. */
@@ -44,13 +55,12 @@ export function findCauses(state: TriggerState): Cause[] {
     const alarms = policy.on.includes(kind) ? state.openAlarms.filter((alarm) => alarm.kind === kind) : [];
     if (alarms[0] === undefined) continue;
     const columns = [...new Set(alarms.flatMap(({ column }) => (column === undefined ? [] : [column])))];
-    causes.push(
-      cause(kind, `${alarms[0].id}/${since}`, {
-        alarms: alarms.map(({ id }) => id),
-        ...(columns.length > 0 && { columns }),
-        opened_at: alarms[0].openedAt,
-      }),
-    );
+    const found = cause(kind, `${alarms[0].id}/${since}`, {
+      alarms: alarms.map(({ id }) => id),
+      ...(columns.length > 0 && { columns }),
+      opened_at: alarms[0].openedAt,
+    });
+    causes.push({ ...found, since: alarms[0].since ?? alarms[0].openedAt });
   }
   if (state.scheduledAt !== undefined && state.scheduledAt <= state.now) {
     causes.push(

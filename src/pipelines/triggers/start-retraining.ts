@@ -9,8 +9,10 @@ import { type ModelProject, modelProjectSchema } from '../project/project-schema
 import { datasetOf, RETRAIN_FLOW, type RetrainInput } from '../retraining/retrain-input.ts';
 import type { Decision, PipelineModel } from '../tables.ts';
 import { describeCause } from './describe-cause.ts';
+import type { GainEstimate } from './estimate-gain.ts';
 import { type Cause, cooldownUntil, findCauses } from './find-causes.ts';
 import { createFirstRetries } from './retry-first.ts';
+import { createCauseScale } from './weigh-causes.ts';
 
 export interface AskedRetraining {
   model: string;
@@ -35,6 +37,7 @@ export function createTriggers(
   const versions = createModelVersionStore(database.reader);
   const champions = createChampionStore(database.reader);
   const datasets = createDatasetStore(database.reader);
+  const scale = createCauseScale(deps);
   const attemptOf = createFirstRetries({ store, jobs: deps.jobs, realNow: deps.realNow });
   const oneByOne = createKeyedQueue({ what: 'decisions about this model' });
 
@@ -71,9 +74,12 @@ export function createTriggers(
     lastStarted: Decision | undefined,
   ): Promise<Decision | undefined> {
     const { dataset, labelledRows } = await readFacts(name, config);
+    const { key, kind, detail } = cause;
     const decided = await database.execute(startRetraining, {
       decision: {
-        ...cause,
+        key,
+        kind,
+        detail,
         model: name,
         at: clock.now(),
         actor,
@@ -106,11 +112,17 @@ export function createTriggers(
     return { ...decision, runId };
   }
 
-  async function skip(model: string, cause: Cause, reason: string): Promise<boolean> {
-    const before = await store.findDecision(cause.key);
-    if (before !== undefined) return false;
+  /** Records once why a cause starts nothing; one that is held back is told again when its reason is another. */
+  async function skip(model: string, cause: Cause, reason: string, isHeldBack = false): Promise<boolean> {
+    const { key, kind, detail } = cause;
+    const before = await store.findDecision(key);
+    if (before !== undefined && !(isHeldBack && before.outcome === 'skipped' && before.reason !== reason))
+      return false;
     await database.execute(recordDecision, {
-      ...cause,
+      key,
+      kind,
+      detail,
+      isAudited: isHeldBack,
       model,
       at: clock.now(),
       actor: SYSTEM,
@@ -158,11 +170,12 @@ export function createTriggers(
       openAlarms: alarms
         .toSorted((a, b) => a.openedAt - b.openedAt)
         .filter(({ version }) => serving === undefined || version === String(serving.version))
-        .map(({ id, kind, column, openedAt }) => ({
+        .map(({ id, kind, column, openedAt, window }) => ({
           id: String(id),
           kind,
           openedAt,
           ...(column !== undefined && { column }),
+          ...(window !== undefined && { since: window.from }),
         })),
       ...facts,
     });
@@ -183,14 +196,21 @@ export function createTriggers(
       (until === undefined || due[0]?.kind === 'first'
         ? undefined
         : `it was retrained at ${isoOf(lastStarted?.at)}; cooldown until ${isoOf(until)}`);
-    const [first, ...others] = due as [Cause, ...Cause[]];
-    if (obstacle === undefined) {
+    const { worthwhile, heldBack } =
+      obstacle === undefined
+        ? await scale.weigh({ model: name, version: serving?.version, policy }, due)
+        : { worthwhile: due, heldBack: [] };
+    for (const { cause, reason } of heldBack) {
+      if (await skip(name, cause, reason, true)) didSomething = true;
+    }
+    const [first, ...others] = worthwhile;
+    if (first !== undefined && obstacle === undefined) {
       if ((await start(model, config, first, SYSTEM, lastStarted)) === undefined) return true;
       didSomething = true;
-    } else if (await skip(name, first, obstacle)) didSomething = true;
+    } else if (first !== undefined && (await skip(name, first, obstacle as string))) didSomething = true;
     for (const cause of others) {
-      if (await skip(name, cause, obstacle ?? `${describeCause(first)} started one at the same time`))
-        didSomething = true;
+      const why = obstacle ?? `${describeCause(first as Cause)} started one at the same time`;
+      if (await skip(name, cause, why)) didSomething = true;
     }
     // The time of a schedule comes once; an alarm that stays open is looked at again.
     if (scheduledAt !== undefined && due.some(({ kind }) => kind === 'schedule')) {
@@ -202,6 +222,11 @@ export function createTriggers(
 
   return {
     nextSchedule,
+
+    /** What a retraining of what serves can be expected to win back, by the newest labelled windows. */
+    async expectedGain(name: string): Promise<GainEstimate> {
+      return scale.estimate(name, (await champions.find(name))?.version, undefined);
+    },
 
     /** Looks at every model once. */
     async advance(): Promise<{ didSomething: boolean }> {
