@@ -34,6 +34,7 @@ export interface RolloutDetail {
   actor: string;
   note?: string;
   evidence?: Record<string, unknown>;
+  gain?: { summary: string };
   decisions: Decision[];
 }
 
@@ -124,6 +125,7 @@ function showRollout(terminal: Terminal, rollout: RolloutDetail): void {
   }
   if (state === 'watching')
     terminal.line(`  watched  until ${formatTime(rollout.watched_until)}: late labels may still undo it`);
+  if (rollout.gain) terminal.line(`  gained   ${rollout.gain.summary}`);
   if (rollout.note !== undefined) terminal.line(`  note     ${rollout.note}`);
   for (const kind of ['errors', 'latency', 'labels', 'loss', 'disagreement']) {
     const found = evidence?.[kind] as { state: string; words: string } | undefined;

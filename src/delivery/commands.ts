@@ -7,6 +7,9 @@ import {
 } from '../registry/index.ts';
 import { createDecisionStore, type DecisionRecord } from './decision-store.ts';
 import type { GatePolicy, RolloutPolicy } from './delivery-policy.ts';
+import { openGain } from './gain/gain.ts';
+import { createGainStore } from './gain/gain-store.ts';
+import { settleGain } from './gain/settle-gains.ts';
 import { addDecision, auditDecision, endWatches, moveTo, type NewDecision } from './record-decision.ts';
 import { describeRollout } from './rollout/describe-rollout.ts';
 import {
@@ -93,14 +96,16 @@ export const decideAtGate = command(
       const watched = effect.watch !== undefined && champion !== undefined;
       const rolloutId = watched ? rolloutIdOf(id) : undefined;
       if (effect.watch !== undefined && champion !== undefined) {
-        await rollouts.add({
+        const watching: Rollout = {
           ...newRollout(decision, rolloutIdOf(id), champion),
           ...effect.watch,
           championRevision: revision,
           state: 'watching',
           weight: 100,
           promotedAt: at,
-        });
+        };
+        await rollouts.add(watching);
+        await createGainStore(tx).put(openGain(watching));
       }
       return { decision: await addDecision(tx, { ...decision, id, rolloutId }), isNew: true };
     }
@@ -167,6 +172,7 @@ export const deliveryCommands: Command<any, any>[] = [
   decideAtGate,
   changeRollout,
   noteRolloutEvidence,
+  settleGain,
   endLostRollout,
   rollBackDelivery,
 ];

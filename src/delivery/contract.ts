@@ -73,6 +73,26 @@ export const resumeRequest = z
   .object({ reason, skip: z.boolean().default(false).describe('Pass the step without waiting for evidence') })
   .nullish();
 
+export const gainSchema = z
+  .strictObject({
+    rollout: z.string(),
+    version: z.string(),
+    predecessor: z.string().describe('What it took the place of'),
+    from: z.int().describe('Since then the version serves'),
+    until: z.int().optional().describe('The end of the rows that were compared'),
+    metric: z.string().optional(),
+    difference: z.number().optional().describe('Positive when the version is better; left out: not measured'),
+    lo: z.number().optional(),
+    hi: z.number().optional(),
+    alpha: z.number().optional().describe('One-sided, at each end of the interval'),
+    rows: z.int().describe('Labelled rows that both versions were scored on'),
+    measured_at: z.int().optional(),
+    settles_at: z.int().describe('Labels that come later change nothing any more'),
+    is_final: z.boolean(),
+    summary: z.string(),
+  })
+  .meta({ id: 'Gain' });
+
 export const recordedDecisionSchema = z
   .strictObject({
     id: z.int().describe('Its number in the audit'),
@@ -91,6 +111,7 @@ export const recordedDecisionSchema = z
     rollout: z.string().optional(),
     key: z.string().optional(),
     evidence: z.record(z.string(), z.unknown()),
+    gain: gainSchema.optional().describe('What the promotion brought, by the labels that came after it'),
   })
   .meta({ id: 'Decision' });
 
@@ -114,6 +135,7 @@ const rolloutFields = {
   reason: z.string().optional(),
   note: z.string().optional().describe('Why it is paused or ended'),
   evidence: z.record(z.string(), z.unknown()).optional().describe('What is known by now'),
+  gain: gainSchema.optional().describe('What the promotion brought, by the labels that came after it'),
 };
 export const rolloutSchema = z.strictObject(rolloutFields).meta({ id: 'Rollout' });
 export const rolloutDetailSchema = z

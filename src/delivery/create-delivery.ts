@@ -3,7 +3,9 @@ import { createRegisteredModelStore } from '../registry/index.ts';
 import { createDecisionStore } from './decision-store.ts';
 import type { DeliveryDeps } from './delivery-deps.ts';
 import { readPolicy } from './delivery-policy.ts';
-import { explainDelivery } from './explain-delivery.ts';
+import { explainDelivery, explainGains } from './explain-delivery.ts';
+import type { Gain } from './gain/gain.ts';
+import { createGainStore } from './gain/gain-store.ts';
 import { createChampionGuard } from './guard-champion-move.ts';
 import { createWarmJudge } from './judge/run-judge.ts';
 import { createPromoter } from './promote-model.ts';
@@ -25,6 +27,7 @@ export function createDelivery(deps: DeliveryDeps) {
   const promoter = createPromoter({ ...deps, judge });
   const rollouts = createRolloutStore(database.reader);
   const decisions = createDecisionStore(database.reader);
+  const gains = createGainStore(database.reader);
   const models = createRegisteredModelStore(database.reader);
   const advancer = createRolloutAdvancer({ ...deps, judge: promoter.judge });
 
@@ -91,12 +94,30 @@ export function createDelivery(deps: DeliveryDeps) {
       ofRollout: (rolloutId: string) => decisions.list({ rolloutId, limit: 1000 }),
     },
 
+    /**
+     * What followed of a decision that let a version in, by the labels that came later: of the gate's, or of the one that
+     * made the version the champion. Undefined where no promotion followed, or nobody watched it.
+     */
+    async gainOf(decisionId: number): Promise<Gain | undefined> {
+      const decision = await decisions.find(decisionId);
+      return decision?.rolloutId === undefined ? undefined : gains.find(decision.rolloutId);
+    },
+
+    gains: {
+      /** By the id of the rollout; some have none. */
+      ofRollouts: (ids: readonly (string | undefined)[]) =>
+        gains.findAll(ids.filter((id) => id !== undefined)),
+    },
+
     /** How many rollouts wait for their next step; those that are only watched do not count. */
     activeRollouts: async (): Promise<number> =>
       (await rollouts.inStates(UNDER_WAY.filter((state) => state !== 'paused'))).length,
 
     /** Every threshold, default and formula that decides about a model. */
-    explain: async (model: string) => explainDelivery(await readPolicy(policyOf, model)),
+    explain: async (model: string) => [
+      ...explainDelivery(await readPolicy(policyOf, model)),
+      ...explainGains(await gains.list(model, EXPLAINED_GAINS)),
+    ],
 
     guardChampionMove: createChampionGuard(policyOf),
     desired: createDesiredStateReader(deps),
@@ -108,6 +129,9 @@ export function createDelivery(deps: DeliveryDeps) {
     },
   };
 }
+
+/** The newest promotions, of which it is told what they brought. */
+const EXPLAINED_GAINS = 3;
 
 const CURRENT = 'current';
 

@@ -123,14 +123,23 @@ export function toEvidence(judgement: Judgement, look: Case['look']): Record<str
 }
 
 export function writeComparison(comparison: Comparison): Record<string, unknown> {
-  const { marginFrom, clusteredBy, moreClusters, moreRows, lo, hi, shown, ...same } = comparison;
+  const { marginFrom, clusteredBy, moreClusters, moreRows, lo, hi, shown, shownInterval, ...same } =
+    comparison;
   return {
     ...same,
-    // Under two clusters there is no interval.
-    lo: Number.isFinite(lo) ? lo : null,
-    hi: Number.isFinite(hi) ? hi : null,
+    lo: finite(lo),
+    hi: finite(hi),
     margin_from: marginFrom,
     clustered_by: clusteredBy,
+    ...(shownInterval
+      ? {
+          shown_interval: {
+            alpha: shownInterval.alpha,
+            lo: finite(shownInterval.lo),
+            hi: finite(shownInterval.hi),
+          },
+        }
+      : {}),
     ...(moreClusters === undefined ? {} : { more_clusters: moreClusters }),
     ...(moreRows === undefined ? {} : { more_rows: moreRows }),
     ...(shown?.mcnemar
@@ -145,5 +154,8 @@ export function writeComparison(comparison: Comparison): Record<string, unknown>
     ...(shown?.delong ? { delong: shown.delong } : {}),
   };
 }
+
+/** Under two clusters there is no interval. */
+const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
 
 const format = (value: number) => String(Number(value.toPrecision(4)));

@@ -86,6 +86,11 @@ export function createDecisionStore(tx: Tx) {
         .execute();
     },
 
+    async find(id: number): Promise<DecisionRecord | undefined> {
+      const row = await db.selectFrom('decisions').selectAll().where('id', '=', id).executeTakeFirst();
+      return row && toDecision(row);
+    },
+
     async findByKey(key: string): Promise<DecisionRecord | undefined> {
       const row = await db.selectFrom('decisions').selectAll().where('key', '=', key).executeTakeFirst();
       return row && toDecision(row);

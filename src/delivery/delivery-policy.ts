@@ -105,12 +105,14 @@ export interface DeliveryPolicy {
 }
 
 /** What a project says of a model, as it was written or as the schemas gave it back. */
-export type PolicyOf = (
-  name: string,
-) =>
-  | Promise<{ gate?: unknown; rollout?: unknown } | undefined>
-  | { gate?: unknown; rollout?: unknown }
-  | undefined;
+export type PolicyOf = (name: string) => Promise<WrittenPolicy | undefined> | WrittenPolicy | undefined;
+
+export interface WrittenPolicy {
+  gate?: unknown;
+  rollout?: unknown;
+  /** Columns by whose values the model servers count rows apart. */
+  segments?: readonly string[];
+}
 
 /** The policy of a model with every default filled in. */
 export async function readPolicy(policyOf: PolicyOf | undefined, name: string): Promise<DeliveryPolicy> {

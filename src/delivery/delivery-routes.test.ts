@@ -468,6 +468,19 @@ describeDatabases('delivery', (openDatabase, dialect) => {
     expect(await queriesOf(10)).toBe(alone + 9);
   });
 
+  it('tells by which columns rows are counted apart, and serves on when that cannot be read', async () => {
+    await register(good(), heldOut);
+    await promote('1');
+    const readWith = async (policyOf: () => { segments: string[] }) =>
+      (await createDesiredStateReader({ database, policyOf }).read()).models;
+    expect(await readWith(() => ({ segments: ['city'] }))).toMatchObject([{ name: 'm', segments: ['city'] }]);
+    expect((await readWith(() => ({ segments: [] })))[0]).not.toHaveProperty('segments');
+    const unreadable = () => {
+      throw new Error('of another version');
+    };
+    expect(await readWith(unreadable)).toMatchObject([{ name: 'm', champion: { version: '1' } }]);
+  });
+
   it('tells a state although others move all the time', async () => {
     await register(good(), heldOut);
     await promote('1');

@@ -104,9 +104,13 @@ export function deliveryRoutes({ database, moved, delivery }: DeliveryRouteDeps)
           response: { 200: contract.decisionListSchema },
         },
       },
-      async ({ params: { name }, query }) => ({
-        decisions: (await delivery.decisions.list(name, query)).map(toWireDecision),
-      }),
+      async ({ params: { name }, query }) => {
+        const decisions = await delivery.decisions.list(name, query);
+        const gains = await delivery.gains.ofRollouts(decisions.map(({ rolloutId }) => rolloutId));
+        return {
+          decisions: decisions.map((each) => toWireDecision(each, gains.get(each.rolloutId ?? ''))),
+        };
+      },
     );
 
     rolloutRoutes(delivery)(app);

@@ -8,6 +8,7 @@ import {
   rolloutPolicySchema,
   rolloutTimes,
 } from './delivery-policy.ts';
+import { describeGain, type Gain } from './gain/gain.ts';
 
 /** One thing that decides about a model: what it is now, and by which formula. */
 export interface Explanation {
@@ -19,6 +20,17 @@ export interface Explanation {
   /** The key of the project file, or where the rule stands. */
   source: string;
 }
+
+/** What the newest promotions brought. */
+export const explainGains = (gains: readonly Gain[]): Explanation[] =>
+  gains.map((gain) => ({
+    what: `gained: version ${gain.version}, since ${new Date(gain.from).toISOString().slice(0, 10)}`,
+    value: describeGain(gain),
+    isDefault: true,
+    formula:
+      'it and its predecessor scored on the rows labelled while it was watched; positive is better; it decides nothing',
+    source: DESIGN,
+  }));
 
 const DESIGN = 'built in';
 

@@ -68,4 +68,33 @@ export const deliveryMigrations: Migration[] = [
       for (const statement of statements) await sql.raw(statement).execute(tx);
     },
   },
+  {
+    id: '0071-delivery-gains',
+    async up(tx, dialect) {
+      const text = dialect === 'postgres' ? 'text collate "C"' : 'text';
+      const statements = [
+        `create table delivery_gains (
+          rollout_id ${text} primary key,
+          model ${text} not null,
+          version bigint not null,
+          predecessor bigint not null,
+          from_at bigint not null,
+          until_at bigint,
+          metric ${text},
+          difference double precision,
+          lo double precision,
+          hi double precision,
+          alpha double precision,
+          rows_labelled bigint not null,
+          measured_at bigint,
+          settle_at bigint not null,
+          is_final integer not null,
+          note ${text}
+        )`,
+        `create index delivery_gains_by_model on delivery_gains (model, from_at)`,
+        `create index delivery_gains_open on delivery_gains (settle_at) where is_final = 0`,
+      ];
+      for (const statement of statements) await sql.raw(statement).execute(tx);
+    },
+  },
 ];

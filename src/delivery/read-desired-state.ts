@@ -6,6 +6,7 @@ import {
   type ModelVersion,
 } from '../registry/index.ts';
 import type { DesiredModel, DesiredRollout, DesiredState, DesiredVersion } from '../serving/contract.ts';
+import type { PolicyOf } from './delivery-policy.ts';
 import { createRolloutStore, type Rollout } from './rollout/rollout-store.ts';
 import { UNDER_WAY } from './tables.ts';
 
@@ -19,7 +20,13 @@ const READ_ATTEMPTS = 3;
  * A champion that cannot be served is told with its reason, and what served before goes on serving: a broken version
  * takes no traffic from a good one.
  */
-export function createDesiredStateReader({ database }: { database: Database }) {
+export function createDesiredStateReader({
+  database,
+  policyOf,
+}: {
+  database: Database;
+  policyOf?: PolicyOf | undefined;
+}) {
   const champions = createChampionStore(database.reader);
   const models = createRegisteredModelStore(database.reader);
   const versions = createModelVersionStore(database.reader);
@@ -59,7 +66,11 @@ export function createDesiredStateReader({ database }: { database: Database }) {
       if (version.servable) {
         const warm = before ?? (await findLastServed(name, champion.version));
         const rollout = await findRollout(underWay.get(name), version);
-        state.models.push({ ...toDesired(name, version, warm), ...(rollout ? { rollout } : {}) });
+        state.models.push({
+          ...toDesired(name, version, warm),
+          ...(rollout ? { rollout } : {}),
+          ...(await segmentsOf(name)),
+        });
         continue;
       }
       const reason = version.notServableReason ?? 'it has no model file';
@@ -68,12 +79,22 @@ export function createDesiredStateReader({ database }: { database: Database }) {
         version: String(version.version),
         reason: before ? `${reason}; version ${before.version} goes on serving` : reason,
       });
-      if (before) state.models.push(toDesired(name, before, undefined));
+      if (before) state.models.push({ ...toDesired(name, before, undefined), ...(await segmentsOf(name)) });
     }
     // Kept only if nothing moved meanwhile, else a later state would stand under an earlier revision.
     const holds = (await currentRevision()) === revision;
     if (holds) known = state;
     return { state, holds };
+  }
+
+  async function segmentsOf(name: string): Promise<{ segments?: string[] }> {
+    try {
+      const { segments = [] } = (await policyOf?.(name)) ?? {};
+      return segments.length === 0 ? {} : { segments: [...segments] };
+    } catch {
+      // What serves does not hang on how it is watched.
+      return {};
+    }
   }
 
   /** A rollout whose champion serves no more is over, even before anybody has ended it. */

@@ -11,11 +11,12 @@ export function rolloutRoutes(delivery: Delivery): (app: App) => void {
 
   async function detail(rollout: Rollout): Promise<z.infer<typeof contract.rolloutDetailSchema>> {
     const decisions = await delivery.decisions.ofRollout(rollout.id);
+    const gain = (await delivery.gains.ofRollouts([rollout.id])).get(rollout.id);
     return {
-      ...toWireRollout(rollout),
+      ...toWireRollout(rollout, gain),
       policy: { ...rollout.policy },
       gate: { ...rollout.gate },
-      decisions: decisions.map(toWireDecision),
+      decisions: decisions.map((each) => toWireDecision(each, gain)),
     };
   }
 
@@ -30,9 +31,11 @@ export function rolloutRoutes(delivery: Delivery): (app: App) => void {
           response: { 200: contract.rolloutListSchema },
         },
       },
-      async ({ params: { name } }) => ({
-        rollouts: (await delivery.rollouts.list(name)).map(toWireRollout),
-      }),
+      async ({ params: { name } }) => {
+        const rollouts = await delivery.rollouts.list(name);
+        const gains = await delivery.gains.ofRollouts(rollouts.map(({ id }) => id));
+        return { rollouts: rollouts.map((each) => toWireRollout(each, gains.get(each.id))) };
+      },
     );
 
     app.get(

@@ -30,6 +30,27 @@ export interface DeliveryTables {
     rollout_id: string | null;
     key: string | null;
   };
+  /** What each promotion that was watched brought, against its predecessor on the same labelled rows. */
+  delivery_gains: {
+    rollout_id: string;
+    model: string;
+    version: number;
+    predecessor: number;
+    from_at: number;
+    until_at: number | null;
+    metric: string | null;
+    /** Positive when the version is better. */
+    difference: number | null;
+    lo: number | null;
+    hi: number | null;
+    alpha: number | null;
+    rows_labelled: number;
+    measured_at: number | null;
+    /** When the watch ends, or would have ended: labels that come later do not count. */
+    settle_at: number;
+    is_final: number;
+    note: string | null;
+  };
   rollouts: {
     id: string;
     model: string;

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type * as contract from './contract.ts';
 import type { DecisionRecord } from './decision-store.ts';
 import { canaryWeights, rolloutTimes } from './delivery-policy.ts';
+import { describeGain, type Gain } from './gain/gain.ts';
 import type { Promotion } from './promote-model.ts';
 import type { Rollout } from './rollout/rollout-store.ts';
 
@@ -13,7 +14,33 @@ export function toWirePromotion(
   return { ...promotion, from: toText(promotion.from), to: String(promotion.to) };
 }
 
-export function toWireDecision(decision: DecisionRecord): z.infer<typeof contract.recordedDecisionSchema> {
+export function toWireGain(gain: Gain | undefined): z.infer<typeof contract.gainSchema> | undefined {
+  if (gain === undefined) return undefined;
+  const { rolloutId, version, predecessor, from, until, metric, difference, lo, hi, alpha, rows } = gain;
+  return {
+    rollout: rolloutId,
+    version: String(version),
+    predecessor: String(predecessor),
+    from,
+    until,
+    metric,
+    difference,
+    lo,
+    hi,
+    alpha,
+    rows,
+    measured_at: gain.measuredAt,
+    settles_at: gain.settleAt,
+    is_final: gain.isFinal,
+    summary: describeGain(gain),
+  };
+}
+
+/** A gain belongs to the decision that made the version the champion, and to that of the gate which let it begin. */
+export function toWireDecision(
+  decision: DecisionRecord,
+  gain?: Gain,
+): z.infer<typeof contract.recordedDecisionSchema> {
   const { id, at, kind, action, verdict, outcome, summary, actor, reason, evidence, key } = decision;
   return {
     id,
@@ -30,10 +57,11 @@ export function toWireDecision(decision: DecisionRecord): z.infer<typeof contrac
     rollout: decision.rolloutId,
     key,
     evidence,
+    gain: outcome === 'promoted' || outcome === 'rollout' ? toWireGain(gain) : undefined,
   };
 }
 
-export function toWireRollout(rollout: Rollout): z.infer<typeof contract.rolloutSchema> {
+export function toWireRollout(rollout: Rollout, gain?: Gain): z.infer<typeof contract.rolloutSchema> {
   const { state, resumeState, stepStartedAt, promotedAt, policy } = rollout;
   const { shadowMs, stepMs, watchMs } = rolloutTimes(policy);
   const isUnderWay = state === 'shadow' || state === 'canary';
@@ -57,5 +85,6 @@ export function toWireRollout(rollout: Rollout): z.infer<typeof contract.rollout
     reason: rollout.reason,
     note: rollout.note,
     evidence: rollout.evidence,
+    gain: toWireGain(gain),
   };
 }

@@ -57,12 +57,9 @@ export function compareModels(
   const known = pair.champion.metrics[metric];
   const margin = question.margin ?? Math.max(SMALLEST_MARGIN, DEFAULT_MARGIN_SHARE * Math.abs(known ?? 0));
   const scores = scoresOf(pair, clusters.of);
-  const judged = judgePaired(scores, {
-    metric,
-    alpha: question.alpha,
-    delta: margin,
-    seed: pair.seed,
-  });
+  const judgeAt = (alpha: number) => judgePaired(scores, { metric, alpha, delta: margin, seed: pair.seed });
+  const judged = judgeAt(question.alpha);
+  const shown = question.shownAlpha === undefined ? undefined : judgeAt(question.shownAlpha);
   const perCluster = pair.challenger.rows / clusters.count;
   const more =
     judged.verdict === 'inconclusive' && judged.needClusters !== undefined
@@ -88,6 +85,7 @@ export function compareModels(
       clusters: judged.clusters,
       clusteredBy: clusters.by,
       ...more,
+      ...(shown ? { shownInterval: { alpha: shown.alpha, lo: shown.lo, hi: shown.hi } } : {}),
       ...(scores.task === 'regression' ? {} : { shown: showTests(scores) }),
     },
     notes: clusters.notes,

@@ -14,6 +14,8 @@ export interface GateQuestion {
   cluster?: 'day' | 'entity' | 'row' | undefined;
   /** So many blocks of consecutive rows instead of days. */
   blocks?: number | undefined;
+  /** An interval at this alpha is shown beside the one that decides. */
+  shownAlpha?: number | undefined;
 }
 
 /** Files on this machine, so that a child process can read them. */
@@ -50,6 +52,8 @@ export interface Comparison {
   rows: number;
   clusters: number;
   clusteredBy: ClusterBy;
+  /** At an alpha that the question asked to be shown, which decides nothing. */
+  shownInterval?: { alpha: number; lo: number; hi: number };
   /** How many more of each would probably decide; only when inconclusive. */
   moreClusters?: number;
   moreRows?: number;

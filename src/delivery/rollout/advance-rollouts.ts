@@ -1,5 +1,8 @@
 import { ApiError } from '../../platform/index.ts';
 import { createChampionStore, createModelVersionStore } from '../../registry/index.ts';
+import type { Gain } from '../gain/gain.ts';
+import { createGainStore } from '../gain/gain-store.ts';
+import { createGainSettler, settlementOf } from '../gain/settle-gains.ts';
 import type { NewDecision } from '../record-decision.ts';
 import { decide, isLabelLookDue, kindOf, lengthOf, SHORTEST_LOOK_MS } from './decide-step.ts';
 import { gatherEvidence } from './gather-evidence.ts';
@@ -26,14 +29,18 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
   const rollouts = createRolloutStore(database.reader);
   const champions = createChampionStore(database.reader);
   const versions = createModelVersionStore(database.reader);
+  const gains = createGainStore(database.reader);
   const judgeLabelled = createLabelledJudge(deps);
   const background = createBackgroundLooks(deps);
+  const settler = createGainSettler({ database, clock, judgeLabelled, background });
   let underWay: Promise<{ didSomething: boolean }> | undefined;
 
   async function advanceAll(): Promise<{ didSomething: boolean }> {
     let didSomething = false;
     const all = await rollouts.inStates(['shadow', 'canary', 'paused', 'watching']);
-    background.dropOthers(new Set(all.map(lookOf)));
+    const unsettled = await settler.findDue(new Set(all.map(({ id }) => id)));
+    background.dropOthers(new Set([...all.map(lookOf), ...unsettled.map(settlementOf)]));
+    for (const gain of unsettled) await settler.settle(gain);
     for (const rollout of all) {
       try {
         if (await advanceOne(rollout)) didSomething = true;
@@ -94,9 +101,10 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
       background.drop(key);
       return false;
     }
-    const found = decideWatch(rollout, look.result);
-    if ('transition' in found) await apply(rollout, found.transition);
-    else if (!(await note(rollout, found.noted))) return false;
+    const found = decideWatch(rollout, look.result, await gains.find(rollout.id));
+    const { gain } = found;
+    if ('transition' in found) await apply(rollout, found.transition, gain);
+    else if (!(await note(rollout, { ...found.noted, gain }))) return false;
     background.drop(key);
     return 'transition' in found;
   }
@@ -146,10 +154,10 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
   /** False when somebody else moved the rollout on: the next pass sees where it is. */
   const note = (
     { id, epoch }: Rollout,
-    seen: Pick<Rollout, 'looks' | 'evidence' | 'lookedAt'>,
+    seen: Pick<Rollout, 'looks' | 'evidence' | 'lookedAt'> & { gain?: Gain },
   ): Promise<boolean> => database.execute(noteRolloutEvidence, { id, epoch, ...seen });
 
-  async function apply(rollout: Rollout, transition: Transition): Promise<void> {
+  async function apply(rollout: Rollout, transition: Transition, gain?: Gain): Promise<void> {
     const { change, effect, ...said } = transition;
     const decision: NewDecision = {
       ...said,
@@ -164,7 +172,7 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
       key: undefined,
     };
     const { id, epoch } = rollout;
-    await database.execute(changeRollout, { id, epoch, change, decision, effect });
+    await database.execute(changeRollout, { id, epoch, change, decision, effect, gain });
     moved.notify();
   }
 

@@ -56,10 +56,11 @@ export function createLabelledJudge(deps: AdvancerDeps): JudgeLabelled {
         const words = `${rows} labelled rows, ${FEWEST_LABELLED} are needed`;
         return { k: undefined, comparison: undefined, words, evidence: { labelled: rows } };
       }
-      const look = { model, evaluation: ledger, question: digest, at: now };
-      const k = await database.execute(countGateLook, { ...look, isOpen: true });
+      const look =
+        ledger === undefined ? undefined : { model, evaluation: ledger, question: digest, at: now };
+      const k = look && (await database.execute(countGateLook, { ...look, isOpen: true }));
       const isShort = now - from < BY_DAYS_FROM_MS;
-      const alpha = lookAlpha(asked.alpha, k) * (isShort ? SHORT_ALPHA_SHARE : 1);
+      const alpha = lookAlpha(asked.alpha, k ?? 1) * (isShort ? SHORT_ALPHA_SHARE : 1);
       const input: JudgeInput = {
         challengerPath: await files.modelPath(challenger),
         challengerSha256: challenger.sha256,
@@ -70,24 +71,25 @@ export function createLabelledJudge(deps: AdvancerDeps): JudgeLabelled {
           ...questionOf(gate, alpha),
           atLeast: undefined,
           slices: [],
+          shownAlpha: gate.alpha,
           ...(isShort ? { blocks: BLOCKS } : {}),
         },
       };
       const judgement = await deps.judge(input, signal);
-      await database.execute(endGateLook, { ...look, k });
+      if (look !== undefined && k !== undefined) await database.execute(endGateLook, { ...look, k });
       const { comparison, incomparable, broken } = judgement;
       const words = comparison
         ? describeComparison(comparison, {
             challenger: challenger.version,
             champion: champion.version,
-            look: { k, alpha },
+            look: k === undefined ? undefined : { k, alpha },
             what: isSample ? `of ${of.toLocaleString('en-US')} rows labelled since` : 'rows labelled since',
           })
         : (incomparable ?? broken ?? 'nothing to compare on');
       const evidence = {
         labelled: rows,
         ...(isSample ? { of } : {}),
-        ...toEvidence(judgement, { k, alpha }),
+        ...toEvidence(judgement, k === undefined ? undefined : { k, alpha }),
       };
       return { k, comparison, words, evidence };
     } finally {

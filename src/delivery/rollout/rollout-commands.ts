@@ -6,6 +6,8 @@ import {
   putPredecessorBack,
 } from '../../registry/index.ts';
 import type { DecisionRecord } from '../decision-store.ts';
+import { type Gain, openGain } from '../gain/gain.ts';
+import { createGainStore } from '../gain/gain-store.ts';
 import {
   addDecision,
   auditDecision,
@@ -36,9 +38,11 @@ export const changeRollout = command(
       change: RolloutChange;
       decision: NewDecision;
       effect: RolloutEffect;
+      /** What the promotion that is watched has brought so far. */
+      gain?: Gain | undefined;
     },
   ): Promise<{ rollout: Rollout; decision: DecisionRecord }> => {
-    const { id, epoch, change, decision, effect } = input;
+    const { id, epoch, change, decision, effect, gain } = input;
     const rollouts = createRolloutStore(tx);
     await createRegisteredModelStore(tx).lock(decision.model);
     const before = await rollouts.get(id);
@@ -64,7 +68,10 @@ export const changeRollout = command(
     }
     if (!(await rollouts.change(id, epoch, { ...change, ...more }))) throw changedMeanwhile(before);
     const made = await addDecision(tx, { ...decision, id: auditId, rolloutId: id });
-    return { rollout: await rollouts.get(id), decision: made };
+    const rollout = await rollouts.get(id);
+    const begun = before.state !== 'watching' && rollout.state === 'watching' ? openGain(rollout) : gain;
+    if (begun) await createGainStore(tx).put(begun);
+    return { rollout, decision: made };
   },
 );
 
@@ -79,12 +86,18 @@ export const noteRolloutEvidence = command(
     {
       id,
       epoch,
+      gain,
       ...change
-    }: { id: string; epoch: number } & Pick<Rollout, 'looks' | 'evidence' | 'lookedAt'>,
+    }: { id: string; epoch: number; gain?: Gain | undefined } & Pick<
+      Rollout,
+      'looks' | 'evidence' | 'lookedAt'
+    >,
   ): Promise<boolean> => {
     const rollouts = createRolloutStore(tx);
     await createRegisteredModelStore(tx).lock((await rollouts.get(id)).model);
-    return rollouts.change(id, epoch, change);
+    const isNoted = await rollouts.change(id, epoch, change);
+    if (isNoted && gain) await createGainStore(tx).put(gain);
+    return isNoted;
   },
 );
 

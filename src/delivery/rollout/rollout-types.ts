@@ -53,8 +53,8 @@ export interface LabelledQuestion {
   champion: number;
   from: number;
   now: number;
-  /** Whose alpha a look spends. */
-  ledger: string;
+  /** Whose alpha a look spends; none is spent by what decides nothing. */
+  ledger: string | undefined;
   /** All of it. */
   alpha: number;
   signal: AbortSignal;

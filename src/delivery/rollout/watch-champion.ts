@@ -1,4 +1,5 @@
 import { rolloutTimes } from '../delivery-policy.ts';
+import { type Gain, measureGain, openGain } from '../gain/gain.ts';
 import type { Looks, Rollout } from './rollout-store.ts';
 import type { LabelledJudgement, LabelledQuestion, Transition } from './rollout-types.ts';
 
@@ -27,20 +28,27 @@ export function dueWatchLooks(
   };
 }
 
-/** What follows from a look of the watch: a predecessor that is better gets its place back. */
+/**
+ * What follows from a look of the watch: a predecessor that is better gets its place back. Either way the look says what
+ * the promotion has brought so far.
+ */
 export function decideWatch(
   rollout: Rollout,
   { n, at, judged }: { n: number; at: number; judged: LabelledJudgement | undefined },
-): { transition: Transition } | { noted: Seen } {
+  before: Gain | undefined,
+): { transition: Transition; gain: Gain } | { noted: Seen; gain: Gain } {
   const { candidate, champion, looks: known } = rollout;
   const looks: Looks = { ...known, watch: { k: judged?.k ?? known['watch']?.k ?? 0, n } };
   const evidence = judged?.evidence ?? { labelled: 0 };
   const seen: Seen = { looks, evidence: { ...rollout.evidence, watch: evidence }, lookedAt: at };
   const verdict = judged?.comparison?.verdict;
   const words = judged?.words ?? 'no labelled rows came';
+  const isEnd = verdict === 'better' || n >= LOOKS_AT.length;
+  const gain = measureGain(before ?? openGain(rollout), { judged, until: at + 1, at, isFinal: isEnd });
   if (verdict === 'better') {
     const summary = `version ${champion} is better than ${candidate}, which took its place, and gets it back: ${words}`;
     return {
+      gain,
       transition: {
         change: { ...seen, state: 'undone', endedAt: at, weight: 0, note: summary },
         effect: 'undo',
@@ -52,9 +60,10 @@ export function decideWatch(
       },
     };
   }
-  if (n < LOOKS_AT.length) return { noted: seen };
+  if (!isEnd) return { gain, noted: seen };
   const summary = `the watch is over, version ${candidate} stays: ${words}`;
   return {
+    gain,
     transition: {
       change: { ...seen, state: 'done', endedAt: at, note: summary },
       effect: 'none',
