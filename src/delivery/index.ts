@@ -12,7 +12,7 @@ export {
 export { type DeliveryRouteDeps, deliveryRoutes } from './delivery-routes.ts';
 export { type Evaluation, evaluateModel } from './evaluate-model.ts';
 export type { Explanation } from './explain-delivery.ts';
-export type { Gain } from './gain/gain.ts';
+export { describeGain, type Gain } from './gain/gain.ts';
 export { judgeChallenger } from './judge/judge-challenger.ts';
 export type { Comparison, GateQuestion, JudgeInput, Judgement } from './judge/judge-input.ts';
 export { createWarmJudge, type Judge, judgeInProcess } from './judge/run-judge.ts';
