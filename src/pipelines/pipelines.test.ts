@@ -5,7 +5,12 @@ import { describeDatabases, silentLogger, tamperWith, tempDir } from '../../test
 import { createLocalArtifactStore } from '../artifacts/index.ts';
 import { createDatasetStore } from '../datasets/index.ts';
 import { createAuditStore, type Database } from '../platform/index.ts';
-import { createModelFiles, createRegisteredModel, createVersionRegistrar } from '../registry/index.ts';
+import {
+  createChampionStore,
+  createModelFiles,
+  createRegisteredModel,
+  createVersionRegistrar,
+} from '../registry/index.ts';
 import { createPipelines, loadProject, type Pipelines } from './index.ts';
 import type { AlarmPort, JobSummary, PipelineDeps } from './pipeline-deps.ts';
 import type { LabelledWindow } from './triggers/estimate-gain.ts';
@@ -163,6 +168,18 @@ describeDatabases('pipelines', (openDatabase) => {
       /models\.m: .*"yy" \(data\.target\): did you mean "y"\?/,
     );
     expect(await pipelines.listModels()).toEqual([]);
+  });
+
+  it('lets model servers hear of columns to count apart when they change, and only then', async () => {
+    const revision = () => createChampionStore(database.reader).revision();
+    await apply();
+    const before = await revision();
+    expect((await pipelines.policyOf('m'))?.segments).toEqual([]);
+    await apply(undefined, { monitor: { segments: ['a'] } });
+    expect((await pipelines.policyOf('m'))?.segments).toEqual(['a']);
+    expect(await revision()).toBe(before + 1);
+    await apply({ cooldown: '3d' }, { monitor: { segments: ['a'] } });
+    expect(await revision()).toBe(before + 1);
   });
 
   it('takes a model out that its file names no more', async () => {
