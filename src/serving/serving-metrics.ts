@@ -85,6 +85,11 @@ export function createServingMetrics(
       help: 'Text values that the model was not trained on.',
       labelNames: ['model', 'version', 'column'],
     }),
+    unsegmentedRows: metrics.counter({
+      name: 'profile_rows_without_segment_total',
+      help: 'Rows that no segment of the column counts: its hour has 20 values already, or the value is too long.',
+      labelNames: ['model', 'version', 'column'],
+    }),
     canaryFallbacks: metrics.counter({
       name: 'canary_fallbacks_total',
       help: 'Requests that a canary failed at and the champion answered.',

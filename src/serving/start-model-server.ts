@@ -138,6 +138,7 @@ export async function startModelServer(options: ModelServerOptions): Promise<Run
         nextId,
         log: record.log,
         book: record.book,
+        segments: () => roster.segmentsOf(name),
         now: () => clock.now(),
         logger,
       }),

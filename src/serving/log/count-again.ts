@@ -1,12 +1,21 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Logger } from '../../platform/index.ts';
-import { createProfile, decodeProfile, encodeProfile, type Profile } from '../../profiles/index.ts';
+import {
+  type ColumnValues,
+  columnFrom,
+  createProfile,
+  decodeProfile,
+  encodeProfile,
+  type Profile,
+  type ProfileSpec,
+} from '../../profiles/index.ts';
 import { type PredictionLine, type ProfileEntry, predictionLineSchema } from '../contract.ts';
 import type { InputRow } from '../predict/join-answers.ts';
 import type { ServedVersion } from '../versions/served-version.ts';
 import { HOUR_MS, latencyPlace, noLatencies } from './profile-book.ts';
 import { type AnsweredBatch, createColumnViews } from './profile-columns.ts';
+import { createSegmentColumns, isSegmentValue, MOST_SEGMENT_VALUES, segmentName } from './segment-columns.ts';
 import type { Snapshot } from './ship-log.ts';
 
 const BATCH_ROWS = 256;
@@ -42,6 +51,31 @@ export async function countAgain(
     });
   }
 
+  /** The entry of a key, begun when there is none. */
+  function growing(key: EntryKey): Regrown {
+    const name = nameOf(key);
+    let grown = regrown.get(name);
+    if (grown === undefined) {
+      grown = {
+        entry: { ...key, part, answered: 0, failed: 0, latency: noLatencies() },
+        profile: undefined,
+        lastMs: Number.NaN,
+      };
+      regrown.set(name, grown);
+    }
+    return grown;
+  }
+
+  /** Whether rows of this value are, or may still be, counted apart. */
+  function hasRoom(key: EntryKey, column: string): boolean {
+    if (regrown.has(nameOf(key))) return true;
+    let values = 0;
+    for (const { entry } of regrown.values()) {
+      if (entry.segment.startsWith(`${column}=`) && isOfSameRows(entry, key)) values += 1;
+    }
+    return values < MOST_SEGMENT_VALUES;
+  }
+
   async function countLines(lines: PredictionLine[]): Promise<void> {
     const [first] = lines;
     if (first === undefined) return;
@@ -50,23 +84,15 @@ export async function countAgain(
     const spec = served?.spec;
     const answered = spec && (await rerun(served, lines));
     const views = spec && answered && createColumnViews(spec, served.facts.signature)(answered);
+    const columns = spec ? createSegmentColumns(served?.segments ?? [], served.facts.signature, spec) : [];
     if (views === undefined && (served === undefined || spec !== undefined)) {
       const name = `${model}/${version}`;
       uncounted.set(name, (uncounted.get(name) ?? 0) + lines.length);
     }
-    for (const [row, { t, var: variant, ms }] of lines.entries()) {
+    for (const [row, { t, var: variant, ms, f }] of lines.entries()) {
       const hour = Math.floor(t / HOUR_MS) * HOUR_MS;
       const key = { model, version, variant, hour, segment: '' };
-      const name = nameOf(key);
-      let grown = regrown.get(name);
-      if (grown === undefined) {
-        grown = {
-          entry: { ...key, part, answered: 0, failed: 0, latency: noLatencies() },
-          profile: undefined,
-          lastMs: Number.NaN,
-        };
-        regrown.set(name, grown);
-      }
+      const grown = growing(key);
       const { entry } = grown;
       entry.answered += 1;
       if (ms !== grown.lastMs) {
@@ -75,12 +101,18 @@ export async function countAgain(
         grown.lastMs = ms;
       }
       if (views === undefined || spec === undefined) continue;
-      grown.profile ??=
-        entry.profile === undefined ? createProfile(spec) : decodeProfile(spec, entry.profile);
-      grown.profile.add(
-        1,
-        views.map((view) => view && { ...view, offset: view.offset + row * view.stride }),
-      );
+      const values = views.map((view) => view && columnFrom(view, row));
+      addRow(grown, spec, values);
+      if (variant === 'shadow') continue;
+      for (const { column, valueAt } of columns) {
+        const value = valueAt(views, row, f as InputRow);
+        if (value === undefined || !isSegmentValue(value)) continue;
+        const ofSegment = { ...key, segment: segmentName(column, value) };
+        if (!hasRoom(ofSegment, column)) continue;
+        const part = growing(ofSegment);
+        part.entry.answered += 1;
+        addRow(part, spec, values);
+      }
     }
   }
 
@@ -110,6 +142,12 @@ export async function countAgain(
   );
 }
 
+function addRow(grown: Regrown, spec: ProfileSpec, values: (ColumnValues | undefined)[]): void {
+  const { profile } = grown.entry;
+  grown.profile ??= profile === undefined ? createProfile(spec) : decodeProfile(spec, profile);
+  grown.profile.add(1, values);
+}
+
 /** The rows as they were fed then; undefined when the model does not take them any more. */
 async function rerun(served: ServedVersion, lines: PredictionLine[]): Promise<AnsweredBatch | undefined> {
   try {
@@ -129,5 +167,8 @@ function parseLine(text: string): PredictionLine | undefined {
 
 type EntryKey = Pick<ProfileEntry, 'model' | 'version' | 'variant' | 'hour' | 'segment'>;
 
-const nameOf = ({ model, version, variant, hour }: EntryKey): string =>
-  `${hour} ${variant} ${version} ${model}`;
+const nameOf = ({ model, version, variant, hour, segment }: EntryKey): string =>
+  `${hour} ${variant} ${version} ${model}\n${segment}`;
+
+const isOfSameRows = (a: EntryKey, b: EntryKey): boolean =>
+  a.hour === b.hour && a.variant === b.variant && a.version === b.version && a.model === b.model;

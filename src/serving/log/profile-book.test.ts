@@ -106,6 +106,91 @@ describe('the book of profiles', () => {
   });
 });
 
+describe('segments in the book', () => {
+  function countSegment(book: ReturnType<typeof createProfileBook>, hour: number, value: string) {
+    const page = count(book, hour, [1]);
+    const segment = book.openSegment(page, 'plan', value);
+    segment?.profile?.add(1, [columnOf(Float64Array.of(1))]);
+    if (segment) {
+      segment.answered += 1;
+      segment.isChanged = true;
+    }
+    return segment;
+  }
+
+  it('are told beside all rows, when they have changed', () => {
+    const book = createProfileBook();
+    countSegment(book, 0, 'free');
+    countSegment(book, 0, 'paid');
+    expect(book.capture().changed).toMatchObject([
+      { segment: '', answered: 2 },
+      { segment: 'plan=free', answered: 1 },
+      { segment: 'plan=paid', answered: 1 },
+    ]);
+    book.acknowledge();
+    countSegment(book, 0, 'paid');
+    const { changed, all } = book.capture();
+    expect(changed.map(({ segment, answered }) => [segment, answered])).toEqual([
+      ['', 3],
+      ['plan=paid', 2],
+    ]);
+    expect(all).toHaveLength(3);
+  });
+
+  it('are put away with the page of all rows, and go on with it under its next part', () => {
+    const book = createProfileBook();
+    const first = countSegment(book, 0, 'free');
+    const settle = (hour: number) => {
+      countSegment(book, hour, 'paid');
+      book.capture();
+      book.acknowledge();
+    };
+    settle(5);
+    // Late rows of another value keep the hour open.
+    settle(0);
+    settle(5);
+    settle(5);
+    expect(book.capture().all.map(({ hour }) => hour / HOUR_MS)).toEqual([5, 5]);
+    expect(countSegment(book, 0, 'free')).not.toBe(first);
+    expect(book.capture().changed).toMatchObject([
+      { segment: '', answered: 1, part: 1 },
+      { segment: 'plan=free', answered: 1, part: 1 },
+    ]);
+  });
+
+  it('are twenty of a column and hour, those that come first', () => {
+    const book = createProfileBook();
+    const opened = Array.from({ length: 25 }, (_, i) => countSegment(book, 0, `v${i}`) !== undefined);
+    expect(opened.indexOf(false)).toBe(20);
+    expect(countSegment(book, 0, 'v3')).toMatchObject({ answered: 2 });
+    expect(countSegment(book, 1, 'v24')).toBeDefined();
+  });
+
+  it('leave half of the memory to the pages of all rows', () => {
+    const book = createProfileBook({ mostCounters: 2000 });
+    let segments = 0;
+    for (let i = 0; i < 20; i++) if (countSegment(book, 0, `v${i}`)) segments += 1;
+    expect(segments).toBeGreaterThan(2);
+    expect(segments).toBeLessThan(20);
+    expect(count(book, 1, [1]).profile).toBeDefined();
+    // What is put away makes room.
+    const settle = (hour: number) => {
+      count(book, hour, [1]);
+      book.capture();
+      book.acknowledge();
+    };
+    settle(9);
+    settle(9);
+    let later = 0;
+    for (let i = 0; i < 20; i++) if (countSegment(book, 9, `v${i}`)) later += 1;
+    expect(later).toBe(segments);
+  });
+
+  it.each(['x'.repeat(101), 'a\u0000b', 'a\nb', '\ud800'])('have no place for the value %j', (value) => {
+    expect(countSegment(createProfileBook(), 0, value)).toBeUndefined();
+  });
+});
+
 describe('the time of a run', () => {
   it('belongs to the first edge that is not below it', () => {
     expect(latencyPlace(0)).toBe(0);

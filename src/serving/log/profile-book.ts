@@ -1,5 +1,6 @@
 import { createProfile, encodeProfile, type Profile, type ProfileSpec } from '../../profiles/index.ts';
 import { LATENCY_EDGES_MS, type ProfileEntry, type Variant } from '../contract.ts';
+import { isSegmentValue, MOST_SEGMENT_VALUES, segmentName } from './segment-columns.ts';
 
 export const HOUR_MS = 3_600_000;
 
@@ -14,6 +15,8 @@ export interface BookKey {
 /** A page of the book. Whoever adds to it sets `isChanged`. */
 export interface BookPage {
   readonly key: BookKey;
+  /** '' for all rows, else `column=value`. */
+  readonly segment: string;
   readonly part: number;
   readonly profile: Profile | undefined;
   answered: number;
@@ -40,6 +43,8 @@ const OPEN_HOURS = 1;
 
 /** Counters of all open pages together, 8 bytes and more each; hours beyond them are counted without their columns. */
 const MOST_COUNTERS = 8 * 2 ** 20;
+/** What segments may take of them, so that the pages of all rows find room. */
+const SEGMENTS_SHARE = 0.5;
 
 /**
  * The profiles of what this process answered. Counts only grow; a report carries them whole, so that repeating it does
@@ -48,7 +53,10 @@ const MOST_COUNTERS = 8 * 2 ** 20;
  */
 export function createProfileBook({ mostCounters = MOST_COUNTERS }: { mostCounters?: number } = {}) {
   let counters = 0;
+  let segmentCounters = 0;
   const pages = new Map<string, BookPage>();
+  /** The pages of a page's segments, by column and value. */
+  const segments = new WeakMap<BookPage, Map<string, Map<string, BookPage>>>();
   const encoded = new WeakMap<BookPage, string | undefined>();
   let part = 0;
   /** What the last capture had changed. */
@@ -61,13 +69,42 @@ export function createProfileBook({ mostCounters = MOST_COUNTERS }: { mostCounte
     const text = encoded.get(page);
     return {
       ...key,
-      segment: '',
+      segment: page.segment,
       part: page.part,
       answered,
       failed,
       latency: [...latency],
       ...(text !== undefined && { profile: text }),
     };
+  }
+
+  function makePage(key: BookKey, segment: string, pagePart: number, profile: Profile | undefined): BookPage {
+    return {
+      key,
+      segment,
+      part: pagePart,
+      profile,
+      answered: 0,
+      failed: 0,
+      latency: noLatencies(),
+      isChanged: false,
+      isPutAway: false,
+    };
+  }
+
+  function valuesOf(page: BookPage, column: string): Map<string, BookPage> {
+    const byColumn = segments.get(page) ?? new Map<string, Map<string, BookPage>>();
+    const byValue = byColumn.get(column) ?? new Map<string, BookPage>();
+    if (byColumn.size === 0) segments.set(page, byColumn);
+    byColumn.set(column, byValue);
+    return byValue;
+  }
+
+  function* allPages(): Generator<BookPage> {
+    for (const page of pages.values()) {
+      yield page;
+      for (const byValue of segments.get(page)?.values() ?? []) yield* byValue.values();
+    }
   }
 
   return {
@@ -79,19 +116,31 @@ export function createProfileBook({ mostCounters = MOST_COUNTERS }: { mostCounte
         const size = spec === undefined ? 0 : countersOf(spec);
         const isProfiled = spec !== undefined && counters + size <= mostCounters;
         if (isProfiled) counters += size;
-        page = {
-          key: { ...key },
-          part,
-          profile: isProfiled ? createProfile(spec) : undefined,
-          answered: 0,
-          failed: 0,
-          latency: noLatencies(),
-          isChanged: false,
-          isPutAway: false,
-        };
+        page = makePage({ ...key }, '', part, isProfiled ? createProfile(spec) : undefined);
         pages.set(name, page);
       }
       return page;
+    },
+
+    /**
+     * The page of one value of a column, of the rows that `page` counts too; undefined when the value is not counted
+     * apart: it names no segment, the column has had as many values as an hour may have, or memory is short.
+     */
+    openSegment(page: BookPage, column: string, value: string): BookPage | undefined {
+      if (page.profile === undefined) return undefined;
+      const byValue = valuesOf(page, column);
+      const known = byValue.get(value);
+      if (known !== undefined) return known;
+      if (byValue.size >= MOST_SEGMENT_VALUES || !isSegmentValue(value)) return undefined;
+      const { spec } = page.profile;
+      const size = countersOf(spec);
+      if (counters + size > mostCounters || segmentCounters + size > mostCounters * SEGMENTS_SHARE)
+        return undefined;
+      counters += size;
+      segmentCounters += size;
+      const made = makePage(page.key, segmentName(column, value), page.part, createProfile(spec));
+      byValue.set(value, made);
+      return made;
     },
 
     get isChanged(): boolean {
@@ -104,7 +153,7 @@ export function createProfileBook({ mostCounters = MOST_COUNTERS }: { mostCounte
       const all: ProfileEntry[] = [];
       const changed: ProfileEntry[] = [];
       const changedPages: BookPage[] = [];
-      for (const page of pages.values()) {
+      for (const page of allPages()) {
         const entry = entryOf(page);
         all.push(entry);
         if (!page.isChanged) continue;
@@ -128,7 +177,12 @@ export function createProfileBook({ mostCounters = MOST_COUNTERS }: { mostCounte
       for (const [name, page] of pages) {
         if (page.isChanged || touched.has(page) || page.key.hour >= oldest) continue;
         page.isPutAway = true;
-        if (page.profile) counters -= countersOf(page.profile.spec);
+        // Its segments go with it: nothing changes them without it.
+        const held = page.profile === undefined ? 0 : countersOf(page.profile.spec);
+        let count = 0;
+        for (const byValue of segments.get(page)?.values() ?? []) count += byValue.size;
+        counters -= held * (count + 1);
+        segmentCounters -= held * count;
         pages.delete(name);
         isAnyPutAway = true;
       }

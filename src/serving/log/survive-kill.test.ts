@@ -11,6 +11,7 @@ import { decodeProfile } from '../../profiles/index.ts';
 
 const ROUNDS = 6;
 const ANSWERS_OF_A_ROUND = 300;
+const GARDENS = ['north', 'south', 'a=b'];
 const entry = new URL('../../model-server-process.ts', import.meta.url);
 
 describe('kill -9 of a model server', () => {
@@ -18,7 +19,7 @@ describe('kill -9 of a model server', () => {
     const { bytes, spec } = await withProfile(irisModel(), [SETOSA_ROW]);
     const champion = createDesiredSource().version('1', bytes);
     const sink = await serveLogSink(
-      { revision: 'r1', models: [{ name: 'iris', champion }], not_servable: [] },
+      { revision: 'r1', models: [{ name: 'iris', champion, segments: ['garden'] }], not_servable: [] },
       () => bytes,
     );
     onTestFinished(() => sink.close());
@@ -57,9 +58,8 @@ describe('kill -9 of a model server', () => {
     async function load(url: string, onAnswer: () => void): Promise<void> {
       for (;;) {
         const timestamp = Date.UTC(2001, 3, 1) + Math.floor(Math.random() * 4) * 3_600_000;
-        const answer = await post(`${url}/predict`, { features: SETOSA_ROW, timestamp }).catch(
-          () => undefined,
-        );
+        const features = { ...SETOSA_ROW, garden: GARDENS[Math.floor(Math.random() * GARDENS.length)] };
+        const answer = await post(`${url}/predict`, { features, timestamp }).catch(() => undefined);
         if (answer === undefined) return;
         acknowledged.predictions.add(answer.prediction_id);
         onAnswer();
@@ -106,7 +106,8 @@ describe('kill -9 of a model server', () => {
     expect([...acknowledged.labels].filter((id) => !labelled.has(id))).toEqual([]);
     expect(acknowledged.labels.size).toBeGreaterThan(0);
 
-    const entries = sink.entries();
+    const told = sink.entries();
+    const entries = told.filter(({ segment }) => segment === '');
     expect(entries.reduce((sum, { answered }) => sum + answered, 0)).toBe(ids.length);
     const counted = entries.reduce((sum, { profile }) => sum + decodeProfile(spec, profile ?? '').rows, 0);
     expect(counted).toBe(ids.length);
@@ -114,6 +115,13 @@ describe('kill -9 of a model server', () => {
       const lines = predictions.filter(({ t }) => t === hour).length;
       const sum = entries.filter((one) => one.hour === hour).reduce((all, { answered }) => all + answered, 0);
       expect(sum).toBe(lines);
+    }
+    for (const garden of GARDENS) {
+      const lines = predictions.filter(({ f }) => f['garden'] === garden).length;
+      const ofGarden = told.filter(({ segment }) => segment === `garden=${garden}`);
+      expect(ofGarden.reduce((sum, { answered }) => sum + answered, 0)).toBe(lines);
+      const rows = ofGarden.map(({ profile }) => decodeProfile(spec, profile ?? '').rows);
+      expect(rows.reduce((sum, one) => sum + one, 0)).toBe(lines);
     }
     expect(sink.problems).toEqual([]);
   });

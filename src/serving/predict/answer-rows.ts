@@ -3,6 +3,7 @@ import type { Logger } from '../../platform/index.ts';
 import type { ProfileSpec } from '../../profiles/index.ts';
 import { columnFrom } from '../../profiles/index.ts';
 import type { Variant } from '../contract.ts';
+import { createSegmentCounter } from '../log/count-segments.ts';
 import { type BookPage, HOUR_MS, latencyPlace, type ProfileBook } from '../log/profile-book.ts';
 import { createColumnViews } from '../log/profile-columns.ts';
 import { createRowText } from '../log/row-text.ts';
@@ -38,6 +39,10 @@ export interface AnswerOptions {
   /** Left out: nothing is logged. */
   log: ServingLog | undefined;
   book: ProfileBook | undefined;
+  /** Columns whose values are profiled apart; another list is told by another array. */
+  segments: () => readonly string[] | undefined;
+  /** Told of rows whose value is counted in no segment, because there are too many. */
+  countLeftOut: (column: string, rows: number) => void;
   nextId: () => string;
   /** Event time of rows that come without one. */
   now: () => number;
@@ -46,6 +51,14 @@ export interface AnswerOptions {
   count: (classPlace: number) => void;
   logger: Logger;
 }
+
+/** Rows of a request that lie in one batch. */
+interface Piece {
+  rows: InputRow[];
+  part: AnsweredPart;
+}
+
+const rowsOf = ({ rows, part: { at, rows: count } }: Piece): InputRow[] => rows.slice(at, at + count);
 
 /**
  * Makes the answers of a run: for all requests that it completes the predictions as text, their log lines in one
@@ -56,6 +69,9 @@ export function createRowAnswerer(options: AnswerOptions) {
   const writer = createPredictionWriter({ output: signature.output, version });
   const rowText = createRowText(signature);
   const viewsOf = spec && createColumnViews(spec, signature);
+  const { segments, countLeftOut } = options;
+  const countSegments =
+    spec && book && createSegmentCounter({ signature, spec, book, segments, countLeftOut });
   const source = `,"m":${JSON.stringify(model)},"v":${JSON.stringify(version)},"var":"`;
   const pages = new Map<Variant, BookPage>();
   let lastPlaces: { of: BatchOutput; places: Int32Array } | undefined;
@@ -79,10 +95,10 @@ export function createRowAnswerer(options: AnswerOptions) {
   /** Requests that follow each other in a batch and belong on one page are counted together. */
   function countProfile(requests: AnsweredRequest<RequestContext>[], nowMs: number): void {
     const timed = new Set<BookPage>();
-    let run: { page: BookPage; part: AnsweredPart; rows: number } | undefined;
+    let run: { page: BookPage; part: AnsweredPart; rows: number; pieces: Piece[] } | undefined;
     const countRun = () => {
       if (run === undefined) return;
-      const { page, part, rows } = run;
+      const { page, part, rows, pieces } = run;
       page.answered += rows;
       page.isChanged = true;
       if (page.profile === undefined || viewsOf === undefined) return;
@@ -90,20 +106,23 @@ export function createRowAnswerer(options: AnswerOptions) {
       const views = viewsOf({ batch: part.batch, output, classCodes: placesOf(output) });
       const { offset } = part;
       page.profile.add(rows, offset === 0 ? views : views.map((view) => view && columnFrom(view, offset)));
+      countSegments?.({ page, views, offset, rows, given: () => pieces.flatMap(rowsOf) });
     };
-    for (const { context, parts } of requests) {
+    for (const { context, parts, rows } of requests) {
       const page = pageOf(context.variant, context.timeMs ?? nowMs);
       if (page === undefined) return;
       for (const part of parts) {
+        const piece = { rows, part };
         if (
           run?.page === page &&
           run.part.batch === part.batch &&
           run.part.offset + run.rows === part.offset
         ) {
           run.rows += part.rows;
+          run.pieces.push(piece);
         } else {
           countRun();
-          run = { page, part, rows: part.rows };
+          run = { page, part, rows: part.rows, pieces: [piece] };
         }
         if (timed.has(page)) continue;
         timed.add(page);

@@ -57,6 +57,7 @@ export function createModelRoster(options: RosterOptions) {
   const retiring = new Set<Promise<void>>();
   let desired: DesiredState | undefined;
   let names: string[] = [];
+  let segments = new Map<string, readonly string[] | undefined>();
   let loading: { key: string; cancel: AbortController; done: Promise<void> } | undefined;
   let retryTimer: NodeJS.Timeout | undefined;
   let isClosed = false;
@@ -228,6 +229,7 @@ export function createModelRoster(options: RosterOptions) {
     /** Takes a new desired state. What is warm already serves when this returns. */
     follow(state: DesiredState): void {
       desired = state;
+      segments = new Map(state.models.map((model) => [model.name, model.segments]));
       names = [...new Set([...state.models, ...state.not_servable].map(({ name }) => name))].sort();
       apply();
     },
@@ -249,6 +251,9 @@ export function createModelRoster(options: RosterOptions) {
     /** A warm version by its number, in whatever part; undefined when it is not warm. */
     findWarm: (name: string, version: string): ServedVersion | undefined =>
       [...warm.values()].find((one) => one.name === name && one.desired.version === version),
+
+    /** Columns whose values of a model's rows are profiled apart. */
+    segmentsOf: (name: string): readonly string[] | undefined => segments.get(name),
 
     /** Names of the desired models, also of those whose champion cannot be served. */
     names: (): readonly string[] => names,

@@ -47,6 +47,8 @@ export interface ServedVersion {
   readonly columnNames: readonly string[];
   /** What its profile counts; undefined when the model came without a reference. */
   readonly spec: ProfileSpec | undefined;
+  /** Columns whose values are profiled apart, as is desired now. */
+  readonly segments: readonly string[] | undefined;
   /** Reads a body of `/predict`. */
   read(body: unknown): PredictionRequest;
   /** Answers rows; when it resolves, they are logged and counted, and `context.texts` has a prediction for each. */
@@ -77,6 +79,7 @@ export function createServedVersion(deps: {
   nextId: () => string;
   log: ServingLog | undefined;
   book: ProfileBook | undefined;
+  segments: () => readonly string[] | undefined;
   now: () => number;
   logger: Logger;
 }): ServedVersion {
@@ -106,6 +109,8 @@ export function createServedVersion(deps: {
     spec,
     log: deps.log,
     book: deps.book,
+    segments: deps.segments,
+    countLeftOut: (column, rows) => metrics.unsegmentedRows.labels(name, version, column).inc(rows),
     nextId: deps.nextId,
     now: deps.now,
     wallNow: Date.now,
@@ -166,6 +171,9 @@ export function createServedVersion(deps: {
     },
     columnNames: signature.columns.map((column) => column.name),
     spec,
+    get segments() {
+      return deps.segments();
+    },
     read: readRequest,
     submit: (rows, context, isGone, limitMs) => batcher.submit(rows, isGone, context, limitMs),
     countFailure: (variant, timeMs) => answerer.countFailure(variant, timeMs),
