@@ -2,7 +2,8 @@ import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { DURATION_RIGHT, parseDuration } from '../platform/index.ts';
 import { controlPlane, modelServer } from './http/http-client.ts';
-import { readReplayRows, replayTable, waitUntilAnswered } from './replay/replay-table.ts';
+import { readReplayRows, waitUntilAnswered } from './replay/replay-table.ts';
+import { showWeeks } from './replay/show-weeks.ts';
 import type { Act } from './terminal/act.ts';
 import { CliError } from './terminal/cli-error.ts';
 import { interruption } from './terminal/interruption.ts';
@@ -56,8 +57,10 @@ export function configureReplay(command: Command, act: Act): void {
         const rows = all.filter(({ at }) => at < until);
         terminal.note('waits until the model answers');
         await waitUntilAnswered({ serveUrl: serve.url, model, rows, signal }, SERVED_WITHIN_MS);
+        const { replayWeeks } = await import('./replay/replay-weeks.ts');
         const totals = { requests: 0, labels: 0, errors: 0 };
-        for await (const step of replayTable({
+        const showWeek = showWeeks(terminal);
+        const replay = replayWeeks({
           model,
           serveUrl: serve.url,
           client,
@@ -67,16 +70,19 @@ export function configureReplay(command: Command, act: Act): void {
           connections: options.connections,
           signal,
           isPaced: options.pace,
-        })) {
-          totals.requests += step.rows.length;
-          totals.labels += step.labels;
-          totals.errors += step.errors;
-          terminal.progress({
-            label: new Date(step.from).toISOString().slice(0, 10),
-            done: totals.requests,
-            total: rows.length,
-            detail: `${totals.labels} labels, ${totals.errors} errors`,
-          });
+          onStep: ({ from, sent, week }) =>
+            terminal.progress({
+              label: new Date(from).toISOString().slice(0, 10),
+              done: sent,
+              total: rows.length,
+              detail: `${totals.labels + week.labels} labels, ${totals.errors + week.errors} errors`,
+            }),
+        });
+        for await (const week of replay) {
+          totals.requests += week.requests;
+          totals.labels += week.labels;
+          totals.errors += week.errors;
+          showWeek(week);
         }
         terminal.document({ model, ...totals });
         terminal.line(`${totals.requests} requests, ${totals.labels} labels, ${totals.errors} errors`);

@@ -52,6 +52,24 @@ export function spawnUp({
   });
 }
 
+/**
+ * As `spawnUp`, on free ports where the ones wanted are taken.
+ *
+ * @param onTaken hears of it before the second start
+ */
+export async function spawnUpBesideOthers(
+  { args, cwd, env }: Parameters<typeof spawnUp>[0],
+  onTaken: () => void,
+): Promise<SpawnedUp> {
+  try {
+    return await spawnUp({ args, cwd, env });
+  } catch (error) {
+    if (!/in use/.test((error as Error).message)) throw error;
+    onTaken();
+    return spawnUp({ args: [...args, '--port', '0', '--serve-port', '0'], cwd, env });
+  }
+}
+
 function lastError(stderr: string): string {
   for (const line of stderr.trim().split('\n').reverse()) {
     try {
