@@ -191,7 +191,7 @@ function showResult(terminal: Terminal, result: BacktestResult, isDetailed: bool
   for (const { policy, events } of policies) {
     terminal.line(`\n${colors.bold(policy)}`);
     for (const { at, kind, what, cause } of events) {
-      terminal.line(`  ${dayOf(at)}  ${kind.padEnd(8)}  ${what}${cause === undefined ? '' : `  (${cause})`}`);
+      terminal.line(`  ${dayOf(at)}  ${kind.padEnd(9)}  ${what}${cause === undefined ? '' : `  (${cause})`}`);
     }
   }
 }

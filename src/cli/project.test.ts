@@ -99,6 +99,11 @@ describe('a new project', () => {
     ]);
     expect(pipeline.runs[0]).toMatchObject({ status: 'succeeded', version: '2' });
     expect(pipeline.next_scheduled_at).toBeGreaterThan(Date.now());
+    const history = (await cli('retrain', 'churn', '--history')).stdout;
+    expect(history).toMatch(/^✓ .* {2}by hand: I want to see it/);
+    expect(history).toMatch(new RegExp(`  ${done.json.run_id}: version 2 (promoted|rollout)`));
+    expect(history).toMatch(/the model has no version yet/);
+    expect(history).toMatch(/next by its schedule: /);
     const missing = await cli('retrain', 'chrun');
     expect(missing.status).toBe(1);
     expect(missing.stderr).toMatch(/chrun/);

@@ -1,10 +1,18 @@
 import type { Command } from 'commander';
 import { followJob } from './http/follow-job.ts';
-import { controlPlane } from './http/http-client.ts';
+import { controlPlane, type HttpClient } from './http/http-client.ts';
 import type { Act } from './terminal/act.ts';
 import { CliError } from './terminal/cli-error.ts';
 import { interruption } from './terminal/interruption.ts';
 import { withExamples, withUrl } from './terminal/options.ts';
+import { formatTime, type Terminal } from './terminal/terminal.ts';
+
+interface RetrainOptions {
+  reason?: string;
+  history?: boolean;
+  wait?: boolean;
+  url?: string;
+}
 
 interface Result {
   outcome: string;
@@ -15,15 +23,41 @@ interface Result {
   from?: string;
 }
 
+interface Pipeline {
+  name: string;
+  next_scheduled_at?: number;
+  cooldown_until?: number;
+  decisions: {
+    at: number;
+    why: string;
+    outcome: 'started' | 'skipped';
+    reason?: string;
+    expected_gain?: string;
+    run_id?: string;
+    actor: string;
+  }[];
+  runs: {
+    run_id: string;
+    status: string;
+    outcome?: string;
+    version?: string;
+    summary?: string;
+    error?: string;
+    gained?: { summary: string };
+  }[];
+}
+
 export function configureRetrain(command: Command, act: Act): void {
   command
     .argument('<model>', 'a model of a project')
     .option('--reason <text>', 'why; kept with the run and the version')
+    .option('--history', 'start none: show what was decided about retraining it, and what came of it')
     .option('--wait', 'until it has ended or waits for somebody, with its log')
     .action(
-      act(async (terminal, name: string, options: { reason?: string; wait?: boolean; url?: string }) => {
+      act(async (terminal, name: string, options: RetrainOptions) => {
         const { io, colors } = terminal;
         const client = controlPlane(options, io.env);
+        if (options.history) return showHistory(terminal, client, name);
         const token = io.env['TIDEMILL_TRIGGER_TOKEN'];
         const started = await client.post<{ run_id: string; why: string }>(
           `/api/v1/models/${encodeURIComponent(name)}/retrain`,
@@ -72,5 +106,28 @@ export function configureRetrain(command: Command, act: Act): void {
   withExamples(command, [
     ['tidemill retrain flights --reason "new timetable"', ''],
     ['tidemill retrain flights --wait', 'shows its log and how it ended'],
+    ['tidemill retrain flights --history', 'why it was retrained, or was not'],
   ]);
+}
+
+async function showHistory(terminal: Terminal, client: HttpClient, name: string): Promise<void> {
+  const pipeline = await client.get<Pipeline>(`/api/v1/models/${encodeURIComponent(name)}/pipeline`);
+  terminal.document(pipeline);
+  const { decisions, runs, next_scheduled_at: next, cooldown_until: until } = pipeline;
+  if (decisions.length === 0) terminal.line(`Nothing was decided about retraining ${name} yet.`);
+  for (const { at, why, outcome, reason, expected_gain: expected, run_id: runId, actor } of decisions) {
+    const run = runs.find((each) => each.run_id === runId);
+    const sign = outcome === 'started' ? terminal.colors.green('✓') : terminal.colors.yellow('–');
+    terminal.line(`${sign} ${formatTime(at)}  ${why}${actor === 'tidemill' ? '' : ` (${actor})`}`);
+    if (reason !== undefined) terminal.line(`  not started: ${reason}`);
+    else if (expected !== undefined) terminal.line(`  ${expected}`);
+    if (runId === undefined) continue;
+    const version = run?.version === undefined ? '' : `version ${run.version} `;
+    terminal.line(`  ${runId}: ${run === undefined ? 'started' : `${version}${run.outcome ?? run.status}`}`);
+    const words = run?.error ?? run?.summary;
+    if (words !== undefined) terminal.line(`  ${words}`);
+    if (run?.gained !== undefined) terminal.line(`  gained: ${run.gained.summary}`);
+  }
+  if (until !== undefined) terminal.line(`cooldown until ${formatTime(until)}`);
+  if (next !== undefined) terminal.line(`next by its schedule: ${formatTime(next)}`);
 }

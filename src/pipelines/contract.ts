@@ -37,6 +37,21 @@ export const decisionSchema = z
   })
   .meta({ id: 'RetrainDecision' });
 
+const gainedSchema = z
+  .strictObject({
+    metric: z.string().optional().describe('left out while nothing is measured'),
+    difference: z
+      .number()
+      .optional()
+      .describe('positive when the new version is better than its predecessor'),
+    low: z.number().optional(),
+    high: z.number().optional(),
+    rows: z.int().describe('labelled rows that both versions were scored on'),
+    is_final: z.boolean(),
+    summary: z.string(),
+  })
+  .describe('what its promotion brought, by the labels that came after it');
+
 export const pipelineResponse = z.strictObject({
   name: z.string(),
   config: configSchema,
@@ -57,6 +72,7 @@ export const pipelineResponse = z.strictObject({
         version: z.string().optional(),
         summary: z.string().optional(),
         error: z.string().optional(),
+        gained: gainedSchema.optional(),
       }),
     )
     .describe('newest first'),

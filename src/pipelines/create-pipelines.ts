@@ -132,7 +132,9 @@ export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
       name: string,
     ): Promise<{ gate?: unknown; rollout?: unknown; segments?: readonly string[] } | undefined> {
       const config = await configOf(name);
-      return config && { gate: config.gate, rollout: config.rollout, segments: config.monitor?.segments ?? [] };
+      return (
+        config && { gate: config.gate, rollout: config.rollout, segments: config.monitor?.segments ?? [] }
+      );
     },
 
     /** How a model is watched; the defaults for one that no project names. */
@@ -142,13 +144,14 @@ export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
 
     configOf,
     nextSchedule: triggers.nextSchedule,
-    expectedGain: triggers.expectedGain,
+    expectedGain: (name: string) => triggers.expectedGain(name),
     ask: (request: AskedRetraining) => triggers.ask(request),
     decisionsOf: (name: string, limit: number) => store.listDecisions(name, limit),
     listModels: () => store.listActive(),
     findModel: (name: string) => store.find(name),
     isRegistered: async (name: string) =>
       (await createRegisteredModelStore(database.reader).find(name)) !== undefined,
+    gainOf: (decisionId: number) => deps.delivery.gainOf(decisionId),
     runsOf: (name: string, limit: number) => deps.jobs().list({ flow: RETRAIN_FLOW, subject: name, limit }),
 
     /** Starts what is due by the clock. */

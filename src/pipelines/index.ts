@@ -1,8 +1,5 @@
-export {
-  type BacktestRequest,
-  type BacktestResult,
-  runBacktest,
-} from './backtest/run-backtest.ts';
+export type { BacktestRequest } from './backtest/backtest-request.ts';
+export { type BacktestResult, runBacktest } from './backtest/run-backtest.ts';
 export { BACKTEST_POLICIES, type BacktestPolicy } from './backtest/simulate-policy.ts';
 export { createPipelines, type Pipelines } from './create-pipelines.ts';
 export type { PipelineDeps } from './pipeline-deps.ts';

@@ -1,4 +1,5 @@
 import type { ArtifactStore } from '../artifacts/index.ts';
+import type { Gain } from '../delivery/index.ts';
 import type { LabelledRequest } from '../monitoring/index.ts';
 import type { Clock, Database, Logger } from '../platform/index.ts';
 import type { ModelFiles } from '../registry/index.ts';
@@ -45,7 +46,7 @@ export interface PromotionPort {
   outcome: 'promoted' | 'rollout' | 'refused' | 'unchanged';
   from?: number | string | undefined;
   rollout?: string | undefined;
-  decision: { verdict: string; summary: string };
+  decision: { id?: number | undefined; verdict: string; summary: string };
 }
 
 export interface LabelledExport {
@@ -82,6 +83,8 @@ export interface PipelineDeps {
     }): Promise<PromotionPort>;
     /** Newest first; one that is only watched keeps no retraining away. */
     rollouts: { list(model: string): Promise<readonly { state: string }[]> };
+    /** What a decision brought, by the labels that came after it. */
+    gainOf(decisionId: number): Promise<Gain | undefined>;
   };
   /** Open alarms of a model. */
   openAlarms: (model: string) => Promise<readonly AlarmPort[]>;

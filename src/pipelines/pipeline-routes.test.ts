@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { describeDatabases, silentLogger, tempDir } from '../../tests/support/index.ts';
 import { createLocalArtifactStore } from '../artifacts/index.ts';
 import { createVersionAdder } from '../datasets/index.ts';
+import type { Gain } from '../delivery/index.ts';
 import { createJobs, createStepWorkers, jobRoutes } from '../jobs/index.ts';
 import { type App, createApp, createMetrics, type Database } from '../platform/index.ts';
 import { createModelFiles, createRegisteredModel } from '../registry/index.ts';
@@ -17,6 +18,7 @@ describeDatabases('pipeline routes', (openDatabase) => {
   let app: App;
   let database: Database;
   let promotion: PromotionPort;
+  let gained: Gain | undefined;
   let promoted: { key: string; version: number; reason: string }[];
   let triggerToken: string | undefined;
   let stop: () => Promise<void>;
@@ -27,7 +29,11 @@ describeDatabases('pipeline routes', (openDatabase) => {
     database = await openDatabase();
     promoted = [];
     triggerToken = undefined;
-    promotion = { outcome: 'promoted', decision: { verdict: 'first', summary: 'nothing served before' } };
+    gained = undefined;
+    promotion = {
+      outcome: 'promoted',
+      decision: { id: 17, verdict: 'first', summary: 'nothing served before' },
+    };
     const artifacts = createLocalArtifactStore({ root: tempDir() });
     const clock = { now: () => NOW };
     const workers = createStepWorkers({ entry: STEP_PROCESS, size: 1, logger: silentLogger });
@@ -42,6 +48,7 @@ describeDatabases('pipeline routes', (openDatabase) => {
           return promotion;
         },
         rollouts: { list: async () => [] },
+        gainOf: async (id) => (id === 17 ? gained : undefined),
       },
       openAlarms: async () => [],
       windows: async () => [],
@@ -216,6 +223,17 @@ describeDatabases('pipeline routes', (openDatabase) => {
     const { body: shown } = await ask('GET', 'models/m/pipeline');
     expect(shown.cooldown_until).toBe(NOW + 6 * 3_600_000);
     expect(shown.runs).toMatchObject([{ outcome: 'promoted', version: '1', status: 'succeeded' }]);
+    expect(shown.runs[0].gained).toBeUndefined();
+    const measured = { metric: 'log_loss', difference: 0.02, lo: 0.01, hi: 0.03, rows: 900, isFinal: true };
+    gained = { ...measured, predecessor: 0, until: NOW } as Gain;
+    expect((await ask('GET', 'models/m/pipeline')).body.runs[0].gained).toMatchObject({
+      difference: 0.02,
+      low: 0.01,
+      high: 0.03,
+      rows: 900,
+      is_final: true,
+      summary: expect.stringMatching(/^log_loss better by 0\.02 than version 0's.*900 labelled rows/),
+    });
     expect(shown.decisions.map(({ cause, outcome }: any) => `${cause} ${outcome}`)).toEqual([
       'webhook skipped',
       'hand started',

@@ -1,5 +1,6 @@
 import { randomUUID, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
+import { describeGain as describeGained, type Gain } from '../delivery/index.ts';
 import { ApiError, type App, type Clock, ConfigError } from '../platform/index.ts';
 import * as contract from './contract.ts';
 import type { Pipelines } from './create-pipelines.ts';
@@ -31,6 +32,11 @@ const tags = ['pipelines'];
 export function pipelineRoutes(deps: PipelineRouteDeps): (app: App) => void {
   const { pipelines, clock, explainers, triggerToken } = deps;
 
+  async function showRun(run: JobSummary) {
+    const { decision } = (run.output ?? {}) as Partial<RetrainResult>;
+    return toWireRun(run, decision === undefined ? undefined : await pipelines.gainOf(decision));
+  }
+
   async function showPipeline(name: string) {
     const model = await pipelines.findModel(name);
     if (model === undefined) throw noPipeline(name);
@@ -51,7 +57,7 @@ export function pipelineRoutes(deps: PipelineRouteDeps): (app: App) => void {
       ...(nextAt !== undefined && { next_scheduled_at: nextAt }),
       ...(until !== undefined && { cooldown_until: until }),
       decisions: decisions.map(toWireDecision),
-      runs: runs.map(toWireRun),
+      runs: await Promise.all(runs.map(showRun)),
     };
   }
 
@@ -240,7 +246,10 @@ function toWireDecision(decision: Decision) {
   };
 }
 
-function toWireRun({ runId, status, createdAt, finishedAt, output, error }: JobSummary) {
+function toWireRun(
+  { runId, status, createdAt, finishedAt, output, error }: JobSummary,
+  gain: Gain | undefined,
+) {
   const result = (output ?? undefined) as RetrainResult | undefined;
   const problem = (error as { message?: string } | undefined)?.message;
   return {
@@ -251,5 +260,19 @@ function toWireRun({ runId, status, createdAt, finishedAt, output, error }: JobS
     ...(result !== undefined && { outcome: result.outcome, summary: result.summary }),
     ...(result?.version !== undefined && { version: String(result.version) }),
     ...(problem !== undefined && { error: problem }),
+    ...(gain !== undefined && { gained: toWireGain(gain) }),
+  };
+}
+
+function toWireGain(gain: Gain) {
+  const { metric, difference, lo, hi, rows, isFinal } = gain;
+  return {
+    ...(metric !== undefined && { metric }),
+    ...(difference !== undefined && { difference }),
+    ...(lo !== undefined && { low: lo }),
+    ...(hi !== undefined && { high: hi }),
+    rows,
+    is_final: isFinal,
+    summary: describeGained(gain),
   };
 }

@@ -67,6 +67,7 @@ describeDatabases('pipelines', (openDatabase) => {
       delivery: {
         promote: () => Promise.reject(new Error('not asked here')),
         rollouts: { list: async () => rollouts },
+        gainOf: async () => undefined,
       },
       openAlarms: async () => alarms,
       windows: async (_model, { version }) => windows.get(version) ?? [],

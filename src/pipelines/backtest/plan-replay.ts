@@ -4,8 +4,8 @@ import type { ClassValue } from '../../models/index.ts';
 import { findNextWindow, type PerformanceMetric, policyTimes } from '../../monitoring/index.ts';
 import { ApiError } from '../../platform/index.ts';
 import { durationMs, monitorPolicySchema } from '../project/policy-schemas.ts';
+import type { BacktestRequest } from './backtest-request.ts';
 import type { LoadedTimes, Window } from './replay-tasks.ts';
-import type { BacktestRequest } from './run-backtest.ts';
 import type { Replay } from './simulate-policy.ts';
 
 const FIRST_SHARE = 0.2;
@@ -53,6 +53,7 @@ export function planReplay(
     metric: policy.performance.metric ?? defaultMetric(classValues?.length),
     labelDelayMs,
     cooldownMs: durationMs(retrain?.cooldown ?? '0s'),
+    minimumGain: retrain?.minimumGain ?? 0,
     project: {
       on: retrain?.on ?? [],
       nextSchedule:

@@ -7,8 +7,8 @@ import {
   type TrainingPlan,
 } from '../../datasets/index.ts';
 import { ApiError } from '../../platform/index.ts';
+import type { BacktestRequest } from './backtest-request.ts';
 import type { ReplayTable } from './replay-tasks.ts';
-import type { BacktestRequest } from './run-backtest.ts';
 
 /** One table of all files, in the order of time, with the target as a column. */
 export async function prepareTable(

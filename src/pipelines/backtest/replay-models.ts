@@ -6,6 +6,7 @@ import { ApiError } from '../../platform/index.ts';
 import { lookAlpha } from '../../statistics/index.ts';
 import { durationMs, gatePolicySchema } from '../project/policy-schemas.ts';
 import { trainingParameters } from '../project/project-schema.ts';
+import type { BacktestRequest } from './backtest-request.ts';
 import { lowerBound, type PlannedReplay } from './plan-replay.ts';
 import type {
   ReplayedServing,
@@ -15,7 +16,6 @@ import type {
   ReplayTable,
   ReplayTraining,
 } from './replay-tasks.ts';
-import type { BacktestRequest } from './run-backtest.ts';
 import type { ReplayModel, ReplayWorkers } from './simulate-policy.ts';
 
 const LEAST_TRAINING_SHARE = 0.5;

@@ -1,10 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { SourceFormat } from '../../datasets/index.ts';
 import { createStepWorkers } from '../../jobs/index.ts';
-import { ApiError, createWorkLimit, type Logger } from '../../platform/index.ts';
-import type { ModelProject } from '../project/project-schema.ts';
+import { ApiError, createWorkLimit } from '../../platform/index.ts';
+import type { BacktestRequest } from './backtest-request.ts';
 import { measureRows } from './measure-answers.ts';
 import { isoDay, lowerBound, type PlannedReplay, planReplay } from './plan-replay.ts';
 import { prepareTable } from './prepare-table.ts';
@@ -16,25 +15,6 @@ import {
   type SimulatedPolicy,
   simulatePolicy,
 } from './simulate-policy.ts';
-
-export interface BacktestRequest {
-  model: string;
-  config: ModelProject;
-  /** Files with dated rows; their paths are absolute. */
-  files: { path: string; format?: SourceFormat | undefined }[];
-  policies: readonly BacktestPolicy[];
-  /** When the first model is there, ms since the epoch; after a fifth of the time otherwise. */
-  startAt?: number | undefined;
-  /** The newest part of the time, told apart. */
-  holdoutMs?: number | undefined;
-  codeVersion: string;
-  processes: number;
-  /** The module of the step processes. */
-  entry: URL;
-  logger: Logger;
-  signal?: AbortSignal | undefined;
-  onProgress?: (done: number, note: string) => void;
-}
 
 export interface BacktestWeek {
   /** Its Monday, ms since the epoch. */
@@ -58,6 +38,7 @@ export interface BacktestResult {
     promoted: number;
     rejected: number;
     failed: number;
+    heldBack: number;
     alarms: { drift: number; performance: number };
     weeks: BacktestWeek[];
     /** Over all rows before the hold-out, and in it. */

@@ -28,6 +28,7 @@ function makeReplay(change: Partial<Replay> = {}): Replay {
     metric: 'roc_auc',
     labelDelayMs: 2 * DAY,
     cooldownMs: 5 * DAY,
+    minimumGain: 0,
     project: { on: [], nextSchedule: undefined },
     ...change,
   };
@@ -98,6 +99,33 @@ it('hears of bad performance only when the labels have come', async () => {
   const alarm = result.events.find(({ what }) => what.startsWith('performance'));
   expect(alarm?.at).toBeGreaterThanOrEqual((CHANGE + 1 + 4) * DAY);
   expect(result.promoted).toBeGreaterThan(0);
+});
+
+it('holds drift back while its labelled windows are as good as before, and says so once', async () => {
+  const all = makeWorkers();
+  // The columns move on day 20, ten days before the world does.
+  const workers: ReplayWorkers = {
+    ...all.workers,
+    async serve(model) {
+      const serving = await all.workers.serve(model);
+      const tests = serving.tests.map((each) => ({
+        ...each,
+        tests: [{ column: 'a', aspect: 'values', p: each.index >= 20 ? 1e-9 : 0.5 }],
+      }));
+      return { ...serving, tests };
+    },
+  };
+  const replay = (minimumGain: number) =>
+    makeReplay({ minimumGain, labelDelayMs: 0, windows: makeReplay().windows });
+  const ungated = await simulatePolicy('drift', replay(0), workers);
+  expect(ungated).toMatchObject({ heldBack: 0 });
+  expect(ungated.events.find(({ cause }) => cause === 'drift')?.at).toBeLessThan(CHANGE * DAY);
+  all.trained.length = 0;
+  const gated = await simulatePolicy('drift', replay(0.05), workers);
+  const held = gated.events.filter(({ kind }) => kind === 'held back');
+  expect(held).toMatchObject([{ cause: 'drift', what: 'expected gain 0.0000 < 0.05' }]);
+  expect(gated.heldBack).toBe(1);
+  expect(all.trained[1]).toBeGreaterThan(CHANGE);
 });
 
 it("follows the project's schedule, and leaves out what comes in a cooldown", async () => {

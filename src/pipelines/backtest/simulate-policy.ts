@@ -8,6 +8,7 @@ import {
   type WatchState,
 } from '../../monitoring/index.ts';
 import { testPerformance } from '../../statistics/index.ts';
+import { shortfallOf } from '../triggers/estimate-gain.ts';
 import { type Answered, measureWindow } from './measure-answers.ts';
 import type { ReplayedServing, ReplayedTraining, Window } from './replay-tasks.ts';
 
@@ -30,6 +31,8 @@ export interface Replay {
   metric: PerformanceMetric;
   labelDelayMs: number;
   cooldownMs: number;
+  /** What drift and performance must promise to win back. */
+  minimumGain: number;
   /** The project's own triggers, for the policy `project`. */
   project: {
     on: readonly string[];
@@ -58,7 +61,7 @@ export interface ReplayWorkers {
 
 export interface BacktestEvent {
   at: number;
-  kind: 'alarm' | 'promoted' | 'rejected' | 'failed';
+  kind: 'alarm' | 'promoted' | 'rejected' | 'failed' | 'held back';
   /** What moved, which verdict, why. */
   what: string;
   cause?: string;
@@ -73,10 +76,14 @@ export interface SimulatedPolicy {
   promoted: number;
   rejected: number;
   failed: number;
+  /** Alarms that little could be won by, while they were open. */
+  heldBack: number;
   alarms: { drift: number; performance: number };
 }
 
 const WEEK_MS = 7 * 86_400_000;
+/** The performance alarm among the tests of columns, whose keys hold a blank. */
+const PERFORMANCE = 'performance';
 
 interface Champion {
   model: ReplayModel;
@@ -87,7 +94,9 @@ interface Champion {
   performance: WatchState;
   /** Skill of windows that later ones are compared with. */
   reference: number[];
-  baseline: number;
+  /** Skill of its labelled windows, and when the window began that opened each alarm. */
+  measured: { to: number; skill: number }[];
+  alarmSince: Map<string, number>;
 }
 
 /**
@@ -111,6 +120,7 @@ export async function simulatePolicy(
     promoted: 0,
     rejected: 0,
     failed: 0,
+    heldBack: 0,
     alarms: { drift: 0, performance: 0 },
   };
   const start = (steps[0] as Window).from;
@@ -120,6 +130,7 @@ export async function simulatePolicy(
   let lastTrainedAt = start;
   let scheduleAfter = start;
   let unmeasured: Window[] = [];
+  const heldBack = new Set<string>();
 
   async function enthrone(model: ReplayModel, since: number): Promise<Champion> {
     const serving = await workers.serve(model);
@@ -136,7 +147,8 @@ export async function simulatePolicy(
       drift: new Map(),
       performance: FRESH_WATCH,
       reference,
-      baseline: reference.length,
+      measured: [],
+      alarmSince: new Map(),
     };
   }
 
@@ -151,6 +163,7 @@ export async function simulatePolicy(
       );
       champion.drift.set(key, state);
       if (event !== 'opened') continue;
+      champion.alarmSince.set(key, window.from);
       result.alarms.drift++;
       result.events.push({
         at: window.to,
@@ -170,10 +183,12 @@ export async function simulatePolicy(
         champion.reference.push(skill);
         continue;
       }
+      champion.measured.push({ to: window.to, skill });
       const { p } = testPerformance(champion.reference, skill);
       const { state, event } = advanceWatch(champion.performance, p, 1);
       champion.performance = state;
       if (event !== 'opened') continue;
+      champion.alarmSince.set(PERFORMANCE, window.from);
       result.alarms.performance++;
       result.events.push({
         at: now,
@@ -183,7 +198,26 @@ export async function simulatePolicy(
     }
   }
 
-  const isDrifting = () => [...champion.drift.values()].some(({ isOpen }) => isOpen);
+  /** Whether what the windows since the alarm fall short by is worth a retraining; yes where nothing is known. */
+  function isWorthwhile(now: number, cause: 'drift' | 'performance'): boolean {
+    const { reference, measured, drift, alarmSince, model } = champion;
+    const open = cause === 'performance' ? [PERFORMANCE] : [...drift.keys()].filter(isOpen);
+    const begun = Math.min(...open.map((key) => alarmSince.get(key) as number));
+    const skills = measured.filter(({ to }) => to > begun).map(({ skill }) => skill);
+    if (replay.minimumGain === 0 || skills.length === 0) return true;
+    const { mean, sd, k: windows } = testPerformance(reference, skills.at(-1) as number);
+    const { gain } = shortfallOf({ mean, sd, windows }, skills);
+    if (gain >= replay.minimumGain) return true;
+    const key = `${model.key} ${cause} ${begun}`;
+    if (!heldBack.has(key)) {
+      const what = `expected gain ${gain.toFixed(4)} < ${replay.minimumGain}`;
+      result.events.push({ at: now, kind: 'held back', what, cause });
+      result.heldBack = heldBack.add(key).size;
+    }
+    return false;
+  }
+
+  const isOpen = (key: string) => champion.drift.get(key)?.isOpen === true;
   function causeAt(now: number): string | undefined {
     if (policy === 'weekly') return now >= lastTrainedAt + WEEK_MS ? 'a week is over' : undefined;
     const causes = policy === 'project' ? replay.project.on : [policy];
@@ -191,8 +225,11 @@ export async function simulatePolicy(
     const isScheduled = next !== undefined && next <= now;
     if (isScheduled) scheduleAfter = now;
     if (now < lastTrainedAt + replay.cooldownMs) return undefined;
-    if (causes.includes('performance') && champion.performance.isOpen) return 'performance';
-    if (causes.includes('drift') && isDrifting()) return 'drift';
+    for (const cause of ['performance', 'drift'] as const) {
+      const isCalled =
+        cause === 'drift' ? [...champion.drift.keys()].some(isOpen) : champion.performance.isOpen;
+      if (isCalled && causes.includes(cause) && isWorthwhile(now, cause)) return cause;
+    }
     return isScheduled ? 'schedule' : undefined;
   }
 

@@ -8,6 +8,8 @@ export interface RetrainResult {
   version?: number;
   summary: string;
   verdict?: string;
+  /** The number of delivery's decision. */
+  decision?: number;
   rollout?: string;
   from?: string;
   metrics?: Record<string, number>;
@@ -74,11 +76,13 @@ export function createRetrainFlow(steps: RetrainSteps): Flow {
   };
 }
 
-function toResult({ outcome, verdict, summary, rollout, from }: DeliverResult): RetrainResult {
+function toResult(delivered: DeliverResult): RetrainResult {
+  const { outcome, verdict, summary, decision, rollout, from } = delivered;
   return {
     outcome: outcome === 'refused' ? 'rejected' : outcome === 'rollout' ? 'rollout' : 'promoted',
     verdict,
     summary,
+    ...(decision !== undefined && { decision }),
     ...(rollout !== undefined && { rollout }),
     ...(from !== undefined && { from }),
   };

@@ -12,6 +12,8 @@ export interface DeliverResult {
   outcome: 'promoted' | 'rollout' | 'refused' | 'unchanged';
   verdict: string;
   summary: string;
+  /** The number of delivery's decision: what came of it is asked by it. */
+  decision?: number;
   rollout?: string;
   /** What served when it was asked. */
   from?: string;
@@ -85,6 +87,7 @@ export function createRetrainSteps(deps: PipelineDeps, runner: StepRunner) {
         outcome,
         verdict: decision.verdict,
         summary: decision.summary,
+        ...(decision.id !== undefined && { decision: decision.id }),
         ...(rollout !== undefined && { rollout }),
         ...(from !== undefined && { from: String(from) }),
       };
