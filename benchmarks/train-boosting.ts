@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Table, TableColumn } from '../src/datasets/index.ts';
 import { macroAuc, r2, rocAuc } from '../src/statistics/index.ts';
-import { boostTrees, scoreRows } from '../src/training/boost-trees.ts';
+import { boostTrees, scoreRows } from '../src/training/boosting/boost-trees.ts';
 import { type ParameterValue, parseParameters } from '../src/training/parameters.ts';
 import { toAnswers } from '../src/training/score-answers.ts';
 import { type BenchmarkTable, makeBenchmarkTable } from './boosting-tables.ts';

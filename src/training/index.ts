@@ -1,4 +1,4 @@
-export type { ExportCheck } from './compare-export.ts';
+export type { ExportCheck } from './export/compare-export.ts';
 export {
   type Algorithm,
   describeParameters,

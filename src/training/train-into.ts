@@ -10,11 +10,11 @@ import {
 import { ApiError, type Clock, systemClock } from '../platform/index.ts';
 import { encodeReference } from '../profiles/index.ts';
 import { planDerived } from './derived-columns.ts';
+import { writeMlmodel } from './export/write-mlmodel.ts';
 import { type Algorithm, type ParameterValue, parseParameters } from './parameters.ts';
 import type { ProgressListener } from './progress.ts';
 import { type TrainedModel, train } from './train.ts';
 import type { TrainingTable } from './training-table.ts';
-import { writeMlmodel } from './write-mlmodel.ts';
 
 /** Where a run keeps the raw held-out rows that later versions are compared on. */
 export const HELD_OUT_PATH = 'evaluation/heldout.parquet';

@@ -20,17 +20,17 @@ import {
   type RegressionReport,
   regressionReport,
 } from '../statistics/index.ts';
-import { boostTrees, scoreRows, shareGain } from './boost-trees.ts';
-import { compareExport, type ExportCheck } from './compare-export.ts';
+import { boostTrees, scoreRows, shareGain } from './boosting/boost-trees.ts';
+import { writeBoosting } from './boosting/write-boosting.ts';
 import { countReference } from './count-reference.ts';
-import { fitLinear, scoreLinear, shareSpread } from './fit-linear.ts';
-import { describeTable, type GraphStart, rawColumnsOf, startGraph } from './graph-inputs.ts';
+import { compareExport, type ExportCheck } from './export/compare-export.ts';
+import { describeTable, type GraphStart, rawColumnsOf, startGraph } from './export/graph-inputs.ts';
+import { recordExample } from './export/record-example.ts';
+import { fitLinear, scoreLinear, shareSpread } from './linear/fit-linear.ts';
+import { writeLinear } from './linear/write-linear.ts';
 import { type Algorithm, type ParameterValue, parseParameters } from './parameters.ts';
 import type { ProgressListener } from './progress.ts';
-import { recordExample } from './record-example.ts';
 import { type Answers, toAnswers } from './score-answers.ts';
-import { writeBoosting } from './write-boosting.ts';
-import { writeLinear } from './write-linear.ts';
 
 export interface TrainOptions {
   train: Table;

@@ -1,8 +1,8 @@
-import type { Table } from '../datasets/index.ts';
-import { createCalendarWriter } from '../features/index.ts';
-import { addCategoryCodes, MISSING_TEXT, type OnnxGraphBuilder } from '../models/index.ts';
+import type { Table } from '../../datasets/index.ts';
+import { createCalendarWriter } from '../../features/index.ts';
+import { addCategoryCodes, MISSING_TEXT, type OnnxGraphBuilder } from '../../models/index.ts';
+import { DATETIME_INPUT, type GraphStart, writeAnswer, writeNumberMatrix } from '../export/graph-inputs.ts';
 import type { LinearModel } from './fit-linear.ts';
-import { DATETIME_INPUT, type GraphStart, writeAnswer, writeNumberMatrix } from './graph-inputs.ts';
 
 /**
  * Writes a linear model with all that stands before it: imputation, flags, scaling, and one-hot coding, whose product

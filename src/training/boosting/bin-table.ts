@@ -1,5 +1,5 @@
-import type { Table, TableColumn } from '../datasets/index.ts';
-import { type CalendarPart, calendarPart, calendarParts } from '../features/index.ts';
+import type { Table, TableColumn } from '../../datasets/index.ts';
+import { type CalendarPart, calendarPart, calendarParts } from '../../features/index.ts';
 
 /** Levels of a category that a tree tells apart; two of the 256 bins of a byte are for rarer levels and missing values. */
 export const MAX_TREE_LEVELS = 254;

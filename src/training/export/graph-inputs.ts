@@ -1,5 +1,5 @@
-import type { ClassValue, RawColumn, Table, TableColumn } from '../datasets/index.ts';
-import { createFeatureWriter, type Feature } from '../features/index.ts';
+import type { ClassValue, RawColumn, Table, TableColumn } from '../../datasets/index.ts';
+import { createFeatureWriter, type Feature } from '../../features/index.ts';
 import {
   type CodedBatch,
   FEATURE_PREFIX,
@@ -8,7 +8,7 @@ import {
   MISSING_TEXT,
   OnnxGraphBuilder,
   type Signature,
-} from '../models/index.ts';
+} from '../../models/index.ts';
 
 /** Names of the inputs that our own models have, each for one kind of column. */
 export const NUMERIC_INPUT = 'numeric';

@@ -1,6 +1,6 @@
-import type { Table, TableColumn } from '../datasets/index.ts';
-import { calendarPart, MS_PER_DAY } from '../features/index.ts';
-import type { LinearParameters } from './parameters.ts';
+import type { Table, TableColumn } from '../../datasets/index.ts';
+import { calendarPart, MS_PER_DAY } from '../../features/index.ts';
+import type { LinearParameters } from '../parameters.ts';
 
 /** Levels of a category that get a coefficient each; rarer ones share one. */
 export const MAX_LINEAR_LEVELS = 500;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { TrainedModel } from './train.ts';
+import type { TrainedModel } from '../train.ts';
 
 /**
  * The `MLmodel` file beside a model: by it `mlflow.onnx.load_model` finds the file. YAML is a superset of JSON, so the

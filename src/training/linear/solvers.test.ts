@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { makeTable } from '../../tests/support/make-table.ts';
-import type { Table } from '../datasets/index.ts';
+import { makeTable } from '../../../tests/support/make-table.ts';
+import type { Table } from '../../datasets/index.ts';
+import { parseParameters } from '../parameters.ts';
 import { fitLinear, scoreLinear } from './fit-linear.ts';
 import { minimise } from './lbfgs.ts';
-import { parseParameters } from './parameters.ts';
 import { solveCholesky } from './solve-ridge.ts';
 
 /** Ten rows whose models were fitted once by scikit-learn 1.9.1 on the standardised columns. */

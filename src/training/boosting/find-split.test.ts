@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createRandom } from '../platform/index.ts';
+import { createRandom } from '../../platform/index.ts';
 import { binTable, planThresholds, type TreeFeature } from './bin-table.ts';
 import { createSplitFinder } from './find-split.ts';
 import { fillHistogram, layOutHistogram, packHessians, planPacking, subtractHistogram } from './histogram.ts';

@@ -1,14 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Table } from '../datasets/index.ts';
-import { createRandom } from '../platform/index.ts';
+import type { Table } from '../../datasets/index.ts';
+import { createRandom } from '../../platform/index.ts';
+import type { BoostingParameters } from '../parameters.ts';
+import type { ProgressListener } from '../progress.ts';
+import { standardiseTarget } from '../standardise-target.ts';
 import { type BinnedTable, binTable, planFeatures, type TreeFeature } from './bin-table.ts';
 import { type BoostingLoss, logistic, softmax, squaredError } from './boosting-losses.ts';
 import { addTree, createTreeGrower, type Tree } from './grow-tree.ts';
 import { MAX_ROWS, packHessians, planPacking } from './histogram.ts';
-import type { BoostingParameters } from './parameters.ts';
-import type { ProgressListener } from './progress.ts';
 import { sampleSorted } from './sample-sorted.ts';
-import { standardiseTarget } from './standardise-target.ts';
 
 /** A trained ensemble: the score of output k is `baseScores[k]` plus the values of `rounds[…][k]`. */
 export interface BoostedTrees {

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { makeTable } from '../../tests/support/make-table.ts';
-import type { Table } from '../datasets/index.ts';
-import { parseFeatures } from '../features/index.ts';
-import { createSession, type ModelSession } from '../models/index.ts';
+import { makeTable } from '../../../tests/support/make-table.ts';
+import type { Table } from '../../datasets/index.ts';
+import { parseFeatures } from '../../features/index.ts';
+import { createSession, type ModelSession } from '../../models/index.ts';
+import type { Answers } from '../score-answers.ts';
+import { train } from '../train.ts';
 import { compareExport, everyNth } from './compare-export.ts';
 import { encodeTable } from './graph-inputs.ts';
-import type { Answers } from './score-answers.ts';
-import { train } from './train.ts';
 
 /** A model, and its own answers for every row of a table. */
 async function prepare(task: 'binary' | 'regression') {

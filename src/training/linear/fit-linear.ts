@@ -1,5 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Table } from '../datasets/index.ts';
+import type { Table } from '../../datasets/index.ts';
+import type { LinearParameters } from '../parameters.ts';
+import type { ProgressListener } from '../progress.ts';
+import { standardiseTarget } from '../standardise-target.ts';
 import { minimise } from './lbfgs.ts';
 import {
   addGradient,
@@ -9,10 +12,7 @@ import {
   type LinearDesign,
   planDesign,
 } from './linear-design.ts';
-import type { LinearParameters } from './parameters.ts';
-import type { ProgressListener } from './progress.ts';
 import { solveRidge } from './solve-ridge.ts';
-import { standardiseTarget } from './standardise-target.ts';
 
 /** A fitted linear or logistic model: for each output, coefficients in the design's order, float32 numbers. */
 export interface LinearModel {

@@ -1,5 +1,5 @@
-import type { RawColumn, Table, TableColumn } from '../datasets/index.ts';
-import { createRowCoder, type ModelSession } from '../models/index.ts';
+import type { RawColumn, Table, TableColumn } from '../../datasets/index.ts';
+import { createRowCoder, type ModelSession } from '../../models/index.ts';
 import { rawColumnsOf } from './graph-inputs.ts';
 
 const EXAMPLE_ROWS = 5;

@@ -1,15 +1,15 @@
-import type { Table } from '../datasets/index.ts';
-import type { CalendarPart } from '../features/index.ts';
-import { createCalendarWriter } from '../features/index.ts';
+import type { Table } from '../../datasets/index.ts';
+import type { CalendarPart } from '../../features/index.ts';
+import { createCalendarWriter } from '../../features/index.ts';
 import {
   addCategoryCodes,
   addCategorySets,
   addTreeEnsemble,
   MISSING_TEXT,
   type OnnxGraphBuilder,
-} from '../models/index.ts';
+} from '../../models/index.ts';
+import { DATETIME_INPUT, type GraphStart, writeAnswer } from '../export/graph-inputs.ts';
 import type { BoostedTrees } from './boost-trees.ts';
-import { DATETIME_INPUT, type GraphStart, writeAnswer } from './graph-inputs.ts';
 import type { Tree } from './grow-tree.ts';
 
 /**

@@ -1,9 +1,9 @@
-import type { RawColumn, Table, TableColumn } from '../datasets/index.ts';
-import { type BatchOutput, MISSING_TEXT, type ModelSession } from '../models/index.ts';
-import { ApiError } from '../platform/index.ts';
-import { mostProbableClass } from '../statistics/index.ts';
+import type { RawColumn, Table, TableColumn } from '../../datasets/index.ts';
+import { type BatchOutput, MISSING_TEXT, type ModelSession } from '../../models/index.ts';
+import { ApiError } from '../../platform/index.ts';
+import { mostProbableClass } from '../../statistics/index.ts';
+import type { Answers } from '../score-answers.ts';
 import { encodeTable } from './graph-inputs.ts';
-import type { Answers } from './score-answers.ts';
 
 /** How the exported model and the trainer agreed. A model that does not agree is never handed out. */
 export interface ExportCheck {
