@@ -148,11 +148,19 @@ export const settleMessage = command(
 
 export const keepBaseline = command(
   'monitoring.keepBaseline',
-  async (tx, row: { model: string; version: string; metric: string; windows: string }): Promise<void> => {
+  async (
+    tx,
+    row: { model: string; version: string; metric: string; windows: string; window_rule: string },
+  ): Promise<void> => {
     await (tx as DriftDb)
       .insertInto('monitor_baselines')
       .values(row)
-      .onConflict((conflict) => conflict.columns(['model', 'version', 'metric']).doNothing())
+      .onConflict((conflict) =>
+        conflict.columns(['model', 'version', 'metric']).doUpdateSet((eb) => ({
+          windows: eb.ref('excluded.windows'),
+          window_rule: eb.ref('excluded.window_rule'),
+        })),
+      )
       .execute();
   },
 );

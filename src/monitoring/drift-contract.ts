@@ -49,6 +49,33 @@ const testSchema = z.strictObject({
   words: z.string().optional(),
 });
 
+const segmentSchema = z.strictObject({
+  column: z.string(),
+  value: z.string(),
+  rows: z.int(),
+  share: z.number().describe("Of the window's rows"),
+  reference_share: z.number().optional(),
+  against: z
+    .enum(['segment', 'reference'])
+    .describe(
+      'Compared with the same segment of the reference; or with all its rows, as it has no such segment',
+    ),
+  test_count: z.int(),
+  tests: z
+    .array(
+      z.strictObject({
+        column: z.string(),
+        aspect: z.enum(['values', 'missing', 'unseen']),
+        rows: z.number(),
+        psi: z.number(),
+        p: z.number().describe('Adjusted by Benjamini-Hochberg over the segments of the window'),
+        drifted: z.boolean().describe('p <= 0.05; it raises no alarm'),
+        words: z.string().optional(),
+      }),
+    )
+    .describe('The twenty that differ most at most'),
+});
+
 const performanceSchema = z.strictObject({
   state: z.enum(['tested', 'reference', 'too few labels', 'not measurable']),
   metric: z.string(),
@@ -73,6 +100,10 @@ export const windowSchema = z
     note: z.string().optional(),
     closed_at: time,
     tests: z.array(testSchema).optional(),
+    segments: z
+      .array(segmentSchema)
+      .optional()
+      .describe('What differs within the values of the columns of monitor.segments, of 200 rows and more'),
     performance: performanceSchema.optional(),
   })
   .meta({ id: 'MonitorWindow' });

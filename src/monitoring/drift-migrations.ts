@@ -106,4 +106,16 @@ export const driftMigrations: Migration[] = [
       for (const statement of statements) await sql.raw(statement).execute(tx);
     },
   },
+  {
+    id: '0066-monitoring-segments',
+    async up(tx, dialect) {
+      const text = dialect === 'postgres' ? 'text collate "C"' : 'text';
+      const statements = [
+        `alter table monitor_windows add column segments ${text}`,
+        `alter table monitor_windows add column window_rule ${text}`,
+        `alter table monitor_baselines add column window_rule ${text} not null default ''`,
+      ];
+      for (const statement of statements) await sql.raw(statement).execute(tx);
+    },
+  },
 ];

@@ -75,6 +75,11 @@ export type MonitorPolicy = z.infer<typeof monitorPolicySchema>;
 /** What a model is watched by that no project file speaks of. */
 export const DEFAULT_MONITOR_POLICY: MonitorPolicy = monitorPolicySchema.parse({});
 
+/** How long its windows are: what was measured over windows of another length varies otherwise. */
+export function windowRule(policy: MonitorPolicy): string {
+  return `${policyTimes(policy).everyMs} ms, ${policy.window.rows} rows`;
+}
+
 /** The durations of a policy in milliseconds. */
 export function policyTimes(policy: MonitorPolicy): { everyMs: number; labelDelayMs: number } {
   return {

@@ -37,6 +37,9 @@ export interface DriftTables {
     performance_state: string | null;
     performance: string | null;
     performance_at: number | null;
+    /** What differs within segments, as the report has it. */
+    segments: string | null;
+    window_rule: string | null;
   };
   monitor_sequences: {
     model: string;
@@ -84,7 +87,14 @@ export interface DriftTables {
     last_error: string | null;
   };
   /** Performance of a version on the days of its own evaluation set. */
-  monitor_baselines: { model: string; version: string; metric: string; windows: string };
+  monitor_baselines: {
+    model: string;
+    version: string;
+    metric: string;
+    windows: string;
+    /** How long its windows are: those of another length are computed anew. */
+    window_rule: string;
+  };
 }
 
 export type DriftDb = Kysely<DriftTables>;

@@ -9,6 +9,7 @@ import {
   encodeProfile,
   encodeReference,
   type ProfileSpec,
+  takeRows,
 } from '../../src/profiles/index.ts';
 import type { ProfileEntry } from '../../src/serving/contract.ts';
 import { tempDir } from './temp-dir.ts';
@@ -17,27 +18,31 @@ import { tamperWith } from './test-database.ts';
 export const HOUR_MS = 3_600_000;
 export const DAY_MS = 24 * HOUR_MS;
 
-const CITIES = ['LAX', 'SFO', 'DEN', 'ORD', 'JFK'];
+export const CITIES = ['LAX', 'SFO', 'DEN', 'ORD', 'JFK'];
 
 export interface DrawnDay {
   seed: number;
   rows: number;
   shift?: number;
   missing?: number;
+  /** Rows of this city alone are shifted. */
+  shiftIn?: string;
 }
 
 /** Rows of the columns `amount` and `city`, and the score. */
-export function drawDay({ seed, rows, shift = 0, missing = 0 }: DrawnDay) {
+export function drawDay({ seed, rows, shift = 0, missing = 0, shiftIn }: DrawnDay) {
   const random = createRandom(seed);
   const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-  return {
-    amount: Float64Array.from({ length: rows }, () => (random() < missing ? Number.NaN : normal() + shift)),
+  const drawn = {
+    amount: Float64Array.from({ length: rows }, () => (random() < missing ? Number.NaN : normal())),
     city: Array.from({ length: rows }, () => CITIES[Math.floor(random() ** 2 * CITIES.length)]!),
     score: Float64Array.from({ length: rows }, () => random()),
   };
+  const isShifted = (row: number) => shiftIn === undefined || drawn.city[row] === shiftIn;
+  return { ...drawn, amount: drawn.amount.map((value, row) => (isShifted(row) ? value + shift : value)) };
 }
 
-/** A reference of forty days of 500 rows, as a file. */
+/** A reference of forty days of 500 rows, as a file; the rows of each city are counted apart too. */
 export function writeReference(): { spec: ProfileSpec; path: string } {
   const days = Array.from({ length: 40 }, (_, day) => drawDay({ seed: 1000 + day, rows: 500 }));
   const join2 = (pick: (day: ReturnType<typeof drawDay>) => Float64Array) =>
@@ -52,6 +57,13 @@ export function writeReference(): { spec: ProfileSpec; path: string } {
       ],
       rows,
       times: Float64Array.from({ length: rows }, (_, row) => Math.floor(row / 500) * DAY_MS),
+      segmentColumns: [
+        {
+          name: 'city',
+          codes: days.flatMap((day) => day.city.map((city) => CITIES.indexOf(city))),
+          labels: CITIES,
+        },
+      ],
     },
   ]);
   const path = join(tempDir(), 'reference.json');
@@ -59,23 +71,28 @@ export function writeReference(): { spec: ProfileSpec; path: string } {
   return { spec: reference.spec, path };
 }
 
-/** What a model server reports of a day: all its rows in the day's first hour. */
+/** What a model server reports of a day: all its rows in the day's first hour, or those of a city. */
 export function entryOf(
   spec: ProfileSpec,
-  { day, ...drawn }: DrawnDay & { day: number },
+  { day, only, ...drawn }: DrawnDay & { day: number; only?: string },
   change: Partial<ProfileEntry> = {},
 ): ProfileEntry {
   const profile = createProfile(spec);
   const { amount, city, score } = drawDay(drawn);
-  profile.add(drawn.rows, [columnOf(amount), columnOf(city), columnOf(score)]);
+  const kept = [...city.keys()].filter((row) => only === undefined || city[row] === only);
+  const values = [columnOf(amount), columnOf(city), columnOf(score)];
+  profile.add(
+    kept.length,
+    values.map((column) => takeRows(column, kept)),
+  );
   return {
     model: 'flights',
     version: '1',
     variant: 'champion',
     hour: day * DAY_MS,
-    segment: '',
+    segment: only === undefined ? '' : `city=${only}`,
     part: 0,
-    answered: drawn.rows,
+    answered: kept.length,
     failed: 0,
     latency: Array.from({ length: 17 }, () => 0),
     profile: encodeProfile(profile),

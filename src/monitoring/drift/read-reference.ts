@@ -1,11 +1,13 @@
 import { readFile } from 'node:fs/promises';
-import { decodeReference, type ProfileSpec } from '../../profiles/index.ts';
+import { type CountedSegment, decodeReference, type ProfileSpec } from '../../profiles/index.ts';
 import type { ModelVersion } from '../../registry/index.ts';
 import { type PreparedReference, prepareReference, WATCHED_WINDOWS } from './prepare-reference.ts';
 
 export interface LoadedReference {
   spec: ProfileSpec;
   prepared: PreparedReference;
+  /** Rows of frequent values, counted apart; by `column=value`. */
+  segments: ReadonlyMap<string, CountedSegment>;
   /** What a reader of the tests should know about the reference. */
   notes: string[];
 }
@@ -25,7 +27,12 @@ export function createReferenceReader(referencePath: (version: ModelVersion) => 
     if (path !== undefined) {
       const reference = decodeReference(await readFile(path, 'utf8'));
       const prepared = prepareReference(reference);
-      loaded = { spec: reference.spec, prepared, notes: sayUnwatched(prepared) };
+      loaded = {
+        spec: reference.spec,
+        prepared,
+        segments: new Map((reference.segments ?? []).map((each) => [each.segment, each])),
+        notes: sayUnwatched(prepared),
+      };
       if (prepared.windows < FEW_WINDOWS) {
         loaded.notes.push(
           `The reference has ${prepared.windows} windows of its own; with ${FEW_WINDOWS} or more it would tell how much its days differ`,

@@ -1,7 +1,7 @@
 import type { Database, Logger } from '../../platform/index.ts';
 import type { ModelVersion } from '../../registry/index.ts';
 import { keepBaseline } from '../drift-commands.ts';
-import { type MonitorPolicy, type PerformanceMetric, policyTimes } from '../monitor-policy.ts';
+import { type MonitorPolicy, type PerformanceMetric, policyTimes, windowRule } from '../monitor-policy.ts';
 import type { DriftDb } from '../tables.ts';
 import { type MeasuredWindow, skillOf } from '../windows/measure-performance.ts';
 import type { EvaluationRequest } from './score-evaluation.ts';
@@ -18,7 +18,7 @@ export interface BaselineDeps {
 
 /**
  * What versions reached on the windows of their own evaluation sets, so that a champion's performance can be tested
- * from its first day on. It is computed once and kept.
+ * from its first day on. It is computed once and kept, and anew when the policy makes other windows.
  */
 export function createBaselineReader({ database, logger, files, score }: BaselineDeps) {
   let isStopped = false;
@@ -46,12 +46,14 @@ export function createBaselineReader({ database, logger, files, score }: Baselin
       policy: MonitorPolicy,
     ): Promise<number[]> {
       const key = { model: version.name, version: String(version.version), metric };
+      const rule = windowRule(policy);
       const known = await (database.reader as DriftDb)
         .selectFrom('monitor_baselines')
         .select('windows')
         .where('model', '=', key.model)
         .where('version', '=', key.version)
         .where('metric', '=', metric)
+        .where('window_rule', '=', rule)
         .executeTakeFirst();
       if (known !== undefined) return JSON.parse(known.windows) as number[];
       let values: number[] = [];
@@ -65,7 +67,7 @@ export function createBaselineReader({ database, logger, files, score }: Baselin
           'the evaluation set cannot be scored',
         );
       }
-      await database.execute(keepBaseline, { ...key, windows: JSON.stringify(values) });
+      await database.execute(keepBaseline, { ...key, windows: JSON.stringify(values), window_rule: rule });
       return values;
     },
     stop(): void {

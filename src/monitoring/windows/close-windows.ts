@@ -7,10 +7,11 @@ import { explainTest } from '../drift/explain-tests.ts';
 import { type LoadedReference, notesFor } from '../drift/read-reference.ts';
 import { type ColumnTest, testWindow } from '../drift/test-window.ts';
 import { closeWindow } from '../drift-commands.ts';
-import { type MonitorPolicy, policyTimes } from '../monitor-policy.ts';
+import { type MonitorPolicy, policyTimes, windowRule } from '../monitor-policy.ts';
 import { type FoundWindow, findNextWindow, LEAST_ROWS } from './find-due-window.ts';
 import { createProfileEntryStore } from './profile-entry-store.ts';
 import type { WatchedTest } from './sequence-store.ts';
+import { type SegmentReport, segmentsOf, testSegments } from './test-segments.ts';
 import { createWindowStore, type MonitorWindow, type NewWindow, type ReportedTest } from './window-store.ts';
 
 const FALSE_DISCOVERY_RATE = 0.05;
@@ -65,6 +66,7 @@ export async function closeNextWindow(
     to: found.to,
     rows: found.rows,
     closedAt: now,
+    windowRule: windowRule(policy),
     ...tested.report,
   };
   const outcome = await database.execute(closeWindow, {
@@ -77,7 +79,7 @@ export async function closeNextWindow(
 }
 
 interface TestedWindow {
-  report: Pick<NewWindow, 'state' | 'note' | 'tests'>;
+  report: Pick<NewWindow, 'state' | 'note' | 'tests' | 'segments'>;
   watched: WatchedTest[];
   testCount: number;
 }
@@ -89,7 +91,7 @@ async function testFoundWindow(
   found: FoundWindow,
 ): Promise<TestedWindow> {
   const untested = (state: NewWindow['state'], note?: string): TestedWindow => ({
-    report: { state, tests: [], ...(note === undefined ? {} : { note }) },
+    report: { state, tests: [], segments: [], ...(note === undefined ? {} : { note }) },
     watched: [],
     testCount: 0,
   });
@@ -113,9 +115,16 @@ async function testFoundWindow(
   const explained = tests.map((test) =>
     test.p <= EXPLAINED_P ? explainTest(prepared, profile, test, importance) : undefined,
   );
+  const segments = await testSegments(
+    { entries: createProfileEntryStore(deps.database.reader), logger: deps.logger },
+    { model: version.name, version: String(version.version), found, rows: profile.rows },
+    reference,
+    policy.segments,
+  );
   return {
     report: {
       state: 'tested',
+      segments,
       tests: reportTests(tests).map((test, index) => ({ ...test, ...explained[index] })),
       ...(notes.length === 0 ? {} : { note: notes.join('; ') }),
     },
@@ -127,7 +136,7 @@ async function testFoundWindow(
           column: test.column,
           aspect: test.aspect,
           p: test.p,
-          evidence: { ...evidenceOfTest(test), ...explained[index], ...said },
+          evidence: { ...evidenceOfTest(test), ...explained[index], ...bySegment(test, segments), ...said },
         },
       ];
     }),
@@ -170,6 +179,11 @@ export function reportTests(tests: ColumnTest[]): ReportedTest[] {
     FALSE_DISCOVERY_RATE,
   );
   return tests.map((test, index) => ({ ...test, drifted: drifted[index] ?? false }));
+}
+
+function bySegment(test: ColumnTest, segments: SegmentReport[]): { by_segment?: unknown } {
+  const found = segmentsOf(test, segments);
+  return found.length === 0 ? {} : { by_segment: found };
 }
 
 function evidenceOfTest(test: ColumnTest): Record<string, unknown> {

@@ -3,7 +3,7 @@ import type { ModelVersion } from '../../registry/index.ts';
 import { testPerformance } from '../../statistics/index.ts';
 import type { Alarm, Span } from '../alarms/alarm.ts';
 import { addPerformance } from '../drift-commands.ts';
-import { type MonitorPolicy, type PerformanceMetric, policyTimes } from '../monitor-policy.ts';
+import { type MonitorPolicy, type PerformanceMetric, policyTimes, windowRule } from '../monitor-policy.ts';
 import { explainBySegments, type QueryLog } from './explain-segments.ts';
 import { GRACE_MS } from './find-due-window.ts';
 import type { WatchedTest } from './sequence-store.ts';
@@ -116,7 +116,7 @@ export async function measureDueWindows(
         throw new Error(`Of ${windows.length} windows ${measured.length} were measured`);
       const judged = isChampion
         ? await judgeWindow(deps, { champion, metric, policy, window, found, baseline })
-        : justMeasured(metric, found);
+        : justMeasured(metric, found, 'another version serves by now');
       const outcome = await database.execute(addPerformance, {
         model,
         version,
@@ -146,7 +146,7 @@ const sampleWords = ({ sampled, labelled }: MeasuredWindow): string =>
     ? ''
     : `; of ${sampled.toLocaleString('en-US')} of ${labelled.toLocaleString('en-US')} labelled rows`;
 
-function justMeasured(metric: PerformanceMetric, found: MeasuredWindow): JudgedWindow {
+function justMeasured(metric: PerformanceMetric, found: MeasuredWindow, why: string): JudgedWindow {
   const skill = skillOf(metric, found);
   const { rows, labelled, value } = found;
   return {
@@ -157,7 +157,7 @@ function justMeasured(metric: PerformanceMetric, found: MeasuredWindow): JudgedW
       labelled,
       ...(value === undefined ? {} : { value }),
       ...(skill === undefined ? {} : { skill }),
-      note: `another version serves by now, so that this raises no alarm${sampleWords(found)}`,
+      note: `${why}, so that this raises no alarm${sampleWords(found)}`,
     },
     watched: [],
   };
@@ -175,6 +175,9 @@ async function judgeWindow(
   },
 ): Promise<JudgedWindow> {
   const { metric, policy, window, found, baseline } = input;
+  const rule = windowRule(policy);
+  if ((window.windowRule ?? rule) !== rule)
+    return justMeasured(metric, found, 'its window was made by another policy');
   const { rows, labelled, value } = found;
   const skill = skillOf(metric, found);
   const base: WindowPerformance = {
@@ -189,10 +192,12 @@ async function judgeWindow(
     performance: { ...base, note },
     watched: [],
   });
-  const own = (await createWindowStore(deps.database.reader).references(window.model, window.version)).map(
-    ({ performance }) => performance,
+  const references = await createWindowStore(deps.database.reader).references(window.model, window.version);
+  // Another metric has another level, and windows of another length vary otherwise.
+  const own = references.flatMap(({ performance: each, windowRule: madeBy = rule }) =>
+    each?.metric === metric && madeBy === rule ? [each] : [],
   );
-  const usual = medianOf(own.flatMap((each) => (each === undefined ? [] : [each.labelled])));
+  const usual = medianOf(own.map(({ labelled: count }) => count));
   const fewest = Math.min(LEAST_LABELLED, LEAST_SHARE * policy.window.rows);
   const least = Math.max(fewest, usual === undefined ? 0 : LEAST_SHARE * usual);
   if (labelled < least) {
@@ -202,7 +207,7 @@ async function judgeWindow(
     );
   }
   if (skill === undefined) return without('not measurable', `${metric} cannot be computed from these labels`);
-  const reference = [...baseline, ...own.flatMap((each) => (each?.skill === undefined ? [] : [each.skill]))];
+  const reference = [...baseline, ...own.flatMap((each) => (each.skill === undefined ? [] : [each.skill]))];
   if (reference.length < REFERENCE_WINDOWS) {
     return without(
       'reference',

@@ -1,5 +1,6 @@
 import type { Tx } from '../../platform/index.ts';
 import type { ProfileEntry, ProfileReport, Reporter, Variant } from '../../serving/contract.ts';
+import type { Span } from '../alarms/alarm.ts';
 import type { DriftDb } from '../tables.ts';
 
 /** A shadow answers nobody: what it saw was counted with the answer that it shadows. */
@@ -13,6 +14,8 @@ export interface StoredProfile {
   failed: number;
   profile: string | undefined;
 }
+
+export type ProfileEntryStore = ReturnType<typeof createProfileEntryStore>;
 
 /** Profiles as the model servers reported them, by the hour of event time. */
 export function createProfileEntryStore(tx: Tx) {
@@ -166,17 +169,49 @@ export function createProfileEntryStore(tx: Tx) {
       return new Map(rows.map(({ hour, answered }) => [hour, Number(answered)]));
     },
 
-    /** What a version answered in a span, entry by entry. */
-    async list(model: string, version: string, from: number, to: number): Promise<StoredProfile[]> {
+    /** The segments of what a version answered in a span that have enough rows, the largest first. */
+    async segments(
+      model: string,
+      version: string,
+      { from, to }: Span,
+      { least, most }: { least: number; most: number },
+    ): Promise<string[]> {
       const rows = await db
         .selectFrom('profile_entries')
-        .select(['hour', 'version', 'variant', 'answered', 'failed', 'profile'])
+        .select((eb) => ['segment', eb.fn.sum<number | string>('answered').as('answered')])
         .where('model', '=', model)
-        .where('segment', '=', '')
+        .where('segment', '<>', '')
         .where('hour', '>=', from)
         .where('hour', '<', to)
         .where('version', '=', version)
         .where('variant', 'in', ANSWERING)
+        .groupBy('segment')
+        .having((eb) => eb.fn.sum('answered'), '>=', least)
+        .orderBy('answered', 'desc')
+        .orderBy('segment')
+        .limit(most)
+        .execute();
+      return rows.map(({ segment }) => segment);
+    },
+
+    /** What a version answered in a span, entry by entry: all rows, or those of a segment. */
+    async list(
+      model: string,
+      version: string,
+      from: number,
+      to: number,
+      segment = '',
+    ): Promise<StoredProfile[]> {
+      const rows = await db
+        .selectFrom('profile_entries')
+        .select(['hour', 'version', 'variant', 'answered', 'failed', 'profile'])
+        .where('model', '=', model)
+        .where('segment', '=', segment)
+        .where('hour', '>=', from)
+        .where('hour', '<', to)
+        .where('version', '=', version)
+        .where('variant', 'in', ANSWERING)
+        .orderBy('hour')
         .execute();
       return rows.map((row) => ({
         ...row,

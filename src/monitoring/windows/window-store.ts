@@ -3,6 +3,7 @@ import type { Span } from '../alarms/alarm.ts';
 import type { Explanation } from '../drift/explain-tests.ts';
 import type { ColumnTest } from '../drift/test-window.ts';
 import type { DriftDb, DriftTables } from '../tables.ts';
+import type { SegmentReport } from './test-segments.ts';
 
 /** What became of a window's drift test. */
 export type WindowState = 'tested' | 'too small' | 'no reference' | 'off';
@@ -36,7 +37,11 @@ export interface MonitorWindow extends Span {
   state: WindowState;
   note?: string;
   tests: ReportedTest[];
+  /** What differs within the segments that the policy names; none without. */
+  segments: SegmentReport[];
   closedAt: number;
+  /** The policy's rule by which it was made; windows that an earlier build closed have none. */
+  windowRule?: string;
   /** Rows that came after the window was closed; they are in no test. */
   lateRows: number;
   performanceState?: PerformanceState;
@@ -67,6 +72,8 @@ export function createWindowStore(tx: Tx) {
           performance_state: null,
           performance: null,
           performance_at: null,
+          window_rule: window.windowRule ?? null,
+          segments: window.segments.length === 0 ? null : JSON.stringify(window.segments),
         })
         .onConflict((conflict) => conflict.columns(['model', 'from_ms']).doNothing())
         .returning('from_ms')
@@ -159,7 +166,9 @@ function toWindow(row: DriftTables['monitor_windows']): MonitorWindow {
     rows: row.row_count,
     state: row.state as WindowState,
     ...(row.note === null ? {} : { note: row.note }),
+    ...(row.window_rule === null ? {} : { windowRule: row.window_rule }),
     tests: row.tests === null ? [] : (JSON.parse(row.tests) as ReportedTest[]),
+    segments: row.segments === null ? [] : (JSON.parse(row.segments) as SegmentReport[]),
     closedAt: row.closed_at,
     lateRows: row.late_rows,
     ...(row.performance_state === null

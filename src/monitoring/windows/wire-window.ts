@@ -1,3 +1,4 @@
+import type { SegmentReport } from './test-segments.ts';
 import type { MonitorWindow, ReportedTest, WindowPerformance } from './window-store.ts';
 
 /** A window as it goes over the wire; its tests by weight, the heaviest first. */
@@ -15,9 +16,24 @@ export function toWireWindow(window: MonitorWindow, tests: 'all' | 'drifted' | '
     ...(window.note === undefined ? {} : { note: window.note }),
     closed_at: window.closedAt,
     ...(tests === 'none' ? {} : { tests: shown.map(toWireTest) }),
+    ...(tests === 'none' || window.segments.length === 0
+      ? {}
+      : { segments: window.segments.map((segment) => toWireSegment(segment, tests)) }),
     ...(window.performance === undefined || window.performanceState === undefined
       ? {}
       : { performance: { state: window.performanceState, ...toWirePerformance(window.performance) } }),
+  };
+}
+
+function toWireSegment(
+  { testCount, referenceShare, tests, ...segment }: SegmentReport,
+  wanted: 'all' | 'drifted',
+) {
+  return {
+    ...segment,
+    ...(referenceShare === undefined ? {} : { reference_share: referenceShare }),
+    test_count: testCount,
+    tests: tests.filter(({ drifted }) => wanted === 'all' || drifted),
   };
 }
 
