@@ -1,27 +1,17 @@
 import { setImmediate } from 'node:timers';
-import { ApiError, type Clock, type Command, type Database, type Logger } from '../platform/index.ts';
-import type { CrashPoint, Flow, FlowContext } from './flow.ts';
-import type { JobMetrics } from './job-metrics.ts';
+import { ApiError, type Command } from '../platform/index.ts';
+import type { Flow, FlowContext } from './flow.ts';
 import { never } from './never.ts';
 import { pause } from './pause.ts';
-import { createRunNotes, type RunNotes } from './run-notes.ts';
+import { createRunNotes } from './run-notes.ts';
 import { runStep } from './run-step.ts';
+import type { RunDeps, StepHost } from './step-host.ts';
 import { type ClaimedRun, finishRun, parkRun } from './store/holder-commands.ts';
 import { recordError } from './store/job-error.ts';
 import { toJson } from './store/run-json.ts';
 import { type Claim, isLeaseLost } from './store/run-writes.ts';
 import { awaitStep, endSleep, noteRun } from './store/step-commands.ts';
 import type { StepKind, StepRow } from './store/tables.ts';
-
-export interface RunDeps {
-  database: Database;
-  clock: Clock;
-  logger: Logger;
-  metrics: JobMetrics;
-  crash?: (point: CrashPoint, key: string) => void;
-  /** Something of a run has changed. */
-  changed: () => void;
-}
 
 /** How an execution ended: the run is over, it waits, it is free to go on, or it is another's. */
 export type ExecutionEnd = 'finished' | 'waiting' | 'pending' | 'lost';
@@ -33,18 +23,6 @@ export interface Execution {
   abandon(reason: Error): void;
   /** Settles when no step is under way any longer. */
   settled(): Promise<unknown>;
-}
-
-/** What `run-step.ts` needs of the execution it is part of. */
-export interface StepHost extends RunDeps {
-  claim: Claim;
-  signal: AbortSignal;
-  notes: RunNotes;
-  /** Writes under the lease; never settles once the execution is over. */
-  write<I extends object, O>(command: Command<I & Claim, O>, input: I): Promise<O>;
-  isOver(): boolean;
-  /** Remembers work that may go on after its step was given up. */
-  track(work: Promise<unknown>): void;
 }
 
 const MOST_PAUSE_MS = 2000;

@@ -108,73 +108,53 @@ export function jobRoutes({ jobs }: { jobs: Jobs }): (app: App) => void {
       },
     );
 
-    app.post(
-      '/api/v1/jobs/:run_id/cancel',
-      {
-        schema: {
-          tags,
-          summary: 'End a job for good, whatever it is at',
-          params: contract.runParams,
-          body: contract.actRequest,
-          response: { 200: contract.detailSchema },
-        },
-      },
-      async ({ params, body, actor }) => {
-        await jobs.cancel(params.run_id, operator(actor, body?.reason));
-        return detail(params.run_id);
-      },
-    );
+    acting('cancel', 'End a job for good, whatever it is at');
+    acting('retry', 'Let a job that failed or was cancelled go on at the step that it failed at');
+    deciding('approve', 'Approve what a job waits for', contract.actRequest);
+    deciding('reject', 'Reject what a job waits for', contract.rejectRequest);
 
-    app.post(
-      '/api/v1/jobs/:run_id/retry',
-      {
-        schema: {
-          tags,
-          summary: 'Let a job that failed or was cancelled go on at the step that it failed at',
-          params: contract.runParams,
-          body: contract.actRequest,
-          response: { 200: contract.detailSchema },
+    function acting(verb: 'cancel' | 'retry', summary: string): void {
+      app.post(
+        `/api/v1/jobs/:run_id/${verb}`,
+        {
+          schema: {
+            tags,
+            summary,
+            params: contract.runParams,
+            body: contract.actRequest,
+            response: { 200: contract.detailSchema },
+          },
         },
-      },
-      async ({ params, body, actor }) => {
-        await jobs.retry(params.run_id, operator(actor, body?.reason));
-        return detail(params.run_id);
-      },
-    );
+        async ({ params, body, actor }) => {
+          await jobs[verb](params.run_id, operator(actor, body?.reason));
+          return detail(params.run_id);
+        },
+      );
+    }
 
-    app.post(
-      '/api/v1/jobs/:run_id/steps/:step/approve',
-      {
-        schema: {
-          tags,
-          summary: 'Approve what a job waits for',
-          params: contract.stepParams,
-          body: contract.actRequest,
-          response: { 200: contract.detailSchema },
+    function deciding(
+      verb: 'approve' | 'reject',
+      summary: string,
+      body: typeof contract.actRequest | typeof contract.rejectRequest,
+    ): void {
+      app.post(
+        `/api/v1/jobs/:run_id/steps/:step/${verb}`,
+        {
+          schema: {
+            tags,
+            summary,
+            params: contract.stepParams,
+            body,
+            response: { 200: contract.detailSchema },
+          },
         },
-      },
-      async ({ params, body, actor }) => {
-        await jobs.approve(params.run_id, params.step, { approved: true, ...operator(actor, body?.reason) });
-        return detail(params.run_id);
-      },
-    );
-
-    app.post(
-      '/api/v1/jobs/:run_id/steps/:step/reject',
-      {
-        schema: {
-          tags,
-          summary: 'Reject what a job waits for',
-          params: contract.stepParams,
-          body: contract.rejectRequest,
-          response: { 200: contract.detailSchema },
+        async ({ params, body: said, actor }) => {
+          const answer = { approved: verb === 'approve', ...operator(actor, said?.reason) };
+          await jobs.approve(params.run_id, params.step, answer);
+          return detail(params.run_id);
         },
-      },
-      async ({ params, body, actor }) => {
-        await jobs.approve(params.run_id, params.step, { approved: false, ...operator(actor, body.reason) });
-        return detail(params.run_id);
-      },
-    );
+      );
+    }
   };
 }
 

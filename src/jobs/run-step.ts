@@ -1,8 +1,8 @@
 import { ApiError } from '../platform/index.ts';
-import type { StepHost } from './execute-run.ts';
 import type { StepContext, StepOptions } from './flow.ts';
 import { never } from './never.ts';
 import { pause } from './pause.ts';
+import type { StepHost } from './step-host.ts';
 import { isWorthRetrying, type RecordedError, recallError, recordError } from './store/job-error.ts';
 import { fromJson, toJson } from './store/run-json.ts';
 import { beginStep, endStep, giveUpStep } from './store/step-commands.ts';

@@ -14,29 +14,11 @@ import { createModelVersionStore } from '../../registry/index.ts';
 import type { PipelineDeps } from '../pipeline-deps.ts';
 import { durationMs } from '../project/policy-schemas.ts';
 import type { ComposeTask, PlannedTarget } from '../step-handlers.ts';
+import type { IngestedWindow } from './ingested-window.ts';
 import { datasetOf, type RetrainInput, trainingDatasetOf } from './retrain-input.ts';
 import type { StepRunner } from './step-tasks.ts';
 import { trainingDigest } from './training-digest.ts';
 import { type ValidatedTable, validateTable } from './validate-table.ts';
-
-/** The rows that a training learns from, as a version of a dataset. */
-export interface IngestedWindow {
-  dataset: string;
-  version: number;
-  digest: string;
-  rows: number;
-  /** Labelled rows of the log among them. */
-  loggedRows: number;
-  /** The window in event time, half-open; undefined when no column says when a row happened. */
-  from?: number;
-  to?: number;
-  time?: string;
-  /** The target in this dataset: a column where the log's labels joined it, else as the project says it. */
-  target: string;
-  targetColumns: string[];
-  /** A version that learned from the same rows in the same way. */
-  unchangedSince?: number;
-}
 
 const MOST_TARGETS = 100;
 

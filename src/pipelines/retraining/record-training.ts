@@ -15,7 +15,7 @@ import {
   updateRun,
 } from '../../tracking/index.ts';
 import type { PipelineDeps } from '../pipeline-deps.ts';
-import type { IngestedWindow } from './ingest-window.ts';
+import type { IngestedWindow } from './ingested-window.ts';
 import type { RetrainInput } from './retrain-input.ts';
 import type { TrainedModel } from './train-window.ts';
 import { trainingDigest } from './training-digest.ts';

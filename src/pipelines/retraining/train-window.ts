@@ -10,7 +10,7 @@ import type { PipelineDeps } from '../pipeline-deps.ts';
 import { durationMs, gatePolicySchema } from '../project/policy-schemas.ts';
 import { trainingParameters } from '../project/project-schema.ts';
 import type { TrainedResult, TrainTask } from '../step-handlers.ts';
-import type { IngestedWindow } from './ingest-window.ts';
+import type { IngestedWindow } from './ingested-window.ts';
 import type { RetrainInput } from './retrain-input.ts';
 import type { StepRunner } from './step-tasks.ts';
 

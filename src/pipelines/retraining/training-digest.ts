@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson } from '../../platform/index.ts';
-import type { IngestedWindow } from './ingest-window.ts';
+import type { IngestedWindow } from './ingested-window.ts';
 import type { RetrainInput } from './retrain-input.ts';
 
 /** Names what a training learns from and how: the same digest gives the same model. */
