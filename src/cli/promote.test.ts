@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type Promotion, showPromotion } from './promote.ts';
+import { describeWaiting, type Promotion, showPromotion } from './promote.ts';
 import { createTerminal } from './terminal/terminal.ts';
 
 function shown(more: Partial<Promotion>): string {
@@ -42,4 +42,26 @@ it('says once that a version serves already', () => {
     decision: { verdict: 'already serving', summary: 'version 1 serves already' },
   });
   expect(text.match(/serves already|already serving/g)).toHaveLength(1);
+});
+
+it('says what a promotion that takes long waits for', () => {
+  const of = (version: string, state: 'running' | 'waiting', more: object = {}) => ({
+    what: 'promotion' as const,
+    model: 'm',
+    version,
+    state,
+    for_ms: 3000,
+    ...more,
+  });
+  const labels = of('1', 'running', { what: 'labels' });
+  expect(describeWaiting([labels], 'm', '1')).toBeUndefined();
+  expect(describeWaiting([labels, of('2', 'running')], 'm', '2')).toBe(
+    'm/2 and what serves score the held-out rows',
+  );
+  expect(describeWaiting([of('9', 'running', { model: 'n' }), of('2', 'waiting')], 'm', '2')).toBe(
+    'm/2 waits for the judgement of n/9',
+  );
+  expect(describeWaiting([of('2', 'waiting'), of('3', 'waiting')], 'm', '2')).toBe(
+    'm/2 waits for its turn; 1 more waits',
+  );
 });

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { HttpClient } from './http/http-client.ts';
 import { controlPlane } from './http/http-client.ts';
@@ -18,6 +19,17 @@ export interface Promotion {
   rollout?: string;
   decision: { verdict: string; summary: string; evidence?: unknown };
 }
+
+interface JudgementState {
+  what: 'promotion' | 'labels';
+  model: string;
+  version: string;
+  state: 'running' | 'waiting';
+  for_ms: number;
+}
+
+/** A judgement that is over sooner needs no word. */
+const TELL_AFTER_MS = 2000;
 
 interface PromoteOptions {
   reason?: string;
@@ -43,7 +55,10 @@ export function configurePromote(command: Command, act: Act): void {
         const named = version ?? ref.version;
         const chosen = named ?? (await newestVersion(client, ref.name));
         if (named === undefined) terminal.note(`promotes the newest: ${ref.name}/${chosen}`);
-        const promotion = await promote(client, ref.name, chosen, options);
+        const promotion = await promote(client, ref.name, chosen, {
+          ...options,
+          onWait: (words) => terminal.note(words),
+        });
         const served = await waitUntilPromoted(client, promotion);
         showPromotion(terminal, promotion, served);
         const isAwaited = options.wait && promotion.outcome === 'rollout';
@@ -70,8 +85,17 @@ export async function promote(
     reason,
     force,
     now,
-  }: { reason?: string | undefined; force?: boolean | undefined; now?: boolean | undefined },
+    onWait,
+  }: {
+    reason?: string | undefined;
+    force?: boolean | undefined;
+    now?: boolean | undefined;
+    /** Told what a promotion that takes long waits for, whenever that changes. */
+    onWait?: ((words: string) => void) | undefined;
+  },
 ): Promise<Promotion> {
+  const answered = new AbortController();
+  const telling = onWait && tellWaiting(client, { name, version, onWait, signal: answered.signal });
   try {
     return await client.post<Promotion>(
       `/api/v1/models/${encodeURIComponent(name)}/promote`,
@@ -88,7 +112,46 @@ export async function promote(
       });
     }
     throw error;
+  } finally {
+    answered.abort();
+    await telling;
   }
+}
+
+/** Says now and then what stands before a promotion; what cannot be asked is not said. */
+async function tellWaiting(
+  client: HttpClient,
+  asked: { name: string; version: string; onWait: (words: string) => void; signal: AbortSignal },
+): Promise<void> {
+  const { name, version, onWait, signal } = asked;
+  let told = '';
+  try {
+    while (!signal.aborted) {
+      await setTimeout(TELL_AFTER_MS, undefined, { signal });
+      const { judgements } = await client.get<{ judgements: JudgementState[] }>('/api/v1/judgements');
+      const words = describeWaiting(judgements, name, version);
+      if (words !== undefined && words !== told && !signal.aborted) onWait(words);
+      told = words ?? told;
+    }
+  } catch {
+    // The promotion was answered, or the server does not say: its answer tells all that matters.
+  }
+}
+
+/** Undefined where nothing of it is known. */
+export function describeWaiting(
+  judgements: readonly JudgementState[],
+  name: string,
+  version: string,
+): string | undefined {
+  const promotions = judgements.filter(({ what }) => what === 'promotion');
+  const mine = promotions.find((each) => each.model === name && each.version === version);
+  if (mine === undefined) return undefined;
+  if (mine.state === 'running') return `${name}/${version} and what serves score the held-out rows`;
+  const running = promotions.find(({ state }) => state === 'running');
+  const others = promotions.filter((each) => each.state === 'waiting' && each !== mine).length;
+  const before = running ? `the judgement of ${running.model}/${running.version}` : 'its turn';
+  return `${name}/${version} waits for ${before}${others === 0 ? '' : `; ${others} more ${others === 1 ? 'waits' : 'wait'}`}`;
 }
 
 /** Waits until the version serves; while it is rolled out, what served goes on serving. */

@@ -158,6 +158,23 @@ export const decisionQuery = z.object({
   before: z.coerce.number().int().optional().describe('Only decisions with a smaller id'),
 });
 
+export const judgementListSchema = z.strictObject({
+  judgements: z
+    .array(
+      z.strictObject({
+        what: z
+          .enum(['promotion', 'labels'])
+          .describe('A version before it may serve, or the labels of a rollout; neither waits for the other'),
+        model: z.string(),
+        version: z.string(),
+        by_hand: z.boolean().describe('Somebody waits for it: it goes before what the platform asks for'),
+        state: z.enum(['running', 'waiting']),
+        for_ms: z.int().describe('So long it has been in that state'),
+      }),
+    )
+    .describe('What runs first, then what waits'),
+});
+
 /** The longest that a question for changes is held. */
 export const MAX_WAIT_MS = 30_000;
 

@@ -7,6 +7,7 @@ import { explainDelivery, explainGains } from './explain-delivery.ts';
 import type { Gain } from './gain/gain.ts';
 import { createGainStore } from './gain/gain-store.ts';
 import { createChampionGuard } from './guard-champion-move.ts';
+import { createJudgeQueue } from './judge/judge-queue.ts';
 import { createWarmJudge } from './judge/run-judge.ts';
 import { createPromoter } from './promote-model.ts';
 import { createDesiredStateReader } from './read-desired-state.ts';
@@ -24,12 +25,13 @@ export function createDelivery(deps: DeliveryDeps) {
   const { database, policyOf } = deps;
   const warm = deps.judge ? undefined : createWarmJudge();
   const judge = deps.judge ?? (warm as NonNullable<typeof warm>).judge;
-  const promoter = createPromoter({ ...deps, judge });
+  const queue = createJudgeQueue();
+  const promote = createPromoter({ ...deps, judge, queue });
   const rollouts = createRolloutStore(database.reader);
   const decisions = createDecisionStore(database.reader);
   const gains = createGainStore(database.reader);
   const models = createRegisteredModelStore(database.reader);
-  const advancer = createRolloutAdvancer({ ...deps, judge: promoter.judge });
+  const advancer = createRolloutAdvancer({ ...deps, judge, queue });
 
   async function show(model: string, id: string): Promise<Rollout> {
     await models.get(model);
@@ -64,7 +66,7 @@ export function createDelivery(deps: DeliveryDeps) {
   }
 
   return {
-    promote: promoter.promote,
+    promote,
     rollBack: (request: RollbackRequest) => rollBackModel(deps, request),
 
     /** Moves every rollout on that is due by the clock; cheap when none is. */
@@ -72,6 +74,9 @@ export function createDelivery(deps: DeliveryDeps) {
 
     /** Whether something goes on in the background that a later `advance` will take up; `onChange` tells of its end. */
     busy: advancer.busy,
+
+    /** What is being judged, and what waits for its turn. */
+    judgements: queue.list,
 
     /** `id` is that of a rollout, or `current`: the one that is under way, else the newest. */
     rollouts: {

@@ -60,6 +60,7 @@ export function deliveryRoutes({ database, moved, delivery }: DeliveryRouteDeps)
           name,
           version: readVersion(version),
           actor,
+          isByHand: true,
           signal: app.stopSignal,
         });
         const { outcome, decision } = promotion;
@@ -114,6 +115,27 @@ export function deliveryRoutes({ database, moved, delivery }: DeliveryRouteDeps)
     );
 
     rolloutRoutes(delivery)(app);
+
+    app.get(
+      '/api/v1/judgements',
+      {
+        schema: {
+          tags: ['delivery'],
+          summary: 'What is being judged now, and what waits for its turn',
+          response: { 200: contract.judgementListSchema },
+        },
+      },
+      async () => ({
+        judgements: delivery.judgements().map(({ lane, model, version, isByHand, isRunning, since }) => ({
+          what: lane,
+          model,
+          version: String(version),
+          by_hand: isByHand,
+          state: isRunning ? ('running' as const) : ('waiting' as const),
+          for_ms: Math.round(performance.now() - since),
+        })),
+      }),
+    );
 
     app.get(
       '/api/v1/serving/desired-state',

@@ -1,4 +1,4 @@
-import { ApiError, createKeyedQueue, createWorkLimit } from '../platform/index.ts';
+import { ApiError, createKeyedQueue } from '../platform/index.ts';
 import {
   createChampionStore,
   createModelVersionStore,
@@ -19,6 +19,7 @@ import {
   rolloutTimes,
 } from './delivery-policy.ts';
 import type { JudgeInput, Judgement } from './judge/judge-input.ts';
+import type { JudgeQueue } from './judge/judge-queue.ts';
 import type { Judge } from './judge/run-judge.ts';
 import { countTraffic, requests } from './rollout/count-traffic.ts';
 import { createRolloutStore } from './rollout/rollout-store.ts';
@@ -34,13 +35,16 @@ export interface PromoteRequest {
   now?: boolean | undefined;
   /** A promotion that was decided under this key gives the same answer again and does nothing. */
   key?: string | undefined;
+  /** Somebody waits for it: it is judged before those that the platform begins by itself. */
+  isByHand?: boolean | undefined;
   /** Ends waiting and judging; what serves is moved or not, never half. */
   signal?: AbortSignal | undefined;
 }
 
-/** Judges at once, since each takes the memory of two models and of DuckDB. */
-const JUDGES_AT_ONCE = 1;
 const PROMOTIONS_WAITING = 16;
+
+/** Runs a judgement when its turn has come. */
+type InTurn = <T>(work: () => Promise<T>, signal?: AbortSignal) => Promise<T>;
 
 export interface Promotion {
   name: string;
@@ -61,17 +65,16 @@ export interface Promotion {
  * or what is forced with a reason. A version that cannot be loaded, or that does not reproduce its recorded example,
  * never passes. One model's promotions follow each other.
  */
-export function createPromoter(deps: DeliveryDeps & { judge: Judge }) {
-  const { database, clock, files, moved, judge, policyOf } = deps;
+export function createPromoter(deps: DeliveryDeps & { judge: Judge; queue: JudgeQueue }) {
+  const { database, clock, files, moved, judge, queue, policyOf } = deps;
   const champions = createChampionStore(database.reader);
   const versions = createModelVersionStore(database.reader);
   const decisions = createDecisionStore(database.reader);
   const rollouts = createRolloutStore(database.reader);
   const waiting = PROMOTIONS_WAITING;
   const oneByOne = createKeyedQueue({ waiting, what: 'promotions of this model' });
-  const judging = createWorkLimit({ running: JUDGES_AT_ONCE, waiting, what: 'promotions' });
 
-  async function promote(request: PromoteRequest): Promise<Promotion> {
+  async function promote(request: PromoteRequest, inTurn: InTurn): Promise<Promotion> {
     const { name, version, actor, force = false, key, signal } = request;
     const reason = request.reason?.trim() || undefined;
     if (force && reason === undefined) {
@@ -92,7 +95,7 @@ export function createPromoter(deps: DeliveryDeps & { judge: Judge }) {
     const champion = current && (await versions.get(name, current.version));
     const policy = await readPolicy(policyOf, name);
     const look = await spendLook(challenger, champion, policy.gate);
-    const judgement = await judging(
+    const judgement = await inTurn(
       () => judgeAgainst(challenger, champion, policy.gate, look, signal),
       signal,
     );
@@ -179,14 +182,12 @@ export function createPromoter(deps: DeliveryDeps & { judge: Judge }) {
     return judge({ ...input, championPath, championSha256: champion.sha256 }, options);
   }
 
-  return {
-    /** See above; waits for its turn among the promotions of the same model. */
-    promote: (request: PromoteRequest): Promise<Promotion> =>
-      oneByOne(request.name, () => promote(request), request.signal),
-
-    /** Runs a judgement in turn with those of promotions. */
-    judge: (input: JudgeInput, signal?: AbortSignal): Promise<Judgement> =>
-      judging(() => judge(input, signal ? { signal } : {}), signal),
+  /** See above; waits for its turn among the promotions of the same model. */
+  return async function promoteInTurn(request: PromoteRequest): Promise<Promotion> {
+    const { name, version, isByHand = false, signal } = request;
+    return queue.enter({ lane: 'promotion', model: name, version, isByHand }, (inTurn) =>
+      oneByOne(name, () => promote(request, inTurn), signal),
+    );
   };
 }
 

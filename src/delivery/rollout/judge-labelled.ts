@@ -75,7 +75,10 @@ export function createLabelledJudge(deps: AdvancerDeps): JudgeLabelled {
           ...(isShort ? { blocks: BLOCKS } : {}),
         },
       };
-      const judgement = await deps.judge(input, signal);
+      const judging = { lane: 'labels', model, version: rollout.candidate, isByHand: false } as const;
+      const judgement = await deps.queue.enter(judging, (inTurn) =>
+        inTurn(() => deps.judge(input, { signal }), signal),
+      );
       if (look !== undefined && k !== undefined) await database.execute(endGateLook, { ...look, k });
       const { comparison, incomparable, broken } = judgement;
       const words = comparison

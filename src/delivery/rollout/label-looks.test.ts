@@ -178,6 +178,38 @@ describeDatabases('looks at the labels of a rollout', (openDatabase) => {
     expect(await harness.rollout()).toMatchObject({ state: 'done', evidence: { watch: { labelled: 400 } } });
   });
 
+  it('holds up neither a promotion nor a rollback', async () => {
+    const begun = Promise.withResolvers<void>();
+    const held = Promise.withResolvers<void>();
+    judge = async (input) => {
+      if (input.question?.shownAlpha === undefined) return judgeChallenger(input);
+      begun.resolve();
+      await held.promise;
+      throw new ApiError('TEMPORARILY_UNAVAILABLE', 'the judge was ended');
+    };
+    const { model_versions } = await harness.model();
+    await harness.mlflow('/registered-models/create', { name: 'n' });
+    await harness.mlflow('/model-versions/create', { name: 'n', source: model_versions[0].source });
+    harness.clock.advance(4 * DAY);
+    const settled = harness.advance();
+    await begun.promise;
+    const promoted = await harness.ask('POST', '/api/v1/models/n/promote', { version: '1' });
+    expect(promoted.body).toMatchObject({ outcome: 'promoted' });
+    expect((await harness.ask('GET', '/api/v1/judgements')).body.judgements).toEqual([
+      {
+        what: 'labels',
+        model: 'm',
+        version: '2',
+        by_hand: false,
+        state: 'running',
+        for_ms: expect.any(Number),
+      },
+    ]);
+    expect((await harness.rollback({ reason: 'alarm' })).body).toMatchObject({ to: '1', changed: true });
+    held.resolve();
+    await settled;
+  });
+
   it('counts what came between the last look and the end of an earlier rollout for that one', async () => {
     labelled = 0;
     harness.clock.advance(2 * MINUTE);

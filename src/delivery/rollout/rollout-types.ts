@@ -1,12 +1,15 @@
 import type { Outcome, Verdict } from '../decision-store.ts';
 import type { DeliveryDeps, ShadowPairs, VariantCounts } from '../delivery-deps.ts';
-import type { Comparison, JudgeInput, Judgement } from '../judge/judge-input.ts';
+import type { Comparison } from '../judge/judge-input.ts';
+import type { JudgeQueue } from '../judge/judge-queue.ts';
+import type { Judge } from '../judge/run-judge.ts';
 import type { Assessment } from './assess-evidence.ts';
 import type { RolloutEffect } from './rollout-commands.ts';
 import type { Looks, Rollout, RolloutChange } from './rollout-store.ts';
 
 export interface AdvancerDeps extends Omit<DeliveryDeps, 'judge'> {
-  judge: (input: JudgeInput, signal?: AbortSignal) => Promise<Judgement>;
+  judge: Judge;
+  queue: JudgeQueue;
 }
 
 /** What a decision about a rollout consists of, before it is written down. */
