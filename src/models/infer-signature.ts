@@ -1,11 +1,12 @@
 import { ApiError } from '../platform/index.ts';
-import { findClasses, producerOf, tracePlain } from './find-classes.ts';
+import { findClasses, producers, tracePlain } from './find-classes.ts';
+import { fieldBudget } from './protobuf-message.ts';
 import {
   describeValue,
   type OnnxGraph,
   type ReadableModel,
   readAttribute,
-  readTensor,
+  tensorNames,
   type ValueDescription,
 } from './read-onnx.ts';
 import {
@@ -79,7 +80,7 @@ export function inferSignature(model: ReadableModel, hints: SignatureHints = {})
 
 /** What must be fed: files before IR 4 list their initialisers among the inputs. */
 export function graphInputs(graph: OnnxGraph): ValueDescription[] {
-  const constants = new Set(graph.initializers.map((bytes) => readTensor(bytes).name));
+  const constants = new Set(tensorNames(graph.initializers));
   return graph.inputs.map(describeValue).filter(({ name }) => !constants.has(name));
 }
 
@@ -130,10 +131,14 @@ function takesMissing({ graph, producerName = '' }: ReadableModel): boolean {
   if (ARITHMETIC.some((name) => operators.has(name))) return false;
   const trees = graph.nodes.filter(({ opType }) => opType?.startsWith('TreeEnsemble'));
   if (trees.length > 0 && /onnxmltools/i.test(producerName)) return true;
+  const budget = fieldBudget(MOST_TREE_NODES);
   return trees.some((node) =>
-    readAttribute(node, 'nodes_missing_value_tracks_true')?.ints.some((mark) => Number(mark) === 1),
+    readAttribute(node, 'nodes_missing_value_tracks_true', budget)?.ints.some((mark) => Number(mark) === 1),
   );
 }
+
+/** A file of 512 MiB holds no more. */
+const MOST_TREE_NODES = 10_000_000;
 
 const ARITHMETIC = [
   'MatMul',
@@ -170,14 +175,16 @@ function inferOutput(graph: OnnxGraph, hints: SignatureHints, notes: string[]): 
   const label = labels[0];
   const width = scoreWidth(scores);
   const target = hints.target ?? 'target';
-  const source = producerOf(graph, tracePlain(graph, scores.name));
+  const makers = producers(graph);
+  const source = makers.get(tracePlain(makers, scores.name))?.opType;
   const normalised = source === 'Sigmoid' || source === 'Softmax';
   if (!label && width === 1 && !normalised && !hints.classes)
     return { task: 'regression', target, value: scores.name };
   if (width === undefined && !label && !normalised) return { task: 'regression', target, value: scores.name };
 
-  const classes = hints.classes ?? findClasses(graph, label?.name) ?? numberedClasses(width, notes);
+  const classes = hints.classes ?? findClasses(graph, makers, label?.name) ?? numberedClasses(width, notes);
   if (!classes) throw refused('it does not say its classes, nor how many there are');
+  refuseTooMany(classes.length, 'classes');
   const expected = width === 1 ? 2 : width;
   if (expected !== undefined && classes.length !== expected) {
     throw refused(

@@ -89,6 +89,9 @@ export const tensorMessage = defineMessage('TensorProto', {
   dataLocation: one(14, 'int32'),
 });
 
+/** A tensor's name alone: its values are skipped. */
+export const tensorNameMessage = defineMessage('TensorProto', { name: one(8, 'string') });
+
 export const attributeMessage = defineMessage('AttributeProto', {
   name: one(1, 'string'),
   float: one(2, 'float'),
@@ -103,6 +106,8 @@ export const attributeMessage = defineMessage('AttributeProto', {
   graphs: many(11, 'bytes'),
   type: one(20, 'int32'),
 });
+
+export const attributeNameMessage = defineMessage('AttributeProto', { name: one(1, 'string') });
 
 /** Only the graphs that an attribute holds: the long lists of the others are skipped. */
 export const graphAttributeMessage = defineMessage('AttributeProto', {

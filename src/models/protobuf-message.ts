@@ -85,12 +85,30 @@ function fieldsByNumber(schema: MessageSchema): Map<number, [string, Field]> {
 }
 
 /**
- * Reads a message. Unknown fields are skipped; `bytes` are views into `bytes`, not copies. Throws
- * INVALID_PARAMETER_VALUE when the bytes break off or contradict the schema.
+ * How many fields may still be read, known and unknown ones: two bytes of a hostile file are enough for one. A message
+ * within the message takes as long to make as MESSAGE_FIELDS fields, and counts as many.
  */
-export function decodeMessage<M extends MessageSchema>(schema: M, bytes: Uint8Array): Decoded<M> {
+export interface FieldBudget {
+  readonly most: number;
+  left: number;
+}
+
+const MESSAGE_FIELDS = 20;
+
+export const fieldBudget = (most: number): FieldBudget => ({ most, left: most });
+
+/**
+ * Reads a message. Unknown fields are skipped; `bytes` are views into `bytes`, not copies. Throws
+ * INVALID_PARAMETER_VALUE when the bytes break off or contradict the schema, or have more fields than the budget,
+ * which several calls may share.
+ */
+export function decodeMessage<M extends MessageSchema>(
+  schema: M,
+  bytes: Uint8Array,
+  budget: FieldBudget = fieldBudget(Number.POSITIVE_INFINITY),
+): Decoded<M> {
   try {
-    return decode(schema, bytes) as Decoded<M>;
+    return decode(schema, bytes, budget) as Decoded<M>;
   } catch (error) {
     if (error instanceof ApiError) throw error;
     throw new ApiError(
@@ -102,12 +120,13 @@ export function decodeMessage<M extends MessageSchema>(schema: M, bytes: Uint8Ar
   }
 }
 
-function decode(schema: MessageSchema, bytes: Uint8Array): Record<string, unknown> {
+function decode(schema: MessageSchema, bytes: Uint8Array, budget: FieldBudget): Record<string, unknown> {
   const message: Record<string, unknown> = {};
   for (const [name, field] of Object.entries(schema.fields)) message[name] = field.repeated ? [] : undefined;
   const fields = fieldsByNumber(schema);
   const reader = new BinaryReader(bytes);
   while (reader.pos < reader.len) {
+    if (budget.left-- <= 0) throw tooManyFields(budget);
     const [number, wireType] = reader.tag();
     const known = fields.get(number);
     if (!known) {
@@ -118,17 +137,24 @@ function decode(schema: MessageSchema, bytes: Uint8Array): Record<string, unknow
     const expected = wireTypeOf(field);
     if (field.repeated) {
       const list = message[name] as unknown[];
-      if (wireType === expected) list.push(readValue(reader, field.kind));
+      if (wireType === expected) list.push(readValue(reader, field.kind, budget));
       else if (wireType === WireType.LengthDelimited && typeof field.kind === 'string')
-        readPacked(reader.bytes(), field.kind, list);
+        readPacked(reader.bytes(), field.kind, list, budget);
       else throw new Error(`${name} has wire type ${wireType}`);
-    } else if (wireType === expected) message[name] = readValue(reader, field.kind);
+    } else if (wireType === expected) message[name] = readValue(reader, field.kind, budget);
     else throw new Error(`${name} has wire type ${wireType}`);
   }
   return message;
 }
 
-function readValue(reader: BinaryReader, kind: ScalarKind | MessageSchema): unknown {
+function tooManyFields({ most }: FieldBudget): ApiError {
+  return new ApiError(
+    'INVALID_PARAMETER_VALUE',
+    `Not a readable ONNX file: it has more entries than a model needs (more than ${most} fields)`,
+  );
+}
+
+function readValue(reader: BinaryReader, kind: ScalarKind | MessageSchema, budget: FieldBudget): unknown {
   switch (kind) {
     case 'int64':
       return readInteger(reader);
@@ -143,7 +169,8 @@ function readValue(reader: BinaryReader, kind: ScalarKind | MessageSchema): unkn
     case 'bytes':
       return reader.bytes();
     default:
-      return decode(kind, reader.bytes());
+      budget.left -= MESSAGE_FIELDS;
+      return decode(kind, reader.bytes(), budget);
   }
 }
 
@@ -158,11 +185,13 @@ const exactInteger = (value: bigint): Integer =>
     ? Number(value)
     : value;
 
-function readPacked(bytes: Uint8Array, kind: ScalarKind, list: unknown[]): void {
+function readPacked(bytes: Uint8Array, kind: ScalarKind, list: unknown[], budget: FieldBudget): void {
   if (kind === 'float' || kind === 'double') {
     const size = kind === 'float' ? 4 : 8;
     if (bytes.byteLength % size !== 0) throw new Error(`a packed list of ${kind} breaks off`);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    budget.left -= bytes.byteLength / size;
+    if (budget.left < 0) throw tooManyFields(budget);
     for (let at = 0; at < bytes.byteLength; at += size) {
       list.push(kind === 'float' ? view.getFloat32(at, true) : view.getFloat64(at, true));
     }
@@ -171,6 +200,7 @@ function readPacked(bytes: Uint8Array, kind: ScalarKind, list: unknown[]): void 
   if (kind !== 'int64' && kind !== 'int32') throw new Error(`a list of ${kind} cannot be packed`);
   const reader = new BinaryReader(bytes);
   while (reader.pos < reader.len) {
+    if (budget.left-- <= 0) throw tooManyFields(budget);
     // Most integers are small and take at most four bytes: those need no trip through int64.
     let value = 0;
     let at = reader.pos;

@@ -1,6 +1,7 @@
 import { ApiError } from '../platform/index.ts';
 import {
   attributeMessage,
+  attributeNameMessage,
   DATA_TYPE,
   type DataTypeName,
   functionMessage,
@@ -16,14 +17,18 @@ import {
   sequenceTypeMessage,
   sparseTensorMessage,
   tensorMessage,
+  tensorNameMessage,
   typeMessage,
 } from './onnx-schema.ts';
-import { type Decoded, decodeMessage } from './protobuf-message.ts';
+import { type Decoded, decodeMessage, type FieldBudget, fieldBudget } from './protobuf-message.ts';
 import { refuseOtherFormats } from './refuse-other-formats.ts';
 
 export type OnnxGraph = NonNullable<OnnxModel['graph']>;
 /** A model that has a graph. */
 export type ReadableModel = OnnxModel & { graph: OnnxGraph };
+
+/** Some 150,000 nodes; the largest networks have a tenth of that. */
+const MOST_MODEL_FIELDS = 4_000_000;
 
 /**
  * Decodes a model file. Attributes and initialisers stay bytes until `readAttribute` and `readTensor` are asked for
@@ -31,7 +36,7 @@ export type ReadableModel = OnnxModel & { graph: OnnxGraph };
  */
 export function readOnnx(bytes: Uint8Array): ReadableModel {
   refuseOtherFormats(bytes);
-  const model = decodeMessage(modelMessage, bytes);
+  const model = decodeMessage(modelMessage, bytes, fieldBudget(MOST_MODEL_FIELDS));
   const { graph } = model;
   if (!graph) throw refused('Not an ONNX file: it has no graph');
   return Object.assign(model, { graph });
@@ -40,25 +45,36 @@ export function readOnnx(bytes: Uint8Array): ReadableModel {
 const refused = (message: string): ApiError => new ApiError('INVALID_PARAMETER_VALUE', message);
 
 /** A node's attribute by name; undefined when the node has none of that name. */
-export function readAttribute(node: OnnxNode, name: string): OnnxAttribute | undefined {
+export function readAttribute(node: OnnxNode, name: string, budget?: FieldBudget): OnnxAttribute | undefined {
   for (const bytes of node.attributes) {
-    if (attributeName(bytes) === name) return decodeMessage(attributeMessage, bytes);
+    if (attributeName(bytes, budget) === name) return decodeMessage(attributeMessage, bytes, budget);
   }
   return undefined;
 }
 
 /** Exporters write the name first: it is found without decoding the long lists behind it. */
-function attributeName(bytes: Uint8Array): string | undefined {
+function attributeName(bytes: Uint8Array, budget?: FieldBudget): string | undefined {
   const length = bytes[1] ?? 0;
   if (bytes[0] === 0x0a && length < 0x80 && bytes.byteLength >= 2 + length) {
     return Buffer.from(bytes.buffer, bytes.byteOffset + 2, length).toString('utf8');
   }
-  return decodeMessage(attributeMessage, bytes).name;
+  return decodeMessage(attributeNameMessage, bytes, budget).name;
 }
 
-export const readTensor = (bytes: Uint8Array): OnnxTensor => decodeMessage(tensorMessage, bytes);
+export const readTensor = (bytes: Uint8Array, budget?: FieldBudget): OnnxTensor =>
+  decodeMessage(tensorMessage, bytes, budget);
 
-/** The values of a small tensor of numbers or text; undefined for element types that we do not read. */
+/** The names of tensors, in their order. */
+export function tensorNames(
+  tensors: readonly Uint8Array[],
+  budget: FieldBudget = fieldBudget(MOST_MODEL_FIELDS),
+): (string | undefined)[] {
+  return tensors.map((bytes) => decodeMessage(tensorNameMessage, bytes, budget).name);
+}
+
+const MOST_VALUES_BYTES = 1024 * 1024;
+
+/** The values of a small tensor of numbers or text; undefined for element types that we do not read, and for large ones. */
 export function tensorValues(tensor: OnnxTensor): (number | bigint | string)[] | undefined {
   const { rawData } = tensor;
   if (tensor.dataType === DATA_TYPE.string) return tensor.stringData.map(decodeText);
@@ -67,6 +83,7 @@ export function tensorValues(tensor: OnnxTensor): (number | bigint | string)[] |
     if (tensor.dataType === DATA_TYPE.float64) return tensor.doubleData;
     return tensor.dataType === DATA_TYPE.int64 ? tensor.int64Data : tensor.int32Data;
   }
+  if (rawData.byteLength > MOST_VALUES_BYTES) return undefined;
   // The view may begin anywhere in the file, a typed array only at a multiple of its element's size.
   const { buffer } = Uint8Array.from(rawData);
   switch (tensor.dataType ?? 0) {

@@ -2,7 +2,14 @@ import { z } from 'zod';
 import { ApiError } from '../platform/index.ts';
 import { inferSignature, type SignatureHints } from './infer-signature.ts';
 import { metadataEntryMessage, modelHeaderMessage } from './onnx-schema.ts';
-import { type Decoded, decodeMessage, defineMessage, encodeMessage, many } from './protobuf-message.ts';
+import {
+  type Decoded,
+  decodeMessage,
+  defineMessage,
+  encodeMessage,
+  fieldBudget,
+  many,
+} from './protobuf-message.ts';
 import { readOnnx } from './read-onnx.ts';
 import { refuseOtherFormats } from './refuse-other-formats.ts';
 import { type Signature, signatureSchema } from './signature.ts';
@@ -14,10 +21,17 @@ export const TRAINING_KEY = 'tidemill.training';
 /** How the model's columns and answers are counted while it serves: a profile's spec. */
 export const PROFILE_KEY = 'tidemill.profile';
 
+/** Some 40,000 entries of metadata; real files have dozens. */
+const MOST_HEADER_FIELDS = 1_000_000;
+/** Categories of text columns are the most of a signature: this is room for a million. */
+const MOST_SIGNATURE_CHARACTERS = 16 * 2 ** 20;
+/** What its check takes a fraction of a second for. */
+const MOST_COLUMNS = 10_000;
+
 /** The file's metadata_props. The graph is skipped, so that a large file costs no more than a small one. */
 export function readMetadata(bytes: Uint8Array): Record<string, string> {
   refuseOtherFormats(bytes);
-  return metadataOf(decodeMessage(modelHeaderMessage, bytes));
+  return metadataOf(decodeMessage(modelHeaderMessage, bytes, fieldBudget(MOST_HEADER_FIELDS)));
 }
 
 /** The metadata of a decoded header; where a key stands twice, the last one counts. */
@@ -52,21 +66,31 @@ export const writeSignature = (signature: Signature): string =>
 export function signatureOf(metadata: Record<string, string>): Signature | undefined {
   const text = metadata[SIGNATURE_KEY];
   if (text === undefined) return undefined;
+  if (text.length > MOST_SIGNATURE_CHARACTERS)
+    throw broken(`has ${text.length} characters, and at most ${MOST_SIGNATURE_CHARACTERS} are read`);
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new ApiError(
-      'INVALID_PARAMETER_VALUE',
-      `The model's ${SIGNATURE_KEY} is no JSON: ${(error as Error).message}`,
-    );
+    throw broken(`is no JSON: ${(error as Error).message}`);
   }
+  refuseTooMany(value);
   const result = signatureSchema.safeParse(value);
   if (result.success) return result.data;
-  throw new ApiError(
-    'INVALID_PARAMETER_VALUE',
-    `The model's ${SIGNATURE_KEY} is broken: ${z.prettifyError(result.error)}`,
-  );
+  throw broken(`is broken: ${z.prettifyError(result.error)}`);
+}
+
+const broken = (why: string): ApiError =>
+  new ApiError('INVALID_PARAMETER_VALUE', `The model's ${SIGNATURE_KEY} ${why}`);
+
+/** The schema looks at every item before it counts them. */
+function refuseTooMany(value: unknown): void {
+  const { columns, inputs, output } = Object(value) as Record<string, unknown>;
+  const { classes } = Object(output) as Record<string, unknown>;
+  for (const [what, list] of Object.entries({ columns, inputs, classes })) {
+    if (Array.isArray(list) && list.length > MOST_COLUMNS)
+      throw broken(`has ${list.length} ${what}, and at most ${MOST_COLUMNS} are taken`);
+  }
 }
 
 /** The signature of a model file: the one it carries, else what its graph says, with `hints` for what that cannot say. */
