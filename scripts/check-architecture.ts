@@ -81,7 +81,8 @@ function checkImport(from: string, found: FoundImport, isTest: boolean): string 
   const target = resolveImport(from, found);
   const slice = sliceOf(from);
   if (target.startsWith('../')) {
-    const isData = found.kind === 'url' && /^\.\.\/(package\.json|examples\/)/.test(target);
+    const isData =
+      found.kind === 'url' && /^\.\.\/(package\.json|examples\/|bin\/tidemill\.js$)/.test(target);
     return isTest || isData ? undefined : `${found.kind} import of ${target} from outside src/`;
   }
   const targetSlice = sliceOf(target);

@@ -6,7 +6,7 @@ import { EXIT_CODES } from '../src/cli/terminal/cli-error.ts';
 
 const MEANINGS: Record<keyof typeof EXIT_CODES, string> = {
   ok: 'done',
-  failed: 'failed; the message says why',
+  failed: 'failed; the message says why. Of `drift check`: what `--fail-on` names was found',
   usage: 'wrong usage: an unknown option, a value of the wrong form',
   unreachable: 'no server answers, or not in time',
   refused: 'the gate refused a promotion',
@@ -34,7 +34,7 @@ Written by \`node scripts/write-cli-reference.ts\` from the commands themselves;
 
 In a clone \`tidemill\` is \`npx tidemill\`. Commands find the control plane by \`--url\`, else by \`TIDEMILL_URL\`, else at \`http://127.0.0.1:7070\`; the model server by
 \`--serve-url\`, else by \`TIDEMILL_SERVE_URL\`, else where the control plane says, else at \`http://127.0.0.1:7071\`. Results go
-to stdout, remarks and progress to stderr. Under \`--json\` stdout carries exactly one JSON document, a failure is one line
+to stdout, remarks and progress to stderr. Under \`--json\` stdout carries exactly one JSON document (\`demo\` prints one a week besides), a failure is one line
 \`{"error_code","message"}\` on stderr, with \`details\` where there are any, a warning one line \`{"warning"}\` there. \`NO_COLOR\` and \`FORCE_COLOR\` are respected; \`TIDEMILL_DEBUG=1\` adds stacks.
 
 | exit status | meaning |

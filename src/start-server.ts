@@ -116,7 +116,6 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     );
     statusRoutes({
       database,
-      clock,
       version,
       dataDir,
       modelServers: options.modelServers ?? (() => []),

@@ -10,10 +10,13 @@ export interface CommandEntry {
   name: string;
   summary: string;
   group: string;
+  /** What `--json` prints, where it is not one document at the end. */
+  json?: string;
   /** Imported only when this command runs, so that `tidemill --version` loads none of them. */
   load(): Promise<CommandModule>;
 }
 
+const JSON_WHEN_READY = 'print one line of JSON with the URLs when it is ready, instead of text';
 const RUN = 'Run the platform:';
 const MODELS = 'Work with models and data:';
 const OPERATE = 'Operate:';
@@ -23,6 +26,7 @@ export const COMMANDS: CommandEntry[] = [
     name: 'up',
     summary: 'start the whole platform on this machine',
     group: RUN,
+    json: JSON_WHEN_READY,
     load: async () => ({ configure: (await import('./up.ts')).configureUp }),
   },
   {
@@ -35,18 +39,21 @@ export const COMMANDS: CommandEntry[] = [
     name: 'server',
     summary: 'start the control plane alone',
     group: RUN,
+    json: JSON_WHEN_READY,
     load: async () => ({ configure: (await import('./server.ts')).configureServer }),
   },
   {
     name: 'serve',
     summary: 'start a model server alone',
     group: RUN,
+    json: JSON_WHEN_READY,
     load: async () => ({ configure: (await import('./serve.ts')).configureServe }),
   },
   {
     name: 'demo',
     summary: 'live through five months of flights: watch, notice, retrain, judge, roll out, undo',
     group: RUN,
+    json: 'print one line of JSON a week, and a summary as the last, instead of text',
     load: async () => ({ configure: (await import('./demo.ts')).configureDemo }),
   },
   {

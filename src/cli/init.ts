@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { projectFiles } from './project/project-template.ts';
 import type { Act } from './terminal/act.ts';
 import { usageError } from './terminal/cli-error.ts';
-import { commandPrefix } from './terminal/command-prefix.ts';
+import { commandPrefixIn } from './terminal/command-prefix.ts';
 import { withExamples } from './terminal/options.ts';
 
 export function configureInit(command: Command, act: Act): void {
@@ -14,7 +14,8 @@ export function configureInit(command: Command, act: Act): void {
       const folder = resolve(io.cwd, dir);
       const near = relative(io.cwd, folder);
       const into = near.startsWith('..') ? folder : near;
-      const files = projectFiles({ command: commandPrefix(io.env) });
+      const program = commandPrefixIn(folder, io.env);
+      const files = projectFiles({ command: program });
       const taken: string[] = [];
       for (const path of Object.keys(files)) {
         if (await exists(join(folder, path))) taken.push(path);
@@ -31,7 +32,7 @@ export function configureInit(command: Command, act: Act): void {
         terminal.line(`${colors.green('+')} ${join(into || '.', path)}`);
       }
       terminal.document({ folder, files: Object.keys(files) });
-      terminal.line(`\nstart it with: ${into === '' ? '' : `cd ${into} && `}${commandPrefix(io.env)} up`);
+      terminal.line(`\nstart it with: ${into === '' ? '' : `cd ${into} && `}${program} up`);
     }),
   );
   withExamples(command, [

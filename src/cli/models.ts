@@ -2,7 +2,8 @@ import type { Command } from 'commander';
 import { controlPlane } from './http/http-client.ts';
 import type { Act } from './terminal/act.ts';
 import { withExamples, withUrl } from './terminal/options.ts';
-import { formatBytes, formatNumber, formatTime, type Terminal } from './terminal/terminal.ts';
+import { showFirstMetrics } from './terminal/show-metrics.ts';
+import { formatBytes, formatTime, type Terminal } from './terminal/terminal.ts';
 
 interface ModelSummary {
   name: string;
@@ -83,19 +84,28 @@ function showModel(terminal: Terminal, model: ModelDetails): void {
       : `nothing serves yet: tidemill promote ${model.name} VERSION`,
   );
   terminal.line();
+  const versions = model.model_versions;
+  // What says the same of every version says nothing.
+  const hasStages = versions.some(({ stage }) => stage !== 'None');
+  const isServable = versions.every(({ servable }) => servable);
   terminal.table(
-    ['version', 'stage', 'aliases', 'servable', 'size', 'metrics', 'run', 'created'],
-    model.model_versions.map((version) => [
+    [
+      'version',
+      ...(hasStages ? ['stage'] : []),
+      'aliases',
+      ...(isServable ? [] : ['servable']),
+      'metrics',
+      'size',
+      'run',
+      'created',
+    ],
+    versions.map((version) => [
       version.version,
-      version.stage,
+      ...(hasStages ? [version.stage] : []),
       (version.aliases ?? []).join(', '),
-      version.servable ? 'yes' : `no: ${version.not_servable_reason ?? 'unknown'}`,
+      ...(isServable ? [] : [version.servable ? 'yes' : `no: ${version.not_servable_reason ?? 'unknown'}`]),
+      showFirstMetrics(version.metrics ?? {}),
       version.size_bytes === undefined ? undefined : formatBytes(version.size_bytes),
-      Object.entries(version.metrics ?? {})
-        .filter(([key]) => !key.startsWith('baseline_') && !key.startsWith('training_'))
-        .slice(0, 3)
-        .map(([key, value]) => `${key}=${formatNumber(value)}`)
-        .join(' '),
       version.run_id?.slice(0, 8),
       formatTime(version.created_at),
     ]),

@@ -86,7 +86,7 @@ export function configureReplay(command: Command, act: Act): void {
         }
         terminal.document({ model, ...totals });
         terminal.line(`${totals.requests} requests, ${totals.labels} labels, ${totals.errors} errors`);
-        terminal.line(`what came of it: tidemill alarms ${model}, tidemill models ${model}`);
+        terminal.line(`what came of it: \`tidemill alarms ${model}\`, \`tidemill models ${model}\``);
         if (totals.errors > 0) throw new CliError(`${totals.errors} requests failed`);
       }),
     );

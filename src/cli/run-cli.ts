@@ -74,7 +74,7 @@ Every command takes --json and --help. Exit status: 0 done, 1 failed, 2 wrong us
     command.helpGroup(entry.group);
     if (only !== entry.name && only !== 'help' && only !== '*') continue;
     (await entry.load()).configure(command, createAct(io));
-    addJsonOption(command);
+    addJsonOption(command, entry.json ?? 'print one JSON document instead of text');
   }
   return program;
 }
@@ -88,12 +88,12 @@ function createAct(io: Io): Act {
 }
 
 /** A command may have its own `--json [file]`; then those above it must not take the flag from it. */
-function addJsonOption(command: Command): void {
-  for (const child of command.commands) addJsonOption(child);
+function addJsonOption(command: Command, what: string): void {
+  for (const child of command.commands) addJsonOption(child, what);
   const takesFile = (each: Command) =>
     each.options.some(({ long, optional }) => long === '--json' && optional);
   if (takesFile(command) || command.commands.some(takesFile)) return;
-  command.option('--json', 'print one JSON document instead of text');
+  command.option('--json', what);
 }
 
 function reportFailure(error: unknown, io: Io, json: boolean): number {

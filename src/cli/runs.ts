@@ -3,7 +3,8 @@ import { controlPlane, type HttpClient } from './http/http-client.ts';
 import type { Act } from './terminal/act.ts';
 import { CliError } from './terminal/cli-error.ts';
 import { parseCount, withExamples, withUrl } from './terminal/options.ts';
-import { formatDuration, formatNumber, formatTime, type Terminal } from './terminal/terminal.ts';
+import { showFirstMetrics } from './terminal/show-metrics.ts';
+import { formatDuration, formatTime, type Terminal } from './terminal/terminal.ts';
 
 interface Run {
   info: {
@@ -57,11 +58,9 @@ export function configureRuns(command: Command, act: Act): void {
             run.info.status,
             formatTime(run.info.start_time),
             took(run),
-            (run.data?.metrics ?? [])
-              .filter(({ key }) => !key.startsWith('baseline_') && !key.startsWith('training_'))
-              .slice(0, 4)
-              .map(({ key, value }) => `${key}=${typeof value === 'number' ? formatNumber(value) : value}`)
-              .join(' '),
+            showFirstMetrics(
+              Object.fromEntries((run.data?.metrics ?? []).map(({ key, value }) => [key, value])),
+            ),
           ]),
         );
       }),

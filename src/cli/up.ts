@@ -42,7 +42,10 @@ export function configureUp(command: Command, act: Act): void {
         terminal.line(`control plane  ${platform.url}  API at /docs`);
         terminal.line(`model server   ${platform.serveUrl}  API at /docs`);
         terminal.line(`data           ${dataDir}`);
-        if (project) terminal.line(`project        ${project.path}`);
+        if (project) {
+          const names = Object.keys(project.project.models).join(', ');
+          terminal.line(`project        ${project.path}: ${names}`);
+        }
         if ((await Promise.race([platform.ready, stopped])) !== 'stopped') {
           terminal.document({
             url: platform.url,

@@ -75,7 +75,7 @@ import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 
 // How Tidemill is called; TIDEMILL says otherwise.
-const [command, ...first] = (process.env.TIDEMILL ?? '${command}').split(' ');
+const [command, ...first] = process.env.TIDEMILL?.split(' ') ?? ${JSON.stringify(wordsOf(command))};
 
 function tidemill(...argv: string[]): any {
   const output = execFileSync(command!, [...first, ...argv, '--json'], {
@@ -96,6 +96,11 @@ test('the model tells who leaves better than a guess, on days that it has not se
   assert.ok(holdout.roc_auc > 0.7, \`the AUC is \${holdout.roc_auc}\`);
 });
 `;
+
+/** A command line as its words; one in quotes may hold spaces. */
+function wordsOf(command: string): string[] {
+  return (command.match(/"[^"]*"|\S+/g) ?? []).map((word) => word.replaceAll('"', ''));
+}
 
 const writeReadme = (command: string) => `# Churn
 

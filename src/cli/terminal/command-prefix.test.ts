@@ -1,9 +1,9 @@
-import { chmodSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { tempDir } from '../../../tests/support/index.ts';
 import { runCapturedCli } from '../../../tests/support/run-captured-cli.ts';
-import { commandPrefix, withCommandPrefix } from './command-prefix.ts';
+import { commandPrefix, commandPrefixIn, withCommandPrefix } from './command-prefix.ts';
 
 /** A folder of executables that holds the program, as a global installation leaves it. */
 function installed(): string {
@@ -20,6 +20,15 @@ it('says `tidemill` where the shell finds it, and `npx tidemill` in a clone or u
   expect(commandPrefix({ PATH: tempDir() })).toBe('npx tidemill');
   expect(commandPrefix({})).toBe('npx tidemill');
   expect(commandPrefix({ PATH, npm_command: 'exec' })).toBe('npx tidemill');
+});
+
+it('names the program by its path in a folder from where npx does not find it', () => {
+  const outside = tempDir();
+  expect(commandPrefixIn(outside, {})).toMatch(/^node .*bin.tidemill\.js$/);
+  expect(commandPrefixIn(outside, { PATH: installed() })).toBe('tidemill');
+  expect(commandPrefixIn(import.meta.dirname, {})).toBe('npx tidemill');
+  mkdirSync(join(outside, 'node_modules', 'tidemill'), { recursive: true });
+  expect(commandPrefixIn(join(outside, 'churn'), {})).toBe('npx tidemill');
 });
 
 it('rewrites the commands in a text once, and leaves other words alone', () => {

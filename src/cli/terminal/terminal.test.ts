@@ -38,6 +38,22 @@ describe('the terminal', () => {
     ).toEqual(['name   rows', 'a         5', 'long  12345', 'none      -']);
   });
 
+  it('makes columns of text narrower where a table is wider than the terminal', () => {
+    const rows = [
+      ['2026-11-21 16:46:33Z', 2, 'a simpler model; 30 rows are too few to tell'],
+      ['2026-11-21 16:46:31Z', 11, undefined],
+    ];
+    expect(formatTable(['when', 'to', 'why'], rows, { maxWidth: 46 })).toEqual([
+      'when                  to  why',
+      '2026-11-21 16:46:33Z   2  a simpler model; 30',
+      '                          rows are too few to',
+      '                          tell',
+      '2026-11-21 16:46:31Z  11  -',
+    ]);
+    // What cannot be broken stays whole, also where it does not fit.
+    expect(formatTable(['id'], [['0123456789']], { maxWidth: 4 })).toEqual(['id', '0123456789']);
+  });
+
   it('prints one JSON document and nothing else under --json', () => {
     const { terminal, out, err } = capture({ json: true, isTTY: true });
     terminal.line('text');
