@@ -13,6 +13,7 @@ const CHILDREN = [
   'delivery/judge/judge-process.ts',
   'monitoring/evaluation/evaluation-process.ts',
   'monitoring/log/process/log-process.ts',
+  'monitoring/log/query/process/query-process.ts',
 ];
 
 it('knows every child process that the slices start by its file', () => {

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { ApiError, type Logger } from '../../platform/index.ts';
 import type { FromProcess, ProcessSetUp, RequestName, Requests, ToProcess } from './log-messages.ts';
+import { fromSentError } from './sent-error.ts';
 
 /** The process that holds the log died, or was ended, before it answered; what it knew is gone. */
 export class LogProcessDied extends ApiError {
@@ -76,7 +77,7 @@ export function createLogClient({ setUp, logger }: { setUp: ProcessSetUp; logger
       const asked = waiting.get(message.id);
       waiting.delete(message.id);
       if ('result' in message) asked?.resolve(message.result);
-      else asked?.reject(toError(message.error));
+      else asked?.reject(fromSentError(message.error));
     });
     child.once('error', (error) => end(new LogProcessDied(error.message)));
     child.once('exit', (code, killedBy) => {
@@ -147,8 +148,3 @@ export function createLogClient({ setUp, logger }: { setUp: ProcessSetUp; logger
 }
 
 export type LogClient = ReturnType<typeof createLogClient>;
-
-function toError({ code, message, stack }: Extract<FromProcess, { error: unknown }>['error']): Error {
-  const error = code === undefined ? new Error(message) : new ApiError(code, message);
-  return Object.assign(error, stack !== undefined && { stack });
-}

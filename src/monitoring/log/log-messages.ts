@@ -1,6 +1,6 @@
 import type { ColumnType } from '../../models/index.ts';
-import type { ErrorCode } from '../../platform/index.ts';
 import type { Variant } from '../../serving/contract.ts';
+import type { SentError } from './sent-error.ts';
 import type { FileKind } from './store/log-tables.ts';
 
 /** What a window of the log is measured by; the names are those of the statistics slice. */
@@ -193,7 +193,6 @@ export interface UserQuery {
   sql: string;
   views: ModelView[];
   limitRows: number;
-  timeoutMs: number;
 }
 export interface UserQueryResult {
   columns: { name: string; type: string }[];
@@ -201,6 +200,22 @@ export interface UserQueryResult {
   rows: unknown[][];
   /** Whether there were more rows than `limitRows`. */
   truncated: boolean;
+}
+
+/** Asks what users' SQL may read; rows that no file holds yet are copied into the folder. */
+export interface ShareRequest {
+  folder: string;
+  /** The revision that is shared already: while it is the newest, nothing is to be done. */
+  known?: string;
+}
+export interface SharedLog {
+  revision: string;
+  /** Changes with the files. */
+  filesRevision: string;
+  files: FileOnDisk[];
+  /** Rows that no file holds yet, in files of their own in `folder`. */
+  hot: FileOnDisk[];
+  folder: string;
 }
 
 export interface CountedRows {
@@ -220,7 +235,7 @@ export interface Requests {
   measure: [MeasureRequest, MeasuredWindow[]];
   compare: [CompareRequest, ComparedVariants];
   export: [ExportRequest, ExportedRows];
-  query: [UserQuery, UserQueryResult];
+  share: [ShareRequest, SharedLog | undefined];
   count: [{ model: string }, CountedRows];
 }
 export type RequestName = keyof Requests;
@@ -232,12 +247,11 @@ export type ToProcess =
 export type FromProcess =
   | { ready: true }
   | { id: number; result: unknown }
-  | { id: number; error: { code?: ErrorCode; message: string; stack?: string } };
+  | { id: number; error: SentError };
 
 /** How the process is set up; its first message. */
 export interface ProcessSetUp {
   workFolder: string;
   memoryLimitMb: number;
-  guestMemoryLimitMb: number;
   threads: number;
 }

@@ -15,6 +15,8 @@ import { type CallOptions, createLogClient, LogProcessDied } from './log-client.
 import type { CountedRows, RequestName, Requests } from './log-messages.ts';
 import { createMeasurements } from './measure-log.ts';
 import { createUserQueries } from './query/query-log.ts';
+import { createQueryProcesses } from './query/query-processes.ts';
+import { createSharedRows } from './query/share-rows.ts';
 import type { ReadSignature } from './read-signatures.ts';
 import { createLogStore } from './store/log-store.ts';
 
@@ -58,7 +60,6 @@ export function createPredictionLog(deps: PredictionLogDeps) {
     setUp: {
       workFolder,
       memoryLimitMb: deps.memoryLimitMb ?? 512,
-      guestMemoryLimitMb: Math.max(64, Math.floor((deps.memoryLimitMb ?? 512) / 2)),
       threads: 2,
     },
   });
@@ -90,6 +91,19 @@ export function createPredictionLog(deps: PredictionLogDeps) {
     started,
   });
   const models = createModelDescriptions({ catalog, modelOf });
+  const hotFolder = join(workFolder, 'hot');
+  const queryMemoryMb = Math.max(64, Math.floor((deps.memoryLimitMb ?? 512) / 2));
+  const processes = createQueryProcesses({
+    setUp: {
+      hotFolder,
+      memoryLimitMb: queryMemoryMb,
+      processLimitMb: 2 * queryMemoryMb + 384,
+      threads: 2,
+    },
+    workFolder,
+    logger,
+  });
+  const rows = createSharedRows({ ask, folder: hotFolder });
 
   async function openFolder(): Promise<void> {
     const others = await readdir(deps.workFolder).catch(() => []);
@@ -144,7 +158,7 @@ export function createPredictionLog(deps: PredictionLogDeps) {
       return { isNew };
     },
 
-    ...createUserQueries({ ask, catalog, models }),
+    ...createUserQueries({ processes, rows, catalog, models }),
     ...createMeasurements({ ask, models }),
 
     async counts(model: string): Promise<LogCounts> {
@@ -184,11 +198,14 @@ export function createPredictionLog(deps: PredictionLogDeps) {
     /** The process that holds the log, while it runs; for tests of its death. */
     processId: () => client.pid(),
 
+    /** The processes that run users' queries; for tests of their death. */
+    queryProcessIds: () => processes.pids(),
+
     /** Ends the process; segments that were not filed yet are kept, and filed after the next start. */
     async close(): Promise<void> {
       const { finished } = schedule.close();
       await started;
-      await client.stop({ forGood: true });
+      await Promise.all([client.stop({ forGood: true }), processes.close()]);
       await finished;
       await rm(workFolder, { recursive: true, force: true });
     },

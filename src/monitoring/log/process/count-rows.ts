@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { CountedRows } from '../log-messages.ts';
-import { type LogState, labelsOf, predictionsOf } from './log-state.ts';
+import { labelsOf, predictionsOf } from './log-relations.ts';
+import type { LogState } from './log-state.ts';
 
 /** How many predictions of a model the log holds, by day of event time, version and variant. */
 export async function countRows(

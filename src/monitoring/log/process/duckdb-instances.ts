@@ -2,7 +2,6 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { ProcessSetUp } from '../log-messages.ts';
-import { literal, literals } from './quote-sql.ts';
 
 /** DuckDB for our own work: it reads and writes the log's files. */
 export async function openMain({
@@ -12,7 +11,7 @@ export async function openMain({
 }: ProcessSetUp): Promise<DuckDBInstance> {
   const spill = join(workFolder, 'spill-main');
   await emptyFolder(spill);
-  const instance = await DuckDBInstance.create(':memory:', options(spill, memoryLimitMb, threads));
+  const instance = await DuckDBInstance.create(':memory:', instanceOptions(spill, memoryLimitMb, threads));
   const connection = await instance.connect();
   await connection.run(`SET GLOBAL TimeZone = 'UTC'`);
   await connection.run('SET GLOBAL parquet_metadata_cache = true');
@@ -20,36 +19,8 @@ export async function openMain({
   return instance;
 }
 
-/**
- * DuckDB for users' SQL: it reaches the files that it is given and nothing else of the machine, and its configuration is
- * locked. What it holds goes with it.
- */
-export async function openGuest(
-  { workFolder, guestMemoryLimitMb, threads }: ProcessSetUp,
-  files: readonly string[],
-  folder: string,
-): Promise<DuckDBInstance> {
-  const spill = join(workFolder, 'spill-guest');
-  await mkdir(spill, { recursive: true });
-  const instance = await DuckDBInstance.create(
-    ':memory:',
-    options(spill, guestMemoryLimitMb, threads, '1GB'),
-  );
-  const connection = await instance.connect();
-  for (const statement of [
-    `SET GLOBAL TimeZone = 'UTC'`,
-    'SET GLOBAL parquet_metadata_cache = true',
-    `SET allowed_paths = ${literals(files)}`,
-    `SET allowed_directories = [${literal(`${folder}/`)}]`,
-    'SET enable_external_access = false',
-    'SET lock_configuration = true',
-  ])
-    await connection.run(statement);
-  connection.closeSync();
-  return instance;
-}
-
-function options(
+/** Settings that every instance has; none reaches for extensions. */
+export function instanceOptions(
   spill: string,
   memoryLimitMb: number,
   threads: number,
@@ -66,7 +37,7 @@ function options(
   };
 }
 
-export async function emptyFolder(path: string): Promise<void> {
+async function emptyFolder(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true });
   await mkdir(path, { recursive: true });
 }

@@ -1,12 +1,13 @@
-import { ApiError, endWithParent } from '../../../platform/index.ts';
+import { endWithParent } from '../../../platform/index.ts';
 import type { FromProcess, ProcessSetUp, RequestName, Requests, ToProcess } from '../log-messages.ts';
+import { toSentError } from '../sent-error.ts';
 import { countRows } from './count-rows.ts';
 import { openMain, withConnection } from './duckdb-instances.ts';
 import { createLogState, type Snapshot } from './log-state.ts';
 import { compareVariants } from './measure/compare-variants.ts';
 import { exportLabelled } from './measure/export-labelled.ts';
 import { measureWindows } from './measure/measure-windows.ts';
-import { createQueryRunner } from './query/run-query.ts';
+import { createLogSharing } from './share-log.ts';
 import { flushBatch, forgetRows, mergeFiles } from './write-files.ts';
 
 type Handler<N extends RequestName> = (input: Requests[N][0], signal: AbortSignal) => Promise<Requests[N][1]>;
@@ -23,7 +24,6 @@ const send = (message: FromProcess): void => void process.send?.(message);
 async function serve(setUp: ProcessSetUp): Promise<void> {
   const main = await openMain(setUp);
   const state = createLogState(main);
-  const runQuery = createQueryRunner(setUp, main, state);
   const running = new Map<number, AbortController>();
   let synced: Promise<unknown> = Promise.resolve();
 
@@ -49,7 +49,7 @@ async function serve(setUp: ProcessSetUp): Promise<void> {
     compare: read(compareVariants),
     export: read(exportLabelled),
     count: read(countRows),
-    query: runQuery,
+    share: createLogSharing(main, state),
   };
 
   async function answer({ id, name, input }: Exclude<ToProcess, { cancel: number }>): Promise<void> {
@@ -62,15 +62,7 @@ async function serve(setUp: ProcessSetUp): Promise<void> {
     try {
       send({ id, result: await work });
     } catch (error) {
-      const { message, stack } = error as Error;
-      send({
-        id,
-        error: {
-          message,
-          ...(error instanceof ApiError && { code: error.code }),
-          ...(stack !== undefined && { stack }),
-        },
-      });
+      send({ id, error: toSentError(error) });
     } finally {
       running.delete(id);
     }

@@ -11,7 +11,8 @@ import type {
 } from '../log-messages.ts';
 import { withConnection } from './duckdb-instances.ts';
 import type { HotBatch } from './hot-rows.ts';
-import { type LogStateHolder, predictionsOf } from './log-state.ts';
+import { predictionsOf } from './log-relations.ts';
+import type { LogStateHolder } from './log-state.ts';
 import { jsonPointer, literal, literals } from './quote-sql.ts';
 
 /** A month with fewer rows goes into one file; beyond, each of its days has its own. */

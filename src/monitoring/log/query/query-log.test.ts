@@ -238,6 +238,27 @@ describe('hostile SQL', () => {
     expect(await fixture.select('select count(*) > 1000 from flights')).toEqual([[true]]);
   });
 
+  it.each([
+    ['lists', `select len(list_transform(range(100000000), x -> x::varchar || 'abcdefghijklmnopqrst'))`],
+    ['one text', `select repeat('x', 2000000000)`],
+  ])(
+    'that grows where DuckDB does not count is refused, and nobody else notices: %s',
+    async (_what, sql) => {
+      const holder = fixture.log.processId();
+      const bomb = fixture.log.query(sql, { timeoutMs: 120_000 });
+      const others = Promise.all(
+        range(0, 3).map(() => fixture.select('select count(*) > 1000 from flights')),
+      );
+      await expect(bomb).rejects.toMatchObject({
+        code: 'INVALID_PARAMETER_VALUE',
+        message: expect.stringMatching(/^The query needs more than the 128 MB of memory that it may use/),
+      });
+      expect(await others).toEqual([[[true]], [[true]], [[true]]]);
+      expect(fixture.log.processId()).toBe(holder);
+    },
+    150_000,
+  );
+
   it('ends when whoever asked has gone', async () => {
     const gone = new AbortController();
     const asked = fixture.log.query(
@@ -277,5 +298,39 @@ describe('several queries at once', () => {
     expect(counts).toEqual(counts.toSorted((a, b) => a - b));
     expect(counts.every((count) => count % 10 === 0)).toBe(true);
     expect(await select('select count(*) from predictions')).toEqual([[120]]);
+  });
+});
+
+const nextTurn = () => new Promise<false>((resolve) => setImmediate(() => resolve(false)));
+
+describe('a process of queries', () => {
+  it('is not missed when it is killed, before a query or during one', async () => {
+    const { log, select } = createLogFixture(await openTestDatabase('sqlite'));
+    expect(await select('select 1')).toEqual([[1]]);
+    const [first] = log.queryProcessIds() as [number];
+    process.kill(first, 'SIGKILL');
+    expect(await select('select 2')).toEqual([[2]]);
+    const [second] = log.queryProcessIds().filter((pid) => pid !== first) as [number];
+    const slow = log.query('select count(*) from range(20000) a, range(10000) b where a.range + b.range = 7');
+    process.kill(second, 'SIGKILL');
+    expect((await slow).rows).toEqual([[8]]);
+    expect(log.queryProcessIds()).not.toContain(second);
+  });
+
+  it('is refused when it is killed again and again', async () => {
+    const { log, select } = createLogFixture(await openTestDatabase('sqlite'));
+    await select('select 1');
+    const endless = 'with recursive r(n) as (select 1 union all select n + 1 from r) select count(*) from r';
+    const asked = log.query(endless, { timeoutMs: 120_000 }).catch((error: unknown) => error);
+    const killed = new Set<number>();
+    const ended = asked.then(() => true);
+    while (!(await Promise.race([ended, nextTurn()]))) {
+      const pid = log.queryProcessIds().find((each) => !killed.has(each));
+      if (pid === undefined) continue;
+      killed.add(pid);
+      process.kill(pid, 'SIGKILL');
+    }
+    expect(await asked).toMatchObject({ code: expect.stringMatching(/INVALID_PARAMETER_VALUE|UNAVAILABLE/) });
+    expect(await select('select 1')).toEqual([[1]]);
   });
 });

@@ -1,66 +1,89 @@
 import { ApiError, createWorkLimit } from '../../../platform/index.ts';
 import type { ModelDescriptions } from '../describe-models.ts';
 import type { LogCatalog } from '../log-catalog.ts';
-import type { AskLog } from '../log-client.ts';
 import type { UserQueryResult } from '../log-messages.ts';
+import type { QueryProcesses } from './query-processes.ts';
+import type { SharedRows } from './share-rows.ts';
 
 const QUERY_LIMITS = { rows: 10_000, mostRows: 100_000, timeoutMs: 30_000, longestMs: 300_000 };
 /** What SQL may be as long as. */
 const MAX_SQL_CHARACTERS = 100_000;
-/** A query that is not over so long after its limit cannot be interrupted. */
-const GRACE_MS = 5000;
+
+export interface QueryOptions {
+  limitRows?: number;
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
 
 /** Questions that users ask in SQL. */
 export function createUserQueries({
-  ask,
+  processes,
+  rows,
   catalog,
   models,
 }: {
-  ask: AskLog;
+  processes: QueryProcesses;
+  rows: SharedRows;
   catalog: LogCatalog;
   models: ModelDescriptions;
 }) {
   const querying = createWorkLimit({ running: 2, waiting: 32, what: 'queries of the prediction log' });
 
-  return {
-    /**
-     * Runs one SELECT of a user over the views `predictions`, `labels`, and one for each model.
-     *
-     * @throws ApiError INVALID_PARAMETER_VALUE with what is wrong with it.
-     */
-    async query(
-      sql: string,
-      options: { limitRows?: number; timeoutMs?: number; signal?: AbortSignal } = {},
-    ): Promise<UserQueryResult> {
-      const { limitRows = QUERY_LIMITS.rows, timeoutMs = QUERY_LIMITS.timeoutMs, signal } = options;
-      checkRange('limit_rows', limitRows, QUERY_LIMITS.mostRows);
-      checkRange('timeout_ms', timeoutMs, QUERY_LIMITS.longestMs);
-      if (sql.trim() === '')
-        throw new ApiError('INVALID_PARAMETER_VALUE', 'The query is empty; give a SELECT');
-      if (sql.includes('\0')) throw new ApiError('INVALID_PARAMETER_VALUE', 'The query holds U+0000');
-      if (sql.length > MAX_SQL_CHARACTERS) {
-        throw new ApiError(
-          'INVALID_PARAMETER_VALUE',
-          `The query has ${sql.length} characters; ${MAX_SQL_CHARACTERS} are allowed`,
-        );
-      }
-      const run = (more: readonly string[]) =>
-        ask('query', async () => ({ sql, views: await models.viewsFor(sql, more), limitRows, timeoutMs }), {
-          hardLimitMs: timeoutMs + GRACE_MS,
-          ...(signal && { signal }),
-        });
-      return querying(async () => {
+  /**
+   * Runs one SELECT of a user over the views `predictions`, `labels`, and one for each model, and answers with JSON text.
+   *
+   * @throws ApiError INVALID_PARAMETER_VALUE with what is wrong with it.
+   */
+  const queryText = async (sql: string, options: QueryOptions = {}): Promise<string> => {
+    const { limitRows = QUERY_LIMITS.rows, timeoutMs = QUERY_LIMITS.timeoutMs, signal } = options;
+    checkRange('limit_rows', limitRows, QUERY_LIMITS.mostRows);
+    checkRange('timeout_ms', timeoutMs, QUERY_LIMITS.longestMs);
+    if (sql.trim() === '') throw new ApiError('INVALID_PARAMETER_VALUE', 'The query is empty; give a SELECT');
+    if (sql.includes('\0')) throw new ApiError('INVALID_PARAMETER_VALUE', 'The query holds U+0000');
+    if (sql.length > MAX_SQL_CHARACTERS) {
+      throw new ApiError(
+        'INVALID_PARAMETER_VALUE',
+        `The query has ${sql.length} characters; ${MAX_SQL_CHARACTERS} are allowed`,
+      );
+    }
+    const run = async (more: readonly string[]): Promise<string> => {
+      for (let attempt = 1; ; attempt++) {
         try {
-          return await run([]);
+          return await rows.read(
+            async (log) =>
+              processes.run(
+                { log, query: { sql, views: await models.viewsFor(sql, more), limitRows } },
+                { timeoutMs, ...(signal && { signal }) },
+              ),
+            signal,
+          );
         } catch (error) {
-          // A registered model without rows has a view too, and none of these are looked up before one is named.
-          const missing = /Table with name (.+?) does not exist/.exec((error as Error).message)?.[1];
-          if (missing === undefined || !(await models.viewOf(missing)))
-            throw withModels(error, catalog.models().keys());
-          return run([missing]);
+          // A file that went away is our matter.
+          const isGone = error instanceof Error && error.message.startsWith('IO Error');
+          if (!isGone || attempt === 2) throw error;
+          await rows.renew();
         }
-      }, signal);
-    },
+      }
+    };
+    return querying(async () => {
+      try {
+        return await run([]);
+      } catch (error) {
+        // A registered model without rows has a view too, and none of these are looked up before one is named.
+        const missing = /Table with name (.+?) does not exist/.exec((error as Error).message)?.[1];
+        if (missing === undefined || !(await models.viewOf(missing)))
+          throw withModels(error, catalog.models().keys());
+        return run([missing]);
+      }
+    }, signal);
+  };
+
+  return {
+    queryText,
+
+    /** The same as `queryText`, read. */
+    query: async (sql: string, options: QueryOptions = {}): Promise<UserQueryResult> =>
+      JSON.parse(await queryText(sql, options)) as UserQueryResult,
   };
 }
 

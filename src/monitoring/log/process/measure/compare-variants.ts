@@ -1,7 +1,8 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Variant } from '../../../../serving/contract.ts';
 import type { ComparedSide, ComparedVariants, CompareRequest, Window } from '../../log-messages.ts';
-import { type LogState, predictionsOf } from '../log-state.ts';
+import { predictionsOf } from '../log-relations.ts';
+import type { LogState } from '../log-state.ts';
 import { literals } from '../quote-sql.ts';
 import { countRows, indexSql, joinLabels, lossSql, scoreSql } from './scored-sql.ts';
 

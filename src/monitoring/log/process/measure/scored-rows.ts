@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Answer, RowFilter, Window } from '../../log-messages.ts';
-import { type LogState, predictionsOf } from '../log-state.ts';
+import { predictionsOf } from '../log-relations.ts';
+import type { LogState } from '../log-state.ts';
 import { sampleSql } from './sample-rows.ts';
 import { indexSql } from './scored-sql.ts';
 

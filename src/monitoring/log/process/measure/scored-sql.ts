@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Answer } from '../../log-messages.ts';
-import { type LogState, labelsOf, latestLabels } from '../log-state.ts';
+import { labelsOf, latestLabels } from '../log-relations.ts';
+import type { LogState } from '../log-state.ts';
 import { literal } from '../quote-sql.ts';
 
 /** As the statistics slice: one sure and wrong row must not make the mean infinite. */

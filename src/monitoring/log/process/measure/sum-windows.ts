@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import type { Answer, RowFilter, Window } from '../../log-messages.ts';
-import { type LogState, predictionsOf } from '../log-state.ts';
+import { predictionsOf } from '../log-relations.ts';
+import type { LogState } from '../log-state.ts';
 import { countRows, indexSql, joinLabels, lossSql } from './scored-sql.ts';
 
 /** What the rows of a window come to; NaN where nothing is known. */

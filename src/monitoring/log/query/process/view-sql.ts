@@ -1,7 +1,7 @@
 import type { ModelView } from '../../log-messages.ts';
-import { latestLabels } from '../log-state.ts';
-import { featureColumns } from '../model-columns.ts';
-import { identifier, literal } from '../quote-sql.ts';
+import { latestLabels } from '../../process/log-relations.ts';
+import { featureColumns } from '../../process/model-columns.ts';
+import { identifier, literal } from '../../process/quote-sql.ts';
 
 /** The log's own columns of every view; a model's column of the same name is called `feature_<name>` beside them. */
 const LOG_COLUMNS = [

@@ -1,0 +1,14 @@
+import { ApiError } from '../../../platform/index.ts';
+
+/** A query that wants more memory than there is for it, as an error of who wrote it. */
+export const tooLarge = (limitMb: number, how?: string): ApiError =>
+  new ApiError(
+    'INVALID_PARAMETER_VALUE',
+    `The query needs more than the ${limitMb} MB of memory that it may use${how === undefined ? '' : ` (its process ended: ${how})`}; look at fewer rows or columns, or group them`,
+  );
+
+export const tookTooLong = (timeoutMs: number): ApiError =>
+  new ApiError(
+    'INVALID_PARAMETER_VALUE',
+    `The query took longer than ${timeoutMs / 1000} s; look at fewer rows, or give it more time`,
+  );
