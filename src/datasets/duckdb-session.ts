@@ -33,6 +33,8 @@ export interface DuckdbSession {
   row(sql: string): Promise<Record<string, Cell>>;
   /** The result in chunks of up to 2048 rows, in the order of the rows; a chunk's memory is only valid until the next. */
   chunks(sql: string): AsyncGenerator<DuckDBDataChunk>;
+  /** Another connection to the same memory and files, whose queries run at the same time; it ends with this one. */
+  beside(): Promise<DuckdbSession>;
 }
 
 /** Two in five parts of the machine's memory, or of the container's, and never more than 2 GB. */
@@ -79,11 +81,12 @@ export async function openDuckdb(limits: DuckdbLimits): Promise<{
     allow_community_extensions: 'false',
   });
   const connection = await instance.connect();
+  const connections = [connection];
   const state: { stopped?: 'time' | 'signal' } = {};
   const timeLimitMs = limits.timeLimitMs ?? TEN_MINUTES_MS;
   const stop = (why: 'time' | 'signal') => {
     state.stopped ??= why;
-    connection.interrupt();
+    for (const each of connections) each.interrupt();
   };
   const timer = setTimeout(stop, timeLimitMs, 'time');
   const abort = () => stop('signal');
@@ -92,7 +95,7 @@ export async function openDuckdb(limits: DuckdbLimits): Promise<{
   const close = async () => {
     clearTimeout(timer);
     limits.signal?.removeEventListener('abort', abort);
-    connection.closeSync();
+    for (const each of connections) each.closeSync();
     instance.closeSync();
     await rm(spillFolder, { recursive: true, force: true });
   };
@@ -108,7 +111,7 @@ export async function openDuckdb(limits: DuckdbLimits): Promise<{
   };
   try {
     const reachable = [...limits.read, ...(limits.write ?? [])].map(resolvePath);
-    await connection.run(`SET TimeZone = 'UTC'`);
+    await connection.run(`SET GLOBAL TimeZone = 'UTC'`);
     await connection.run(`SET allowed_paths = ${quoteTextList(reachable)}`);
     await connection.run('SET parquet_metadata_cache = true');
     await connection.run('SET enable_external_access = false');
@@ -117,7 +120,12 @@ export async function openDuckdb(limits: DuckdbLimits): Promise<{
     await close();
     throw error;
   }
-  return { session: createSession(connection, state), explain, close };
+  const connect = async () => {
+    const another = await instance.connect();
+    connections.push(another);
+    return another;
+  };
+  return { session: createSession(connection, state, connect), explain, close };
 }
 
 /** The path under which DuckDB knows a file: absolute and without symbolic links in its folder. */
@@ -133,7 +141,11 @@ export function resolvePath(path: string): string {
 /** A Parquet file as something to select from, its rows in the order of the file. */
 export const parquetRelation = (path: string): string => `read_parquet(${quoteText(resolvePath(path))})`;
 
-function createSession(connection: DuckDBConnection, state: { stopped?: string }): DuckdbSession {
+function createSession(
+  connection: DuckDBConnection,
+  state: { stopped?: string },
+  connect: () => Promise<DuckDBConnection>,
+): DuckdbSession {
   const checkStopped = () => {
     if (state.stopped) throw new Error('INTERRUPT');
   };
@@ -166,6 +178,7 @@ function createSession(connection: DuckDBConnection, state: { stopped?: string }
         checkStopped();
       }
     },
+    beside: async () => createSession(await connect(), state, connect),
   };
 }
 

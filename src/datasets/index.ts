@@ -6,6 +6,7 @@ export type { Dataset, DatasetSource, DatasetVersion } from './dataset-tables.ts
 export type { ColumnStatistics, TableStatistics } from './describe-table.ts';
 export { type DuckdbSession, parquetRelation, resolvePath, withDuckdb } from './duckdb-session.ts';
 export { rawItems } from './duckdb-vectors.ts';
+export { createChunkFreer } from './free-chunks.ts';
 export {
   type IngestedTable,
   type IngestProgress,

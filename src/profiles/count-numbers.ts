@@ -3,7 +3,7 @@ import type { ColumnCounts } from './profile.ts';
 import type { NumericColumn } from './profile-spec.ts';
 
 /** Cells of the table that finds a bin; with 64 bins at quantiles, most cells then hold one edge at most. */
-const CELLS = 1024;
+export const CELLS = 1024;
 
 /**
  * Where the bins of a column begin, by equal cells between the outer edges: a value's cell gives the first bin that it
@@ -19,7 +19,7 @@ interface BinTable {
 const tables = new WeakMap<NumericColumn, BinTable>();
 
 /** One table for all profiles of a spec: a window is the sum of many. */
-function binTableOf(column: NumericColumn): BinTable {
+export function binTableOf(column: NumericColumn): BinTable {
   let table = tables.get(column);
   if (table === undefined) {
     table = createBinTable(column);

@@ -8,6 +8,7 @@ export {
   type TextValues,
   takeRows,
 } from './column-values.ts';
+export { createWindowedNumbers, type NumberFacts, type WindowedNumbers } from './count-by-window.ts';
 export { type CountedSegment, type SegmentColumn, segmentName } from './count-segments.ts';
 export { decodeProfile, encodeProfile } from './encode-profile.ts';
 export { type ColumnCounts, createProfile, type Profile } from './profile.ts';

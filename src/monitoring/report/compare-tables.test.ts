@@ -5,7 +5,6 @@ import { tempDir } from '../../../tests/support/index.ts';
 import { ingestFile, withDuckdb } from '../../datasets/index.ts';
 import { createRandom } from '../../platform/index.ts';
 import { compareTables } from './compare-tables.ts';
-import { nextBelow } from './count-windows.ts';
 import { writeHtml } from './write-html.ts';
 
 interface Made {
@@ -191,12 +190,4 @@ it('is written as one HTML file that loads nothing and shows text as text', asyn
   expect(html.match(/<table/g)!.length).toBe(html.match(/<thead>/g)!.length);
   const ids = [...html.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
   expect(new Set(ids).size).toBe(ids.length);
-});
-
-it('takes an edge of a bin for the bin above it', () => {
-  for (const value of [0, 1, -1, 1e-300, -123.25, 5e-324]) {
-    const below = nextBelow(value);
-    expect(below).toBeLessThan(value);
-    expect((below + value) / 2 === below || (below + value) / 2 === value).toBe(true);
-  }
 });

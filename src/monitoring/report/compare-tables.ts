@@ -8,14 +8,7 @@ import { benjaminiHochberg } from '../../statistics/index.ts';
 import { prepareWindows } from '../drift/prepare-reference.ts';
 import { testWindow } from '../drift/test-window.ts';
 import { checkQuality, countOf } from './check-quality.ts';
-import { countWindows } from './count-windows.ts';
-import {
-  type ColumnFacts,
-  chooseBins,
-  countDuplicates,
-  describeColumns,
-  listNewValues,
-} from './describe-table.ts';
+import { countTables } from './count-tables.ts';
 import { openTable, scratchPath, type TableFile, type TableFileColumn } from './open-table.ts';
 import type { DriftReport } from './report.ts';
 import { reportColumn, reportLeft } from './report-columns.ts';
@@ -74,60 +67,38 @@ async function compare(
   const time = request.time === undefined ? undefined : findTime(reference, request.time);
   const notes = [...reference.notes, ...current.notes.map((note) => `current: ${note}`)];
 
-  const facts = {
-    reference: await describeColumns(session, reference, reference.columns),
-    current: await describeColumns(session, current, current.columns),
-  };
   const { compared, left } = chooseColumns(reference, current, time?.name);
-  const spec = await chooseBins(session, reference, compared, facts.reference);
-  const rule = time ? ({ kind: 'days', sql: time.sql } as const) : ({ kind: 'random' } as const);
-  const before = await countWindows(session, reference, compared, {
-    spec,
-    facts: facts.reference,
-    rule,
+  const { spec, facts, referenceWindows, currentWindow, duplicates, newValues } = await countTables(session, {
+    reference,
+    current,
+    compared,
+    rule: time ? { kind: 'days', sql: time.sql } : { kind: 'random' },
   });
-  const now = await countWindows(session, current, current.columns, {
-    spec,
-    facts: facts.current,
-    rule: { kind: 'whole' },
-  });
-  setDistinct(facts.reference, before.distinct);
-  setDistinct(facts.current, now.distinct);
-  const prepared = prepareWindows(spec, before.windows);
-  if (before.windows.length < 20) {
+  const prepared = prepareWindows(spec, referenceWindows);
+  if (referenceWindows.length < 20) {
     notes.push(
-      `The reference has ${countOf(before.windows.length, 'window')} of its own; with 20 or more it would tell how much its days differ`,
+      `The reference has ${countOf(referenceWindows.length, 'window')} of its own; with 20 or more it would tell how much its days differ`,
     );
   }
-  const window = now.windows[0] ?? { columns: [] };
-  const tests = testWindow(spec, prepared, window);
+  const tests = testWindow(spec, prepared, currentWindow);
   const q = request.falseDiscoveryRate ?? FALSE_DISCOVERY_RATE;
   const flags = benjaminiHochberg(
     tests.map(({ p }) => p),
     q,
   );
   const columns = compared.map((column) =>
-    reportColumn(column, { spec, prepared, window, tests, flags, facts }),
+    reportColumn(column, { spec, prepared, window: currentWindow, tests, flags, facts }),
   );
   columns.push(...left.map(({ column, note }) => reportLeft(column, note, facts)));
   const drifted = columns.filter(({ status }) => status === 'drifted');
   const rank = { drifted: 0, same: 1, 'not tested': 2 };
   columns.sort((a, b) => rank[a.status] - rank[b.status] || (b.effect ?? 0) - (a.effect ?? 0));
 
-  const { unseen, newValues } = await findUnseen(session, current, spec, window.columns);
   const checks = checkQuality({
-    reference: {
-      table: reference,
-      facts: facts.reference,
-      duplicates: await countDuplicates(session, reference, reference.columns),
-    },
-    current: {
-      table: current,
-      facts: facts.current,
-      duplicates: await countDuplicates(session, current, current.columns),
-    },
+    reference: { table: reference, facts: facts.reference, duplicates: duplicates.reference },
+    current: { table: current, facts: facts.current, duplicates: duplicates.current },
     spec,
-    unseen,
+    unseen: unseenRows(spec, currentWindow.columns),
     newValues,
   });
   const failed = checks.filter(({ passed }) => !passed).length;
@@ -136,7 +107,7 @@ async function compare(
       file: reference.name,
       rows: reference.rows,
       columns: reference.columns.length,
-      windows: before.windows.length,
+      windows: referenceWindows.length,
       windows_by: time ? 'day' : 'random chunk',
     },
     current: { file: current.name, rows: current.rows, columns: current.columns.length },
@@ -150,13 +121,6 @@ async function compare(
     columns,
     notes,
   };
-}
-
-function setDistinct(facts: Map<string, ColumnFacts>, exact: ReadonlyMap<string, number>): void {
-  for (const [name, distinct] of exact) {
-    const known = facts.get(name);
-    if (known) facts.set(name, { ...known, distinct, isEstimate: false });
-  }
 }
 
 function leaveOut(table: TableFile, { ignore = [] }: CompareRequest): TableFile {
@@ -192,23 +156,13 @@ function chooseColumns(reference: TableFile, current: TableFile, time: string | 
   return { compared, left };
 }
 
-async function findUnseen(
-  session: DuckdbSession,
-  current: TableFile,
-  spec: ProfileSpec,
-  counts: readonly ColumnCounts[],
-) {
-  const unseen = new Map<string, number>();
-  const newValues = new Map<string, { value: string; rows: number }[]>();
-  for (const [index, column] of spec.columns.entries()) {
-    const found = counts[index];
-    if (found === undefined) continue;
-    const rows = column.kind === 'numeric' ? found.bins[0]! + (found.bins.at(-1) ?? 0) : found.unseen;
-    unseen.set(column.name, rows);
-    const source = current.columns.find(({ name }) => name === column.name);
-    if (column.kind === 'categorical' && rows > 0 && source) {
-      newValues.set(column.name, await listNewValues(session, current, source, column.categories));
-    }
-  }
-  return { unseen, newValues };
+/** Rows of the current file outside the reference's range, or with a value that it lacks, by column. */
+function unseenRows(spec: ProfileSpec, counts: readonly ColumnCounts[]): Map<string, number> {
+  return new Map(
+    spec.columns.flatMap(({ name, kind }, index): [string, number][] => {
+      const found = counts[index];
+      if (found === undefined) return [];
+      return [[name, kind === 'numeric' ? found.bins[0]! + (found.bins.at(-1) ?? 0) : found.unseen]];
+    }),
+  );
 }
