@@ -20,12 +20,19 @@ const SAMPLE_ROWS = 50_000;
 const LEAST_SAMPLE_ROWS = 40;
 /** At most so many, and at least about ten rows in each, so that both halves know them all. */
 const MAX_BINS = 64;
+/** A copy that is missing in more rows gives little away. */
+const LEAST_FILLED = 0.5;
+/** Rounding to one of so many values leaves more than 99.8 % of the variance. */
+const LEAST_LEVELS = 30;
+const LEAST_SCALE_R2 = 0.998;
+/** Half a step, and what the fitted line is off by. */
+const ROUNDING = 0.6;
 /** How many rows' weight the overall mean has in a bin. */
 const DRAWN = 0.05;
 
 /**
  * Says why a column equals the target up to renaming, on all rows: each value stands for one target and each target for one value,
- * or, where the target is a number, the column is it on another scale. Undefined where it does not.
+ * or, where the target is a number, the column is it on another scale, exactly or rounded. Undefined where it does not.
  */
 export async function findCopy(
   { session, relation, target, task, targetDistinct, rows }: LeakageQuestion,
@@ -41,28 +48,45 @@ export async function findCopy(
     );
     if (Number(row['n']) === targetDistinct) return 'it equals the target up to renaming';
   }
-  if (task !== 'regression' || column.nullable || column.type === 'string' || column.type === 'boolean')
-    return undefined;
+  if (task !== 'regression' || column.type === 'string' || column.type === 'boolean') return undefined;
   const value = column.type === 'datetime' ? 'epoch_ms(value)' : 'value';
-  const numbers = `(SELECT CAST(${value} AS DOUBLE) AS x, CAST(target AS DOUBLE) AS y FROM ${pairs})`;
-  const fit = await session.row(
-    `SELECT avg(x) AS mx, avg(y) AS my, arg_min(y, x) AS y0, arg_max(y, x) AS y1, min(x) AS x0, max(x) AS x1 FROM ${numbers}`,
-  );
-  const [x0, x1, y0, y1] = ['x0', 'x1', 'y0', 'y1'].map((key) => Number(fit[key])) as [
-    number,
-    number,
-    number,
-    number,
-  ];
-  const slope = (y1 - y0) / (x1 - x0);
-  if (!Number.isFinite(slope) || slope === 0) return undefined;
-  const number = (given: number) => `CAST('${given}' AS DOUBLE)`;
-  const error = await session.row(
-    `SELECT max(abs(y - (${number(y0)} + ${number(slope)} * (x - ${number(x0)})))) AS largest FROM ${numbers}`,
-  );
-  if (Number(error['largest']) > 1e-9 * Math.abs(y1 - y0)) return undefined;
-  return slope === 1 && y0 === x0 ? 'it equals the target' : 'it is the target on another scale';
+  const numbers =
+    `(SELECT * FROM (SELECT CAST(${value} AS DOUBLE) AS x, CAST(target AS DOUBLE) AS y FROM ${pairs}) ` +
+    'WHERE isfinite(x) AND isfinite(y))';
+  const scale = await findScale(session, numbers, rows);
+  if (scale === undefined) return undefined;
+  return column.nullable ? `where it is filled, ${scale}` : scale;
 }
+
+/** Says why x is y on another scale, exactly or up to rounding; undefined where it is not, or too seldom filled. */
+async function findScale(session: DuckdbSession, numbers: string, rows: number): Promise<string | undefined> {
+  const fit = await session.row(
+    'SELECT count(*) AS n, regr_r2(y, x) AS r2, regr_slope(y, x) AS slope, regr_intercept(y, x) AS origin, ' +
+      `arg_min(y, x) AS y0, arg_max(y, x) AS y1, min(x) AS x0, max(x) AS x1 FROM ${numbers}`,
+  );
+  const of = (key: string) => Number(fit[key]);
+  if (of('n') < LEAST_FILLED * rows || !(of('r2') >= LEAST_SCALE_R2)) return undefined;
+  const number = (given: number) => `CAST('${given}' AS DOUBLE)`;
+  const error = async (line: string) =>
+    Number((await session.row(`SELECT max(abs(y - (${line}))) AS largest FROM ${numbers}`))['largest']);
+  const [x0, y0] = [of('x0'), of('y0')];
+  const range = of('y1') - y0;
+  const slope = range / (of('x1') - x0);
+  const exact = `${number(y0)} + ${number(slope)} * (x - ${number(x0)})`;
+  if ((await error(exact)) <= 1e-9 * Math.abs(range))
+    return slope === 1 && y0 === x0 ? 'it equals the target' : 'it is the target on another scale';
+  const steps = await session.row(
+    `SELECT ${finestStep('x', numbers)} AS x, ${finestStep('y', numbers)} AS y`,
+  );
+  const [stepX, stepY] = [Number(steps['x'] ?? 0), Number(steps['y'] ?? 0)];
+  const coarsest = Math.max(stepX * Math.abs(of('slope')), stepY);
+  const largest = await error(`${number(of('origin'))} + ${number(of('slope'))} * x`);
+  return largest <= ROUNDING * coarsest ? 'it is the target up to rounding' : undefined;
+}
+
+/** The smallest distance between values of a column; NULL for a column of few values, where a step says little. */
+const finestStep = (column: 'x' | 'y', numbers: string): string =>
+  `(SELECT CASE WHEN count(*) >= ${LEAST_LEVELS} THEN min(step) END FROM (SELECT ${column} - lag(${column}) OVER (ORDER BY ${column}) AS step FROM (SELECT DISTINCT ${column} FROM ${numbers})))`;
 
 /**
  * How well a column alone predicts the target, on up to 50,000 rows: bins (or categories) are learned on one half and scored on the

@@ -99,6 +99,35 @@ describe('a plan', () => {
     expect(planned.warnings[0]).toMatch(/^column "noisy" alone .* \(R² (1\.000|0\.99\d)\)/);
   });
 
+  it('finds a number that was rounded, or that is missing in some rows, and keeps one that only comes near', async () => {
+    const table = await ingest('grams,pounds,kilos,sparse,near,hour', (row) => {
+      const grams = 1000 * noise(row, 5) + 7 * row;
+      return [
+        grams,
+        (grams * 0.0022).toFixed(2),
+        row % 3 === 0 ? '' : grams / 1000,
+        row % 3 === 0 ? grams : '',
+        grams + 60 * noise(row, 9),
+        row % 24,
+      ];
+    });
+    const planned = await plan(table, 'grams');
+    expect(planned.excluded).toEqual([
+      { column: 'grams', why: 'it is the target' },
+      { column: 'pounds', why: 'it is the target up to rounding' },
+      { column: 'kilos', why: 'where it is filled, it is the target on another scale' },
+    ]);
+    expect(planned.features.map(({ name }) => name)).toEqual(['sparse', 'near', 'hour']);
+    const rounded = await ingest('minutes,seconds,hour', (row) => {
+      const seconds = row * 100 + 60 * noise(row, 2);
+      return [Math.round(seconds / 60), seconds, noise(row, 4)];
+    });
+    expect((await plan(rounded, 'minutes')).excluded).toContainEqual({
+      column: 'seconds',
+      why: 'it is the target up to rounding',
+    });
+  });
+
   it('does not take a column for a copy because it is in the first rows', async () => {
     const table = await ingest('species,label,x', (row) => {
       const species = ['setosa', 'versicolor', 'virginica'][row % 3];
