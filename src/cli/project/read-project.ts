@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { LoadedProject } from '../../pipelines/index.ts';
 import { CliError, usageError } from '../terminal/cli-error.ts';
@@ -8,6 +9,9 @@ const DOOR = new URL(`../../index${import.meta.url.slice(-3)}`, import.meta.url)
 
 /** The project of a folder or file, `undefined` where a folder has none; what is wrong with one is wrong usage. */
 export async function findProject(io: Io, place: string): Promise<LoadedProject | undefined> {
+  // What reads a project loads most of the platform, before which nothing else has begun.
+  const names = await readdir(resolve(io.cwd, place)).catch(() => undefined);
+  if (names?.every((name) => !name.startsWith('tidemill.config.'))) return undefined;
   const { loadProject } = await import('../../pipelines/index.ts');
   try {
     return await loadProject(resolve(io.cwd, place), { door: DOOR });

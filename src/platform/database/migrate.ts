@@ -9,12 +9,17 @@ import {
   SqliteQueryCompiler,
 } from 'kysely';
 import { ApiError } from '../errors.ts';
-import type { AppliedMigrations } from './applied-migrations.ts';
 import type { DialectName, Migration, Tx } from './database.ts';
 
 interface MigrationRow {
   id: string;
   fingerprint: string;
+}
+
+export interface Migrated {
+  applied: string[];
+  /** Ids whose statements differ from those that ran on this database before. Takes as long as the rest of a start. */
+  findEdited(): Promise<string[]>;
 }
 
 /**
@@ -29,7 +34,7 @@ export async function migrate(options: {
   now: () => number;
   /** Names the database in errors. */
   where: string;
-}): Promise<AppliedMigrations> {
+}): Promise<Migrated> {
   const { db, dialect, inTransaction, now, where } = options;
   const migrations = [...options.migrations].sort((a, b) => (a.id < b.id ? -1 : 1));
   await inTransaction(async (tx) => {
@@ -43,14 +48,10 @@ export async function migrate(options: {
   refuseUnknown(rows, migrations, where);
 
   const recorded = new Map(rows.map((row) => [row.id, row.fingerprint]));
-  const result: AppliedMigrations = { applied: [], edited: [] };
+  const applied: string[] = [];
   for (const migration of migrations) {
+    if (recorded.has(migration.id)) continue;
     const fingerprint = await fingerprintMigration(migration, dialect);
-    const before = recorded.get(migration.id);
-    if (before !== undefined) {
-      if (before !== fingerprint) result.edited.push(migration.id);
-      continue;
-    }
     await inTransaction(async (tx) => {
       await migration.up(tx, dialect);
       await tx
@@ -58,9 +59,20 @@ export async function migrate(options: {
         .values({ id: migration.id, fingerprint, applied_at: now() })
         .execute();
     });
-    result.applied.push(migration.id);
+    applied.push(migration.id);
   }
-  return result;
+  return {
+    applied,
+    async findEdited() {
+      const edited: string[] = [];
+      for (const migration of migrations) {
+        const before = recorded.get(migration.id);
+        if (before === undefined) continue;
+        if (before !== (await fingerprintMigration(migration, dialect))) edited.push(migration.id);
+      }
+      return edited;
+    },
+  };
 }
 
 function refuseUnknown(rows: MigrationRow[], migrations: readonly Migration[], where: string): void {

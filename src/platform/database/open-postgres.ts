@@ -1,9 +1,9 @@
 import { CompiledQuery } from 'kysely';
 import { ApiError } from '../errors.ts';
-import { type AppliedMigrations, reportMigrations } from './applied-migrations.ts';
+import { EDITED_AFTER_MS, reportEdited, reportMigrations } from './applied-migrations.ts';
 import { indexCommands, loadCommandsModule } from './commands-module.ts';
 import type { Database, DatabaseOptions, Tx } from './database.ts';
-import { migrate } from './migrate.ts';
+import { type Migrated, migrate } from './migrate.ts';
 import { describePostgresError, isConflict, isConnectionLost } from './postgres-error.ts';
 import { connectPool } from './postgres-pool.ts';
 
@@ -79,9 +79,9 @@ export async function openPostgres(options: DatabaseOptions): Promise<Database> 
 
   const closeAll = (waitMs: number) =>
     Promise.all([writes.close(waitMs), reads.close(waitMs)]).then(() => {});
-  let migrations: AppliedMigrations;
+  let migrated: Migrated;
   try {
-    migrations = await withinLimit(
+    migrated = await withinLimit(
       writer.connection().execute(async (db) => {
         await db.executeQuery(CompiledQuery.raw(`select pg_advisory_lock(${MIGRATION_LOCK})`));
         try {
@@ -102,7 +102,10 @@ export async function openPostgres(options: DatabaseOptions): Promise<Database> 
     await closeAll(0);
     throw error;
   }
-  reportMigrations(migrations, options.logger);
+  reportMigrations(migrated.applied, options.logger);
+  const looking = setTimeout(() => {
+    void migrated.findEdited().then((edited) => reportEdited(edited, options.logger));
+  }, EDITED_AFTER_MS).unref();
 
   let closing: Promise<void> | undefined;
   return {
@@ -113,6 +116,7 @@ export async function openPostgres(options: DatabaseOptions): Promise<Database> 
       return (await attempt(findCommand(command.name).run, input)) as never;
     },
     close() {
+      clearTimeout(looking);
       closing ??= closeAll(CLOSE_WAIT_MS);
       return closing;
     },

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { ApiError } from '../errors.ts';
-import { reportMigrations } from './applied-migrations.ts';
+import { reportEdited, reportMigrations } from './applied-migrations.ts';
 import type { Database, DatabaseOptions } from './database.ts';
 import { createReaderPool } from './reader-pool.ts';
 import type { WriterOptions } from './sqlite-writer.ts';
@@ -30,7 +30,12 @@ export async function openSqlite(options: DatabaseOptions): Promise<Database> {
     threads
       ? { worker: new URL(`./writer-thread${extension}`, import.meta.url), workerData: writerOptions }
       : { serve: async (port) => (await import('./serve-writer.ts')).serveWriter(port, writerOptions) },
-    { name: 'writer', schedule: setImmediate, ...limits },
+    {
+      name: 'writer',
+      schedule: setImmediate,
+      onEdited: (edited) => reportEdited(edited, options.logger),
+      ...limits,
+    },
   );
   // Kysely takes a while to load: meanwhile the thread does the same.
   const [{ Kysely }, { createSqliteDialect }] = await Promise.all([

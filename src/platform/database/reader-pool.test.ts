@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { createReaderPool } from './reader-pool.ts';
 import type { ThreadClient } from './thread-client.ts';
 
@@ -9,7 +9,7 @@ function createHeldThread() {
     get pending() {
       return held.length;
     },
-    opened: Promise.resolve({ applied: [], edited: [] }),
+    opened: Promise.resolve([]),
     call: (request) =>
       new Promise((resolve) => {
         const entry = {
@@ -31,19 +31,45 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 it('a slow read holds up no read that comes later', async () => {
   const threads = [createHeldThread(), createHeldThread()];
   let started = 0;
-  const pool = createReaderPool({ most: 2, start: () => (threads[started++] as (typeof threads)[0]).thread });
+  const pool = createReaderPool({
+    most: 2,
+    start: () => (threads[started++] as (typeof threads)[0]).thread,
+    patienceMs: 1,
+  });
   const slow = pool.run('slow', []);
   await turn();
   expect(started).toBe(1);
   for (let i = 0; i < 5; i++) {
     const fast = pool.run(`fast ${i}`, []);
-    await turn();
+    await vi.waitFor(() => expect(threads[1]?.held).toHaveLength(1));
     expect(threads[0]?.held.map((read) => read.sql)).toEqual(['slow']);
     threads[1]?.held[0]?.answer(`rows ${i}`);
     expect(await fast).toBe(`rows ${i}`);
   }
   threads[0]?.held[0]?.answer('at last');
   expect(await slow).toBe('at last');
+});
+
+it('quick reads start no second thread', async () => {
+  const { held, thread } = createHeldThread();
+  let started = 0;
+  const pool = createReaderPool({
+    most: 2,
+    start: () => {
+      started += 1;
+      return thread;
+    },
+    patienceMs: 60_000,
+  });
+  const reads = [1, 2, 3, 4, 5].map((each) => pool.run(`read ${each}`, []));
+  while (started === 1 && held.length === 0) await turn();
+  for (const [index, read] of reads.entries()) {
+    await vi.waitFor(() => expect(held).not.toHaveLength(0));
+    held[0]?.answer(`rows ${index + 1}`);
+    expect(await read).toBe(`rows ${index + 1}`);
+  }
+  expect(started).toBe(1);
+  await pool.close(new Error('closed'));
 });
 
 it('reads that still wait when it closes are refused', async () => {

@@ -1,4 +1,5 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { EDITED_AFTER_MS } from './applied-migrations.ts';
 import type { CommandRequest } from './group-commit.ts';
 import { openSqliteWriter, type WriterOptions } from './sqlite-writer.ts';
 import { post, type ToThread } from './thread-messages.ts';
@@ -50,6 +51,10 @@ export async function serveWriter(port: MessagePort, options: WriterOptions): Pr
     port.close();
     return;
   }
-  port.postMessage({ opened: writer.migrations });
+  const { applied, findEdited } = writer.migrations;
+  port.postMessage({ opened: applied });
+  setTimeout(() => {
+    if (writer !== undefined) void findEdited().then((edited) => writer && port.postMessage({ edited }));
+  }, EDITED_AFTER_MS).unref();
   await work();
 }

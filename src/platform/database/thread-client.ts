@@ -1,6 +1,5 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { ApiError } from '../errors.ts';
-import type { AppliedMigrations } from './applied-migrations.ts';
 import type { Answer } from './group-commit.ts';
 import type { FromThread, ToThread } from './thread-messages.ts';
 import { decodeError } from './wire-error.ts';
@@ -21,8 +20,8 @@ export interface ThreadClient {
   /** Calls that wait for an answer. */
   readonly pending: number;
   call(request: Record<string, unknown>): Promise<unknown>;
-  /** Resolves with what the thread reports when it is open; rejects if it cannot open. */
-  opened: Promise<AppliedMigrations>;
+  /** Resolves with the migrations that were applied when it is open; rejects if it cannot open. */
+  opened: Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -37,6 +36,8 @@ export function startThread(
     /** When the requests that came together are sent: `setImmediate` gathers those of a whole turn. */
     schedule: (send: () => void) => unknown;
     onFatal: (error: Error) => void;
+    /** Hears, some time after the opening, which migrations were edited after they ran. */
+    onEdited?: (migrations: string[]) => void;
   },
 ): ThreadClient {
   const waiting = new Map<number, Waiting>();
@@ -44,7 +45,7 @@ export function startThread(
   let nextId = 1;
   let ended: Error | undefined;
   let sweep: NodeJS.Timeout | undefined;
-  const opened = Promise.withResolvers<AppliedMigrations>();
+  const opened = Promise.withResolvers<string[]>();
   const closed = Promise.withResolvers<void>();
   // The one who opens awaits this; a thread that dies later must not raise an unhandled rejection.
   opened.promise.catch(() => {});
@@ -53,6 +54,7 @@ export function startThread(
     if (message === 'closed') finish(new ApiError('TEMPORARILY_UNAVAILABLE', 'The database is closed'));
     else if (Array.isArray(message)) for (const answer of message) settle(answer);
     else if ('opened' in message) opened.resolve(message.opened);
+    else if ('edited' in message) options.onEdited?.(message.edited);
     else finish(decodeError(message.failed));
   }
 

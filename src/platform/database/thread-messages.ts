@@ -1,4 +1,3 @@
-import type { AppliedMigrations } from './applied-migrations.ts';
 import type { Answer, CommandRequest } from './group-commit.ts';
 import { encodeError, type WireError } from './wire-error.ts';
 
@@ -11,8 +10,13 @@ export interface ReadRequest {
 /** To a thread: work, many requests a message, or the wish to close. */
 export type ToThread = CommandRequest[] | ReadRequest[] | 'close';
 
-/** From a thread: it is open, it could not open, answers, or it has closed. */
-export type FromThread = Answer[] | { opened: AppliedMigrations } | { failed: WireError } | 'closed';
+/** From a thread: it is open (with the migrations it applied), what was edited, it could not open, answers, or it has closed. */
+export type FromThread =
+  | Answer[]
+  | { opened: string[] }
+  | { edited: string[] }
+  | { failed: WireError }
+  | 'closed';
 
 /** One message for all answers; where one of them cannot be cloned, that one alone becomes an error. */
 export function post(port: { postMessage(message: unknown): void }, answers: Answer[]): void {
