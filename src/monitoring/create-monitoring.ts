@@ -42,12 +42,15 @@ export interface MonitoringDeps {
   policyOf?: (model: string) => Promise<MonitorPolicy | undefined>;
   /** What a version reached on its evaluation set; computed from its files unless given. */
   baselineOf?: PerformanceDeps['baselineOf'];
+  /** After a start model servers have so long to report what they answered while nobody listened. */
+  settleMs?: number;
   /** Hears the newest event time of each report, after it is kept. */
   onWatermark?: (eventMs: number) => void;
 }
 
 export type Monitoring = ReturnType<typeof createMonitoring>;
 
+const SETTLE_MS = 60_000;
 /** Windows that one pass closes of one model at most, so that others have their turn. */
 const WINDOWS_AT_ONCE = 100;
 
@@ -82,7 +85,15 @@ export function createMonitoring(deps: MonitoringDeps) {
         })
       : undefined;
   const policyOf = async (model: string) => (await deps.policyOf?.(model)) ?? DEFAULT_MONITOR_POLICY;
+  const settledAt = performance.now() + (deps.settleMs ?? SETTLE_MS);
+  /** A window that ended while this server was away would else be tested with what came before it went. */
+  async function isReported(until: number): Promise<boolean> {
+    if (performance.now() >= settledAt) return true;
+    const [received, happened] = [await entries.newestReport(), await entries.newestWatermark()];
+    return Math.max(received ?? 0, happened ?? 0) >= until;
+  }
   const closing: CloseWindowDeps = {
+    isReported,
     database,
     clock,
     logger,

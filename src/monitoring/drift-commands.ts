@@ -2,6 +2,7 @@ import { type Command, command } from '../platform/index.ts';
 import type { ProfileReport, Reporter } from '../serving/contract.ts';
 import type { Alarm } from './alarms/alarm.ts';
 import { createAlarmStore, type WebhookTarget } from './alarms/alarm-store.ts';
+import { closeAlarms } from './alarms/close-alarms.ts';
 import { createOutboxStore } from './alarms/outbox-store.ts';
 import type { DriftDb } from './tables.ts';
 import { createProfileEntryStore } from './windows/profile-entry-store.ts';
@@ -40,6 +41,13 @@ export const closeWindow = command(
   async (tx, { window, watched }: { window: NewWindow; watched: Watched }): Promise<Watching> => {
     if (!(await createWindowStore(tx).add(window))) return NOTHING;
     const { model, version, from, to, closedAt } = window;
+    if (window.state === 'off') {
+      // Nothing would ever end them: no window is tested any more.
+      const open = await createAlarmStore(tx).list({ model, state: 'open', kind: 'drift', limit: 1000 });
+      await createSequenceStore(tx).forget(model, 'drift');
+      const how = { reason: 'drift is not watched any more', webhooks: watched.webhooks, now: closedAt };
+      return { isNew: true, opened: [], closed: await closeAlarms(tx, open, how) };
+    }
     const outcome = await createSequenceStore(tx).watch({
       model,
       version,
@@ -91,19 +99,10 @@ export const beginWatch = command(
     input: { model: string; version: string; webhooks: WebhookTarget[]; now: number },
   ): Promise<Alarm[]> => {
     const { model, version, webhooks, now } = input;
-    const alarms = createAlarmStore(tx);
-    const outbox = createOutboxStore(tx);
     await createSequenceStore(tx).forgetOthers(model, version);
-    const closed: Alarm[] = [];
-    for (const alarm of await alarms.list({ model, state: 'open', limit: 1000 })) {
-      if (alarm.version === version) continue;
-      const reason = `version ${version} serves now`;
-      const done = await alarms.close(alarm.id, { at: now, by: 'tidemill', reason });
-      if (done) closed.push(done);
-    }
-    for (const alarm of closed) await outbox.add(alarm, 'close', webhooks, now);
-    for (const alarm of closed) await alarms.audit(alarm, 'close', now, 'tidemill', alarm.closeReason);
-    return closed;
+    const open = await createAlarmStore(tx).list({ model, state: 'open', limit: 1000 });
+    const others = open.filter((alarm) => alarm.version !== version);
+    return closeAlarms(tx, others, { reason: `version ${version} serves now`, webhooks, now });
   },
 );
 

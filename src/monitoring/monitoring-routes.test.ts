@@ -92,6 +92,7 @@ describeDatabases('monitoring over HTTP', (openDatabase) => {
           })),
       },
       policyOf: async () => policy,
+      settleMs: 0,
     });
     ({ app } = createTestApp({ clock }));
     monitoringRoutes({ monitoring })(app);

@@ -10,11 +10,15 @@ export interface MovedBin {
   window: number;
 }
 
-export interface Explanation {
+/** How much a difference matters: columns are ranked by it. */
+export interface Weight {
   /** How far the column is from the reference (PSI), and that times how much the model relies on it. */
   effect: number;
   importance?: number;
   weight: number;
+}
+
+export interface Explanation extends Weight {
   /** The groups that moved most, largest change first. */
   moved: MovedBin[];
   words: string;
@@ -24,7 +28,16 @@ const MOST_BINS = 5;
 /** Changes of a share below this are not told. */
 const LEAST_CHANGE = 0.005;
 
-/** Says of a test which bins moved and by how much; columns are ranked by effect times importance. */
+/** Effect times importance, where it is known how much the model relies on the column. */
+export function weighTest(
+  { column, psi }: ColumnTest,
+  importance: Readonly<Record<string, number>> | undefined,
+): Weight {
+  const share = importance?.[column];
+  return { effect: psi, ...(share === undefined ? {} : { importance: share }), weight: psi * (share ?? 1) };
+}
+
+/** Says of a test which bins moved and by how much. */
 export function explainTest(
   reference: PreparedReference,
   window: CountedColumns,
@@ -34,13 +47,7 @@ export function explainTest(
   const index = reference.columns.findIndex(({ column }) => column.name === test.column);
   const prepared = reference.columns[index];
   const counts = window.columns[index];
-  const share = importance?.[test.column];
-  const effect = test.psi;
-  const base = {
-    effect,
-    ...(share === undefined ? {} : { importance: share }),
-    weight: effect * (share ?? 1),
-  };
+  const base = weighTest(test, importance);
   if (test.aspect !== 'values' || !prepared?.values || !counts) {
     const { rate = 0, referenceRate = 0 } = test;
     const label = test.aspect === 'missing' ? 'missing' : 'not in the reference';

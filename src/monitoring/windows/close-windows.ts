@@ -3,7 +3,7 @@ import { createProfile, decodeProfile, type Profile, type ProfileSpec } from '..
 import type { ModelVersion } from '../../registry/index.ts';
 import { benjaminiHochberg } from '../../statistics/index.ts';
 import type { Alarm } from '../alarms/alarm.ts';
-import { explainTest } from '../drift/explain-tests.ts';
+import { explainTest, weighTest } from '../drift/explain-tests.ts';
 import { type LoadedReference, notesFor } from '../drift/read-reference.ts';
 import { type ColumnTest, testWindow } from '../drift/test-window.ts';
 import { closeWindow } from '../drift-commands.ts';
@@ -15,7 +15,7 @@ import { type SegmentReport, segmentsOf, testSegments } from './test-segments.ts
 import { createWindowStore, type MonitorWindow, type NewWindow, type ReportedTest } from './window-store.ts';
 
 const FALSE_DISCOVERY_RATE = 0.05;
-/** Tests with a larger p are kept without an explanation. */
+/** Tests with a larger p are kept without the bins that moved. */
 const EXPLAINED_P = 0.05;
 
 export interface CloseWindowDeps {
@@ -24,6 +24,8 @@ export interface CloseWindowDeps {
   logger: Logger;
   referenceOf: (version: ModelVersion) => Promise<LoadedReference | undefined>;
   importanceOf: (version: ModelVersion) => Promise<Record<string, number> | undefined>;
+  /** Whether those who have answered until then have had the time to say so. */
+  isReported: (until: number) => Promise<boolean>;
 }
 
 export interface ClosedWindow {
@@ -50,14 +52,14 @@ export async function closeNextWindow(
   const name = String(version.version);
   const after = await windows.closedUntil(model);
   const { everyMs } = policyTimes(policy);
-  const found = findNextWindow(await entries.answeredByHour(model, name, after ?? 0), {
+  const found = findNextWindow(await entries.answeredByHour(model, name, after), {
     after,
     everyMs,
     rows: policy.window.rows,
   });
   if (found === undefined) return { dueAt: undefined };
   const now = clock.now();
-  if (now < found.closesAt) return { dueAt: found.closesAt };
+  if (now < found.closesAt || !(await deps.isReported(found.closesAt))) return { dueAt: found.closesAt };
   const tested = await testFoundWindow(deps, version, policy, found);
   const window: NewWindow = {
     model,
@@ -113,7 +115,7 @@ async function testFoundWindow(
   const importance = await deps.importanceOf(version);
   const notes = [...problems, ...notesFor(reference, profile.rows)];
   const explained = tests.map((test) =>
-    test.p <= EXPLAINED_P ? explainTest(prepared, profile, test, importance) : undefined,
+    test.p <= EXPLAINED_P ? explainTest(prepared, profile, test, importance) : weighTest(test, importance),
   );
   const segments = await testSegments(
     { entries: createProfileEntryStore(deps.database.reader), logger: deps.logger },

@@ -40,6 +40,7 @@ describeDatabases('performance of what was served', (openDatabase) => {
       files: { referencePath: async () => undefined },
       log,
       policyOf: async () => policy,
+      settleMs: 0,
     });
     const timeOf = (i: number) => START + Math.floor(i / ROWS_A_DAY) * DAY_MS + (i % ROWS_A_DAY) * 60_000;
     const rows = range(0, DAYS * ROWS_A_DAY);

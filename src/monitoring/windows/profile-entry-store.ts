@@ -154,18 +154,22 @@ export function createProfileEntryStore(tx: Tx) {
     },
 
     /** Rows that a version answered, by the hour, from `from` on. */
-    async answeredByHour(model: string, version: string, from: number): Promise<Map<number, number>> {
-      const rows = await db
+    async answeredByHour(
+      model: string,
+      version: string,
+      from: number | undefined,
+    ): Promise<Map<number, number>> {
+      let query = db
         .selectFrom('profile_entries')
         .select((eb) => ['hour', eb.fn.sum<number | string>('answered').as('answered')])
         .where('model', '=', model)
         .where('segment', '=', '')
-        .where('hour', '>=', from)
         .where('version', '=', version)
         .where('variant', 'in', ANSWERING)
         .groupBy('hour')
-        .orderBy('hour')
-        .execute();
+        .orderBy('hour');
+      if (from !== undefined) query = query.where('hour', '>=', from);
+      const rows = await query.execute();
       return new Map(rows.map(({ hour, answered }) => [hour, Number(answered)]));
     },
 

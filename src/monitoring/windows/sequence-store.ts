@@ -151,6 +151,11 @@ export function createSequenceStore(tx: Tx) {
         .execute();
     },
 
+    /** The policy watches this no more: evidence of long ago must not count when it does again. */
+    async forget(model: string, kind: string): Promise<void> {
+      await db.deleteFrom('monitor_sequences').where('model', '=', model).where('kind', '=', kind).execute();
+    },
+
     /** An alarm was closed by hand: its test goes on, and may open another. */
     async release(alarmId: number): Promise<void> {
       await db
@@ -170,7 +175,14 @@ export function createSequenceStore(tx: Tx) {
         runs: number;
       }[]
     > {
-      const rows = await db.selectFrom('monitor_sequences').selectAll().where('model', '=', model).execute();
+      const rows = await db
+        .selectFrom('monitor_sequences')
+        .selectAll()
+        .where('model', '=', model)
+        .orderBy('kind')
+        .orderBy('column_name')
+        .orderBy('aspect')
+        .execute();
       return rows.map((row) => ({
         kind: row.kind,
         version: row.version,

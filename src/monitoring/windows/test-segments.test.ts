@@ -55,6 +55,7 @@ describeDatabases('drift by segment', (openDatabase) => {
           })),
       },
       policyOf: async () => policy,
+      settleMs: 0,
     });
     return () => monitoring.stop();
   });
