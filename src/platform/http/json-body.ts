@@ -1,4 +1,5 @@
 import { ApiError } from '../errors.ts';
+import { refuseManyNames } from './refuse-many-names.ts';
 
 /** Fastify's parser for JSON bodies; a body that would set a prototype is refused. */
 export function parseJson(
@@ -13,8 +14,9 @@ export function parseJson(
   }
 }
 
-/** @throws ApiError BAD_REQUEST that says where the text stops being JSON. */
+/** @throws ApiError BAD_REQUEST that says where the text stops being JSON, PAYLOAD_TOO_LARGE for very many names. */
 export function parseJsonText(text: string): unknown {
+  refuseManyNames(text);
   let value: unknown;
   try {
     value = JSON.parse(text);
