@@ -53,7 +53,14 @@ describe('the platform as processes of its own', () => {
     expect(stderr).not.toContain('error');
     expect(status).toBe(0);
     const trained = JSON.parse(stdout);
-    expect(trained).toMatchObject({ name: 'iris', version: '1' });
+    // The rows are kept as they were learned from: the server counts the same digest.
+    expect(trained).toMatchObject({
+      name: 'iris',
+      version: '1',
+      dataset: { name: 'iris.file', version: 1 },
+    });
+    const kept = await getJson(`${platform.url}/api/v1/datasets/iris.file/versions/1`);
+    expect(kept.body).toMatchObject({ digest: trained.digest, rows: trained.rows });
     await expect.poll(async () => (await getJson(`${platform.serveUrl}/ready`)).body.model_loaded).toBe(true);
   });
 
@@ -158,7 +165,8 @@ describe('the platform as processes of its own', () => {
     const table = join(root, 'examples/regression/cold-store.csv');
     const added = await cli('datasets', 'add', 'cold-store', table, '--time', 'date', '--json');
     expect(added.json).toMatchObject({ name: 'cold-store', version: 1, rows: 1200 });
-    expect((await cli('datasets', '--json')).json.datasets).toHaveLength(1);
+    const { datasets } = (await cli('datasets', '--json')).json;
+    expect(datasets.map(({ name }: any) => name)).toEqual(['cold-store', 'iris.file']);
     expect((await cli('datasets')).stdout).toContain('cold-store');
     expect((await cli('datasets', 'show', 'cold-store')).stdout).toContain('outdoor_c');
     const target = ['--target', 'energy_kwh', '--name', 'cold-store', '--split', 'time'];

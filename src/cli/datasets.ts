@@ -104,7 +104,7 @@ export async function addDataset(
   client: HttpClient,
   name: string,
   path: string,
-  { format, id, time, text }: AddOptions = {},
+  { filename = basename(path), format, id, time, text }: AddOptions & { filename?: string | undefined } = {},
 ): Promise<DatasetVersion> {
   const { size } = await stat(path).catch((error: Error) => {
     throw new CliError(`cannot read ${path}: ${error.message}`);
@@ -114,12 +114,21 @@ export async function addDataset(
     transform(chunk: Buffer, _encoding, done) {
       sent += chunk.length;
       terminal.progress({
-        label: `upload ${basename(path)}`,
+        label: `upload ${filename}`,
         done: sent,
         total: size,
         detail: formatBytes(sent),
       });
       done(null, chunk);
+    },
+    flush(done) {
+      // Reading a large table takes the server longer than receiving it.
+      terminal.progress({
+        label: `${basename(path)} is with the server,`,
+        done: 0,
+        detail: 'which reads it',
+      });
+      done();
     },
   });
   const stream = createReadStream(path, { highWaterMark: 1 << 20 });
@@ -130,7 +139,7 @@ export async function addDataset(
     stream.pipe(count),
     {
       query: {
-        filename: basename(path),
+        filename,
         ...(format !== undefined && { format }),
         ...(id !== undefined && { id }),
         ...(time !== undefined && { time }),

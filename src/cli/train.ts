@@ -48,6 +48,7 @@ export function configureTrain(command: Command, act: Act): void {
     .option('--test-share <share>', 'share of the rows that is held out', parseShare, 0.2)
     .option('--seed <number>', 'same data, parameters and seed: same model', parseSeed, 1)
     .option('--experiment <name>', "the experiment that tracks the run (default: the model's name)")
+    .option('--no-keep-rows', 'do not keep the rows of the file as a version of the dataset MODEL.file')
     .option('--promote', 'put the version live, if it passes the gate')
     .option('--reason <text>', 'why it is promoted; kept in the audit log')
     .action(
@@ -75,6 +76,9 @@ export function configureTrain(command: Command, act: Act): void {
           run_id: trained.runId,
           rows: trained.table.rows,
           digest: trained.table.digest,
+          ...(trained.table.version !== undefined && {
+            dataset: { name: trained.table.name, version: trained.table.version },
+          }),
           task: trained.plan.task,
           features: trained.plan.features.map(({ name, type }) => ({ name, type })),
           excluded: trained.plan.excluded,

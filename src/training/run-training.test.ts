@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fixedClock } from '../../tests/support/fixed-clock.ts';
@@ -113,6 +113,29 @@ describe('a training run', () => {
       expect.objectContaining({ name: 'model', runId: 'run-1', artifactPath: 'model' }),
     ]);
     expect(kept.ends).toEqual([{ status: 'FINISHED', endTime: clock.now() }]);
+  });
+
+  it('names the dataset version that the rows of its file are kept as', async () => {
+    const path = join(tempDir(), 'table.csv');
+    writeCsv(path);
+    const recorder = createRecorder();
+    const kept: string[] = [];
+    const { table } = await runTraining({
+      ...base,
+      ...recorder,
+      source: { path },
+      params: { trees: 2 },
+      keepTable: async ({ parquetPath, digest }) => {
+        expect(existsSync(parquetPath)).toBe(true);
+        kept.push(digest);
+        return { name: 'model.file', version: 4 };
+      },
+    });
+    expect(kept).toEqual([table.digest]);
+    expect(recorder.kept.start).toMatchObject({
+      dataset: { name: 'model.file', source: 'model.file@4', digest: table.digest },
+      tags: { 'tidemill.file': 'table.csv' },
+    });
   });
 
   it('learns from derived columns, whose expressions the report keeps', async () => {

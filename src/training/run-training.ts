@@ -55,6 +55,8 @@ export interface RunTrainingOptions {
   /** Stratified for classes and random for numbers, if nothing else is said. */
   split: TrainIntoOptions['split'];
   codeVersion: string;
+  /** Keeps the table of a file as a version of a dataset, so that the run can be repeated. */
+  keepTable?: ((table: TrainingTable) => Promise<{ name: string; version: number }>) | undefined;
   recordRun(start: RunStart): Promise<RunRecorder>;
   registerVersion(version: {
     name: string;
@@ -190,7 +192,8 @@ async function prepareTable(folder: string, options: RunTrainingOptions): Promis
       options.onStage?.({ stage: 'ingest', done: (phases.indexOf(phase) + done) / phases.length }),
   });
   const { path: parquetPath, digest, rows, schema, notes } = ingested;
-  return { parquetPath, name: basename(source.path), digest, rows, schema, notes };
+  const table: TrainingTable = { parquetPath, name: basename(source.path), digest, rows, schema, notes };
+  return { ...table, ...(await options.keepTable?.(table)) };
 }
 
 function describeRun(
@@ -208,6 +211,7 @@ function describeRun(
       'mlflow.source.type': 'LOCAL',
       'tidemill.code_version': options.codeVersion,
       'tidemill.data_digest': table.digest,
+      ...('path' in options.source && { 'tidemill.file': basename(options.source.path) }),
       'tidemill.environment': `node ${process.version} ${process.platform}-${process.arch}`,
     },
     dataset: {

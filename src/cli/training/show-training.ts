@@ -34,7 +34,7 @@ export function showTraining(terminal: Terminal, trained: Trained): void {
   }
   terminal.line();
   terminal.line(
-    `${colors.green('✓')} run ${trained.runId.slice(0, 12)}, model ${trained.name} version ${colors.bold(trained.version)}`,
+    `${colors.green('✓')} run ${trained.runId.slice(0, 12)}, model ${trained.name} version ${colors.bold(trained.version)}${table.version === undefined ? '' : `, rows ${table.name}@${table.version}`}`,
   );
 }
 

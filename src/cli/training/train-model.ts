@@ -1,6 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { HttpClient } from '../http/http-client.ts';
 import { CliError, usageError } from '../terminal/cli-error.ts';
 import { interruption } from '../terminal/interruption.ts';
@@ -23,6 +23,8 @@ export interface TrainOptions {
   testShare: number;
   seed: number;
   experiment?: string;
+  /** False for `--no-keep-rows`. */
+  keepRows: boolean;
   promote?: boolean;
   reason?: string;
   url?: string;
@@ -76,6 +78,9 @@ export async function trainModel(
       split: { ...(options.split !== undefined && { kind: options.split }), testShare: options.testShare },
       codeVersion: readVersion(),
       workDir,
+      ...(options.keepRows && {
+        keepTable: (table) => keepTable(terminal, client, file as string, options, table),
+      }),
       signal: interruption(terminal.io),
       recordRun: (start) => startRun(client, experimentId, start),
       registerVersion: (version) => registerVersion(client, experimentId, version),
@@ -112,6 +117,27 @@ async function checkNames({ name, algorithm, set, classWeight }: TrainOptions): 
   } catch (error) {
     throw error instanceof ApiError ? usageError(error.message) : error;
   }
+}
+
+/** The dataset that keeps the files which a model was trained on by hand; retraining has one of its own. */
+const fileDatasetOf = (model: string): string =>
+  `${model.replace(/[^\p{L}\p{N}._-]/gu, '-').slice(0, 120)}.file`.replace(/^[^\p{L}\p{N}]+/u, '');
+
+async function keepTable(
+  terminal: Terminal,
+  client: HttpClient,
+  file: string,
+  { name, id, time }: TrainOptions,
+  { parquetPath }: { parquetPath: string },
+) {
+  const { addDataset } = await import('../datasets.ts');
+  const kept = await addDataset(terminal, client, fileDatasetOf(name), parquetPath, {
+    filename: basename(file),
+    format: 'parquet',
+    ...(id !== undefined && { id }),
+    ...(time !== undefined && { time }),
+  });
+  return { name: kept.name, version: kept.version };
 }
 
 /** Downloads a dataset version's canonical Parquet file. */
