@@ -18,6 +18,10 @@ export const forgetLogGarbage = command('log.forgetGarbage', (tx, artifacts: str
   createLogGarbage(tx).forget(artifacts),
 );
 
+export const giveUpOutputs = command('log.giveUpOutputs', (tx, input: { announcedBeforeMs: number }) =>
+  createLogGarbage(tx).giveUp(input.announcedBeforeMs),
+);
+
 export const retireGeneration = command(
   'log.retireGeneration',
   (tx, input: { generation: string; folder: string; nowMs: number }) =>
@@ -32,6 +36,7 @@ export const logCommands: Command<any, any>[] = [
   recordSegment,
   planLogOutputs,
   changeLog,
+  giveUpOutputs,
   forgetLogGarbage,
   retireGeneration,
   dropSegmentNames,

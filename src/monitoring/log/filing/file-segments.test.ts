@@ -12,7 +12,7 @@ import {
   START,
 } from '../../../../tests/support/log-fixture.ts';
 import { createAuditStore } from '../../../platform/index.ts';
-import { changeLog, forgetLogGarbage, planLogOutputs } from '../commands.ts';
+import { changeLog, forgetLogGarbage, giveUpOutputs, planLogOutputs } from '../commands.ts';
 import { createLogGarbage } from '../store/log-garbage.ts';
 import { createLogStore, type NewFile } from '../store/log-store.ts';
 import type { LogFile } from '../store/log-tables.ts';
@@ -23,6 +23,19 @@ function artifactNames(root: string): string[] {
   const found = readdirSync(join(root, 'artifacts', 'refs'), { recursive: true, withFileTypes: true });
   return found.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
 }
+
+const fileOf = (outputs: string): NewFile => ({
+  kind: 'predictions',
+  model: 'flights',
+  fromMs: START,
+  toMs: START,
+  rows: 1,
+  sizeBytes: 1,
+  artifact: `${outputs}/0.parquet`,
+  sha256: 'x',
+  columns: [],
+  createdAt: START,
+});
 
 describeDatabases('filing segments', (openDatabase) => {
   it('keeps few files whatever number of segments comes, each row once, and removes what was filed', async () => {
@@ -59,26 +72,14 @@ describeDatabases('filing segments', (openDatabase) => {
     const database = await openDatabase();
     const store = createLogStore(database.reader);
     const outputs = 'log/files/1-a';
-    const file: NewFile = {
-      kind: 'predictions',
-      model: 'flights',
-      fromMs: START,
-      toMs: START,
-      rows: 1,
-      sizeBytes: 1,
-      artifact: `${outputs}/0.parquet`,
-      sha256: 'x',
-      columns: [],
-      createdAt: START,
-    };
-    const before = { givenUpMs: 10, pendingMs: 10 };
+    const file = fileOf(outputs);
     await database.execute(planLogOutputs, { folder: outputs, nowMs: 1 });
     await database.execute(changeLog, { add: [file], outputs, nowMs: 1 });
     await database.execute(changeLog, { outputs, nowMs: 1 });
-    expect(await createLogGarbage(database.reader).list(before)).toEqual([]);
+    expect(await createLogGarbage(database.reader).list(10)).toEqual([]);
     await database.execute(planLogOutputs, { folder: 'log/files/2-b', nowMs: 1 });
     await database.execute(changeLog, { outputs: 'log/files/2-b', nowMs: 1 });
-    expect(await createLogGarbage(database.reader).list(before)).toEqual(['log/files/2-b']);
+    expect(await createLogGarbage(database.reader).list(10)).toEqual(['log/files/2-b']);
     await database.execute(forgetLogGarbage, ['log/files/2-b']);
     const late = { ...file, artifact: 'log/files/2-b/0.parquet' };
     await expect(
@@ -87,16 +88,36 @@ describeDatabases('filing segments', (openDatabase) => {
     expect(await store.files()).toHaveLength(1);
   });
 
-  it('removes at its start what a dead process stored and did not record, where it is alone', async () => {
+  it.each(['by its own server', 'by another, which held it to be dead'])(
+    'lets no change stand that was given up %s',
+    async (by) => {
+      const database = await openDatabase();
+      const outputs = 'log/files/1-a';
+      await database.execute(planLogOutputs, { folder: outputs, nowMs: 1 });
+      if (by === 'by its own server') await database.execute(changeLog, { outputs, nowMs: 1 });
+      else await database.execute(giveUpOutputs, { announcedBeforeMs: 2 });
+      expect(await createLogGarbage(database.reader).list(10)).toEqual([outputs]);
+      const file = fileOf(outputs);
+      await expect(database.execute(changeLog, { add: [file], outputs, nowMs: 1 })).rejects.toMatchObject({
+        code: 'RESOURCE_CONFLICT',
+      });
+      expect(await createLogStore(database.reader).files()).toEqual([]);
+    },
+  );
+
+  it('removes at its start what a dead process stored and did not record, where no other server may be about to', async () => {
     const database = await openDatabase();
     const fixture = createLogFixture(database);
     await fixture.ship('predictions', [predictionLine(1)]);
     await fixture.log.close();
-    await fixture.artifacts.put('log/incoming/1000-dead/predictions-a-i1-7-x', Buffer.from('{}\n'));
+    const lately = `${Date.now() - 60_000}-busy`;
+    for (const name of [`${Date.now() - 2 * DAY_MS}-dead`, lately])
+      await fixture.artifacts.put(`log/incoming/${name}/predictions-a-i1-7-x`, Buffer.from('{}\n'));
     const again = fixture.open();
     expect((await again.query('select count(*) from flights')).rows).toEqual([[1]]);
     const left = (await fixture.artifacts.list('log/incoming')).map(({ name }) => name);
     expect(left).toHaveLength(database.dialect === 'sqlite' ? 1 : 2);
+    expect(left.includes(lately)).toBe(database.dialect === 'postgres');
   });
 
   it('drops files whose rows are too old, counts them, and keeps old rows that were filed lately', async () => {

@@ -8,6 +8,7 @@ import {
   changeLog,
   dropSegmentNames,
   forgetLogGarbage,
+  giveUpOutputs,
   planLogOutputs,
   retireGeneration,
 } from '../commands.ts';
@@ -17,7 +18,7 @@ import type { WrittenFile } from '../log-messages.ts';
 import { createLogGarbage } from '../store/log-garbage.ts';
 import type { LogChange, NewFile } from '../store/log-store.ts';
 import type { LogFile } from '../store/log-tables.ts';
-import { INCOMING, type SegmentIntake } from './take-segment.ts';
+import { INCOMING, madeAt, type SegmentIntake } from './take-segment.ts';
 
 /** Between which steps of a change a test may stop the world. */
 export type FilingStep = 'planned' | 'written' | 'stored' | 'committed' | 'collected';
@@ -170,6 +171,7 @@ export function createSegmentFiling(deps: FilingDeps) {
   }
 
   const startedMs = Date.now();
+  let nextOrphansMs = 0;
   /** On SQLite one process is alive at a time. */
   const isOfDeadProcess = (generation: string): boolean =>
     database.dialect === 'sqlite' && madeAt(generation) < startedMs;
@@ -186,11 +188,15 @@ export function createSegmentFiling(deps: FilingDeps) {
       await database.execute(retireGeneration, { generation, folder, nowMs: Date.now() });
       intake.forgetGeneration(generation);
     }
-    if (isAlone) await removeOrphanGenerations();
-    const found = await garbage.list({
-      givenUpMs: atOnce ? Number.MAX_SAFE_INTEGER : Date.now() - (deps.graceMs ?? GRACE_MS),
-      pendingMs: isAlone ? startedMs : anHourAgo,
-    });
+    if (isAlone) await removeOrphanGenerations(startedMs);
+    else if (Date.now() >= nextOrphansMs) {
+      nextOrphansMs = Date.now() + HOUR_MS;
+      await removeOrphanGenerations(Date.now() - DAY_MS);
+    }
+    await database.execute(giveUpOutputs, { announcedBeforeMs: isAlone ? startedMs : anHourAgo });
+    const found = await garbage.list(
+      atOnce ? Number.MAX_SAFE_INTEGER : Date.now() - (deps.graceMs ?? GRACE_MS),
+    );
     for (const artifact of found) {
       await artifacts.delete(artifact);
       await artifacts.deletePrefix(artifact);
@@ -201,12 +207,12 @@ export function createSegmentFiling(deps: FilingDeps) {
 
   /**
    * Folders of segments that were stored, but not recorded before the process died: their senders send them again. Of
-   * several servers none can know whether another is about to record what it has stored.
+   * several servers none knows whether another is about to record what it has stored; but not in a folder of yesterday.
    */
-  async function removeOrphanGenerations(): Promise<void> {
+  async function removeOrphanGenerations(madeBeforeMs: number): Promise<void> {
     const known = await garbage.generations();
     for (const { name } of await artifacts.list(INCOMING)) {
-      if (madeAt(name) < startedMs && !known.has(name) && !intake.isOpen(name))
+      if (madeAt(name) < madeBeforeMs && !known.has(name) && !intake.isOpen(name))
         await artifacts.deletePrefix(`${INCOMING}/${name}`);
     }
   }
@@ -228,8 +234,6 @@ export function createSegmentFiling(deps: FilingDeps) {
 }
 
 export type SegmentFiling = ReturnType<typeof createSegmentFiling>;
-
-const madeAt = (generation: string): number => Number(generation.split('-', 1)[0]);
 
 /** Small files of one kind, model and month that are many. */
 export function filesToMerge(files: readonly LogFile[]): LogFile[][] {

@@ -7,8 +7,11 @@ import { recordSegment } from '../commands.ts';
 import { createLogStore } from '../store/log-store.ts';
 
 export const INCOMING = 'log/incoming';
-/** Far less than the age at which other servers hold a folder to be over. */
+/** So long segments go into one folder, and so long each may take. */
+const OPEN_MS = 600_000;
 const ARRIVAL_LIMIT_MS = 600_000;
+/** Nothing is recorded any more in a folder of this age; other servers hold one of an hour to be over. */
+const RECORD_LIMIT_MS = 2_400_000;
 
 /**
  * Takes segments in: their bytes into the artifact store, then their names into the database, and only then they are taken.
@@ -31,6 +34,7 @@ export function createSegmentIntake(deps: { database: Database; artifacts: Artif
       checkSame(name, known.sha256, sha256.toLowerCase());
       return { isNew: false, sizeBytes: 0 };
     }
+    if (Date.now() - madeAt(generation) > OPEN_MS) turnGeneration();
     const into = generation;
     const { kind, replica, incarnation, sequence } = name;
     const artifact = `${INCOMING}/${into}/${kind}-${replica}-${incarnation}-${sequence}-${randomUUID().slice(0, 8)}`;
@@ -47,6 +51,12 @@ export function createSegmentIntake(deps: { database: Database; artifacts: Artif
       const stored = await artifacts
         .put(artifact, stream, sha256 === undefined ? {} : { sha256 })
         .finally(() => clearTimeout(tooSlow));
+      if (Date.now() - madeAt(into) > RECORD_LIMIT_MS) {
+        throw new ApiError(
+          'TEMPORARILY_UNAVAILABLE',
+          `Storing ${artifact} took so long that it may be removed; send it again`,
+        );
+      }
       const taken = await database.execute(recordSegment, {
         kind,
         replica,
@@ -67,21 +77,26 @@ export function createSegmentIntake(deps: { database: Database; artifacts: Artif
     }
   }
 
+  /** Later segments go into another folder, so that this one can be removed when its segments are filed. */
+  function turnGeneration(): void {
+    generation = nextGeneration();
+    ours.add(generation);
+  }
+
   const isOpen = (name: string): boolean => name === generation || arriving.has(name);
 
   return {
     takeSegment,
-    /** Later segments go into another folder, so that this one can be removed when its segments are filed. */
-    turnGeneration(): void {
-      generation = nextGeneration();
-      ours.add(generation);
-    },
+    turnGeneration,
     /** Whether a folder is this process's own and nothing more can arrive in it; of others it cannot be known. */
     isOver: (name: string): boolean => ours.has(name) && !isOpen(name),
     isOpen,
     forgetGeneration: (name: string): void => void ours.delete(name),
   };
 }
+
+/** The machine's time at which a folder of segments was begun. */
+export const madeAt = (generation: string): number => Number(generation.split('-', 1)[0]);
 
 export type SegmentIntake = ReturnType<typeof createSegmentIntake>;
 

@@ -22,17 +22,23 @@ export function createLogGarbage(tx: Tx) {
     /** Announces a folder of artifacts that a change will write, so that they are removed if it never stands. */
     planOutputs: (folder: string, nowMs: number) => put([folder], nowMs, 1),
 
-    /** Artifacts to remove: those that were given up before a time, and those of changes that never stood before another. */
-    async list(before: { givenUpMs: number; pendingMs: number }): Promise<string[]> {
+    /** Gives up what changes announced before a time that never stood: none of them can stand from now on. */
+    async giveUp(announcedBeforeMs: number): Promise<void> {
+      await db
+        .updateTable('log_garbage')
+        .set({ pending: 0 })
+        .where('pending', '=', 1)
+        .where('queued_ms', '<', announcedBeforeMs)
+        .execute();
+    },
+
+    /** Artifacts to remove: those that were given up, and queued before a time. */
+    async list(queuedBeforeMs: number): Promise<string[]> {
       const rows = await db
         .selectFrom('log_garbage')
         .select('artifact')
-        .where((where) =>
-          where.or([
-            where.and([where('pending', '=', 0), where('queued_ms', '<', before.givenUpMs)]),
-            where.and([where('pending', '=', 1), where('queued_ms', '<', before.pendingMs)]),
-          ]),
-        )
+        .where('pending', '=', 0)
+        .where('queued_ms', '<', queuedBeforeMs)
         .orderBy('artifact')
         .execute();
       return rows.map(({ artifact }) => artifact);

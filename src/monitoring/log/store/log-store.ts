@@ -176,13 +176,19 @@ export function createLogStore(tx: Tx) {
       }
       if (rest.outputs !== undefined) {
         // Left out of the garbage only where something of it stays. Given up only while it is announced still: a
-        // commit whose answer was lost has stood all the same.
+        // commit whose answer was lost has stood all the same. Once it is given up it cannot stand any more.
         const announced = await (add.length > 0
-          ? db.deleteFrom('log_garbage').where('artifact', '=', rest.outputs).returning('artifact').execute()
+          ? db
+              .deleteFrom('log_garbage')
+              .where('artifact', '=', rest.outputs)
+              .where('pending', '=', 1)
+              .returning('artifact')
+              .execute()
           : db
               .updateTable('log_garbage')
               .set({ pending: 0, queued_ms: rest.nowMs })
               .where('artifact', '=', rest.outputs)
+              .where('pending', '=', 1)
               .returning('artifact')
               .execute());
         if (add.length > 0 && announced.length === 0)
