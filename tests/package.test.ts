@@ -1,10 +1,10 @@
-import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { buildRelease } from '../scripts/build-release.ts';
 import { tempDir } from './support/index.ts';
+import { runProcess } from './support/run-process.ts';
 import { spawnPlatform } from './support/spawn-platform.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -18,10 +18,10 @@ describe('the package that is published', () => {
     folder = tempDir();
     dist = join(folder, 'dist');
     await buildRelease({ outDir: dist });
-    const packed = npm(['pack', dist, '--pack-destination', folder, '--json'], folder);
+    const packed = await npm(['pack', dist, '--pack-destination', folder, '--json'], folder);
     expect(packed.stderr).not.toContain('npm error');
     tarball = join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz')) as string);
-  }, 120_000);
+  }, 300_000);
 
   it('holds compiled sources, declarations and no tests, tools or Node of its own', () => {
     const all = readdirSync(dist, { recursive: true }) as string[];
@@ -48,10 +48,10 @@ describe('the package that is published', () => {
     expect(sources.filter((text) => /new URL\(['"]\.[^'"]*\.ts['"]/.test(text))).toEqual([]);
   });
 
-  it('installs and runs in an empty folder', { timeout: 300_000 }, async (context) => {
+  it('installs and runs in an empty folder', { timeout: 600_000 }, async (context) => {
     const project = tempDir();
     writeFileSync(join(project, 'package.json'), '{"name":"empty","private":true}');
-    const installed = npm(
+    const installed = await npm(
       ['install', tarball, '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund'],
       project,
     );
@@ -65,12 +65,12 @@ describe('the package that is published', () => {
     expect(installed.stderr).not.toContain('npm error');
     const bin = join(project, 'node_modules/tidemill/bin/tidemill.js');
     expect(existsSync(join(project, 'node_modules/.bin/tidemill'))).toBe(true);
-    const version = spawnSync(process.execPath, [bin, '--version'], { cwd: project, encoding: 'utf8' });
+    const version = await runProcess(process.execPath, [bin, '--version'], { cwd: project });
     expect(version.stdout.trim()).toBe(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version);
 
     const platform = await spawnPlatform({ dataDir: join(project, 'data'), bin });
     try {
-      const trained = spawnSync(
+      const trained = await runProcess(
         process.execPath,
         [
           bin,
@@ -82,7 +82,7 @@ describe('the package that is published', () => {
           'iris',
           '--promote',
         ],
-        { cwd: project, encoding: 'utf8', env: { ...process.env, TIDEMILL_URL: platform.url } },
+        { cwd: project, env: { ...process.env, TIDEMILL_URL: platform.url } },
       );
       expect(trained.stderr).not.toContain('error');
       expect(trained.status).toBe(0);
@@ -95,9 +95,8 @@ describe('the package that is published', () => {
 function npm(args: string[], cwd: string) {
   // What an outer npm run sets would apply the repository's settings here too.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
-  return spawnSync('npm', args, {
+  return runProcess('npm', args, {
     cwd,
-    encoding: 'utf8',
     env,
     timeout: 240_000,
     shell: process.platform === 'win32',

@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
 import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { tempDir } from './support/index.ts';
+import { runProcess } from './support/run-process.ts';
 import { type SpawnedPlatform, spawnPlatform } from './support/spawn-platform.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -30,23 +30,8 @@ function runLine(line: string, platform: SpawnedPlatform, cwd: string) {
     .replace(/^tidemill /gm, `"${process.execPath}" "${BIN}" `)
     .replaceAll('http://127.0.0.1:7070', platform.url)
     .replaceAll('http://127.0.0.1:7071', platform.serveUrl);
-  const child = spawn('sh', ['-c', command], {
-    cwd,
-    env: { ...process.env, TIDEMILL_URL: platform.url, NO_COLOR: '1' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 120_000,
-  });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (text) => {
-    stdout += text;
-  });
-  child.stderr.on('data', (text) => {
-    stderr += text;
-  });
-  return new Promise<{ status: number | null; stdout: string; stderr: string }>((resolve) =>
-    child.once('close', (status) => resolve({ status, stdout, stderr })),
-  );
+  const env = { ...process.env, TIDEMILL_URL: platform.url, NO_COLOR: '1' };
+  return runProcess('sh', ['-c', command], { cwd, env, timeout: 300_000 });
 }
 
 /** Equal but for what differs each time: ids and times in full, numbers of the model in their third digit. */
@@ -90,21 +75,21 @@ async function runPage(page: string, args: string[] = []): Promise<number> {
 }
 
 describe('every command in the docs works', () => {
-  it('README.md, with the answers that it shows', { timeout: 240_000 }, async () => {
+  it('README.md, with the answers that it shows', { timeout: 600_000 }, async () => {
     expect(await runPage('README.md')).toBeGreaterThan(12);
   });
 
-  it('docs/getting-started.md', { timeout: 240_000 }, async () => {
+  it('docs/getting-started.md', { timeout: 600_000 }, async () => {
     expect(await runPage('docs/getting-started.md')).toBeGreaterThan(8);
   });
 
-  it('docs/guides, the loop by the command line and by HTTP', { timeout: 400_000 }, async () => {
+  it('docs/guides, the loop by the command line and by HTTP', { timeout: 900_000 }, async () => {
     const project = ['--clock', 'events', '--project', 'examples/flights'];
     expect(await runPage('docs/guides/the-loop.md', project)).toBeGreaterThan(10);
     expect(await runPage('docs/guides/the-loop-by-curl.md')).toBeGreaterThan(14);
   });
 
-  it('examples', { timeout: 240_000 }, async () => {
+  it('examples', { timeout: 600_000 }, async () => {
     expect(await runPage('examples/iris/README.md')).toBe(2);
     expect(await runPage('examples/regression/README.md')).toBe(2);
     expect(await runPage('examples/weather/README.md')).toBe(1);

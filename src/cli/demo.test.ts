@@ -1,14 +1,14 @@
-import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
+import { runProcess } from '../../tests/support/run-process.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/tidemill.js', import.meta.url));
 
 it('trains, lives through two weeks, retrains and judges, without a failed request', {
-  timeout: 300_000,
-}, () => {
+  timeout: 600_000,
+}, async () => {
   const args = ['demo', '--exit', '--json', '--weeks', '2', '--port', '0', '--serve-port', '0'];
-  const { status, stdout, stderr } = spawnSync(process.execPath, [BIN, ...args], { encoding: 'utf8' });
+  const { status, stdout, stderr } = await runProcess(process.execPath, [BIN, ...args]);
   expect(status, stderr).toBe(0);
   const lines = stdout
     .trim()

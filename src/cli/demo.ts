@@ -15,7 +15,7 @@ import type { Act } from './terminal/act.ts';
 import { CliError, usageError } from './terminal/cli-error.ts';
 import { commandPrefix } from './terminal/command-prefix.ts';
 import { interruption, whenAborted } from './terminal/interruption.ts';
-import { parseCount, withExamples, withListening, withPort, withServePort } from './terminal/options.ts';
+import { parseCount, withExamples, withHost, withPort, withServePort } from './terminal/options.ts';
 import { formatCount, formatDuration, type Terminal } from './terminal/terminal.ts';
 
 /** The project that the demo runs; also in the published package. */
@@ -32,6 +32,7 @@ const FLIGHT = { date: '2001-04-03T07:15:00Z', distance: 370, destination: 'LAX'
 interface DemoOptions {
   data?: string;
   host?: string;
+  insecureNoAuth?: boolean;
   port?: string;
   servePort?: string;
   weeks?: number;
@@ -43,7 +44,7 @@ export function configureDemo(command: Command, act: Act): void {
     .option('--data <dir>', 'data folder (default: a temporary one, removed at the end)')
     .option('--weeks <count>', 'live through so many weeks only', parseCount)
     .option('--exit', 'stop the platform at the end instead of leaving it running');
-  withListening(withServePort(withPort(command)));
+  withHost(withServePort(withPort(command)));
   command.action(
     act(async (terminal, options: DemoOptions) => {
       const signal = interruption(terminal.io);
@@ -257,18 +258,24 @@ function startPlatform(
   terminal: Terminal,
   { dataDir, project, options }: { dataDir: string; project: string; options: DemoOptions },
 ): Promise<SpawnedUp> {
-  const { host, port, servePort } = options;
+  const { host, insecureNoAuth, port, servePort } = options;
   const args = [
     '--clock',
     'events',
     '--data',
     dataDir,
     ...(host === undefined ? [] : ['--host', host]),
+    ...(insecureNoAuth ? ['--insecure-no-auth'] : []),
     ...(port === undefined ? [] : ['--port', port]),
     ...(servePort === undefined ? [] : ['--serve-port', servePort]),
   ];
   // A day goes by in a fraction of a second.
-  const env = { TIDEMILL_REPORT_MS: '50', ...terminal.io.env };
+  const env: Record<string, string | undefined> = { TIDEMILL_REPORT_MS: '50', ...terminal.io.env };
+  if (env['DATABASE_URL']) {
+    // A model of the demo's must not land among the user's own.
+    terminal.note('leaves DATABASE_URL alone: the demo has a database of its own');
+    delete env['DATABASE_URL'];
+  }
   if (port !== undefined || servePort !== undefined) return spawnUp({ args, cwd: project, env });
   return spawnUpBesideOthers({ args, cwd: project, env }, () =>
     terminal.note('port 7070 or 7071 is taken, so the demo takes free ones'),

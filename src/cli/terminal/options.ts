@@ -26,15 +26,19 @@ export function withData(command: Command, what: string): Command {
   return command.option('--data <dir>', `${what} (default: $TIDEMILL_DATA, else ${DEFAULTS.data})`);
 }
 
-/** Adds what every process that listens takes besides its port. */
-export function withListening(command: Command): Command {
+/** Adds where a process listens, besides its port. */
+export function withHost(command: Command): Command {
   return command
     .option('--host <host>', `address to listen on (default: $TIDEMILL_HOST, else ${DEFAULTS.host})`)
-    .option('--insecure-no-auth', 'listen beyond this machine although nobody has to sign in')
-    .option(
-      '--clock <clock>',
-      'what tells the time: wall, or events, the newest timestamp of a prediction or label, for replays (default: $TIDEMILL_CLOCK, else wall)',
-    );
+    .option('--insecure-no-auth', 'listen beyond this machine although nobody has to sign in');
+}
+
+/** Adds what every process that listens takes besides its port. */
+export function withListening(command: Command): Command {
+  return withHost(command).option(
+    '--clock <clock>',
+    'what tells the time: wall, or events, the newest timestamp of a prediction or label, for replays (default: $TIDEMILL_CLOCK, else wall)',
+  );
 }
 
 /** Adds `--port`, the control plane's. */
