@@ -5,6 +5,16 @@ import { runCapturedCli } from '../../tests/support/run-captured-cli.ts';
 
 const DAY_MS = 86_400_000;
 
+/** A control plane that answers the same to everything. */
+async function answer(document: object): Promise<string> {
+  const server = createServer((_, response) => {
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(document));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
 it('shows windows in a table and says beside it what its words mean', async () => {
   const window = (day: number, more: object) => ({
     from: day * DAY_MS,
@@ -22,17 +32,88 @@ it('shows windows in a table and says beside it what its words mean', async () =
     }),
     window(0, { performance: { state: 'reference', metric: 'log_loss', value: 0.5, coverage: 1 } }),
   ];
-  const server = createServer((_, response) => {
-    response.setHeader('content-type', 'application/json').end(JSON.stringify({ windows }));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => void server.close());
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const url = await answer({ windows });
   const shown = await runCapturedCli(['windows', 'flights', '--url', url]);
   expect(shown.status).toBe(0);
   expect(shown.stdout).toMatch(/500 +@score +log_loss 0\.612, p 0\.00012 +90 %\n/);
   expect(shown.stdout).toMatch(/500 +none +log_loss 0\.500 \(reference\) +100 %\n/);
-  for (const word of ['@score is', 'p is', '(reference) is']) expect(shown.stderr).toContain(word);
+  for (const word of ['@score is', 'p is', '(reference) is', 'blind to concept drift'])
+    expect(shown.stderr).toContain(word);
   const piped = await runCapturedCli(['windows', 'flights', '--url', url, '--json']);
   expect(piped).toMatchObject({ stderr: '', json: { windows: [{ rows: 500 }, { rows: 500 }] } });
+});
+
+it('shows what differs within segments, and with what they were compared', async () => {
+  const segment = { column: 'city', value: 'DEN', rows: 284, share: 0.142, test_count: 4 };
+  const test = { column: 'amount', aspect: 'values', rows: 284, psi: 0.912, p: 1e-9, drifted: true };
+  const window = {
+    from: 0,
+    to: DAY_MS,
+    version: '1',
+    rows: 2000,
+    late_rows: 12,
+    state: 'tested',
+    note: 'The reference has 12 windows of its own',
+    tests: [],
+    segments: [
+      { ...segment, reference_share: 0.15, against: 'segment', tests: [test] },
+      { ...segment, value: 'BOS', against: 'reference', tests: [] },
+    ],
+  };
+  const url = await answer({ windows: [window] });
+  const all = await runCapturedCli(['windows', 'flights', '--url', url]);
+  expect(all.stdout).toMatch(/2000 \+ 12 late +none/);
+  expect(all.stderr).toContain('tidemill windows flights --by-segment');
+  expect(all.stderr).toContain('of the newest window: The reference has 12 windows of its own');
+  const shown = await runCapturedCli(['windows', 'flights', '--by-segment', '--url', url]);
+  expect(shown.stdout).toMatch(/city=DEN +284 +14\.2 % +15\.0 % +amount \(PSI 0\.91\)\n/);
+  expect(shown.stdout).toMatch(/city=BOS +284 +14\.2 % +unknown +nothing\n/);
+  expect(shown.stderr).toContain('it raises no alarm');
+  const none = await answer({ windows: [{ ...window, segments: undefined }] });
+  const without = await runCapturedCli(['windows', 'flights', '--by-segment', '--url', none]);
+  expect(without.stdout).toMatch(/No segment of flights .* monitor\.segments/);
+});
+
+it('shows an alarm with the values that moved and where, or what a change of performance is made of', async () => {
+  const alarm = {
+    id: 3,
+    model: 'flights',
+    version: '1',
+    kind: 'drift',
+    column: 'hour',
+    aspect: 'values',
+    state: 'open',
+    opened_at: DAY_MS,
+    window: { from: 0, to: DAY_MS },
+    text: 'flights 1: hour differs from the reference',
+    evidence: {
+      p: 1e-9,
+      psi: 0.4,
+      rows: 500,
+      importance: 0.25,
+      moved: [{ label: 'from 20', reference: 0.094, window: 0.31 }],
+      by_segment: [{ segment: 'carrier=AA', rows: 220, psi: 0.9, p: 1e-6 }],
+      sequence: { log_m: 13.4, log_threshold: 11.2 },
+    },
+  };
+  const drift = await runCapturedCli(['alarms', 'show', '3', '--url', await answer(alarm)]);
+  expect(drift.status).toBe(0);
+  expect(drift.stdout).toMatch(/importance +25\.0 %\n/);
+  expect(drift.stdout).toMatch(/log M 13\.4; the alarm is at 11\.2\n/);
+  expect(drift.stdout).toMatch(/from 20 +9\.4 % +31\.0 %\n/);
+  expect(drift.stdout).toMatch(/carrier=AA +220 +0\.900 +0\.0000010\n/);
+  const change = {
+    of: 'share of wrong answers',
+    before: 0.1,
+    now: 0.3,
+    mix: 0,
+    behaviour: 0.2,
+    segments: [{ segment: 'SFO', share: { before: 0.5, now: 0.5 }, mean: { before: 0.1, now: 0.5 } }],
+  };
+  const worse = { ...alarm, kind: 'performance', evidence: { p: 1e-4, segments: { carrier: change } } };
+  const performance = await runCapturedCli(['alarms', 'show', '3', '--url', await answer(worse)]);
+  expect(performance.stdout).toContain('+0.2000 because the same rows do otherwise');
+  expect(performance.stdout).toMatch(/SFO +50\.0 % +50\.0 % +0\.1000 +0\.5000\n/);
+  const mistyped = await runCapturedCli(['alarms', 'show', 'hour', '--url', await answer(alarm)]);
+  expect(mistyped.stderr).toContain('hour is no alarm: give its number');
 });

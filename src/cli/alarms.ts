@@ -16,20 +16,40 @@ interface WireAlarm {
   opened_at: number;
   text: string;
   closed_at?: number;
+  closed_by?: string;
   close_reason?: string;
   acknowledged_by?: string;
+  acknowledge_reason?: string;
+  window: { from: number; to: number };
+  evidence: Evidence;
 }
 
-interface WireWindow {
-  from: number;
-  to: number;
-  version: string;
-  rows: number;
-  late_rows: number;
-  state: string;
-  note?: string;
-  tests?: { column: string; aspect: string; p: number; psi: number; words?: string }[];
-  performance?: { state: string; metric: string; value?: number; coverage?: number; p?: number };
+/** What an alarm is known by, of drift or of performance. */
+interface Evidence {
+  p?: number;
+  psi?: number;
+  rows?: number;
+  reference_rows?: number;
+  importance?: number;
+  moved?: { label: string; reference: number; window: number }[];
+  by_segment?: { segment: string; rows: number; psi: number; p: number }[];
+  notes?: string[];
+  segments?: string | Record<string, ChangeBySegment>;
+  sequence?: { log_m: number | null; log_threshold: number };
+  last_confirmed?: { window: { from: number; to: number }; p: number };
+}
+
+interface ChangeBySegment {
+  of: string;
+  before: number;
+  now: number;
+  mix: number;
+  behaviour: number;
+  segments: {
+    segment: string;
+    share: { before: number; now: number };
+    mean: { before?: number; now?: number };
+  }[];
 }
 
 export function configureAlarms(command: Command, act: Act): void {
@@ -60,6 +80,19 @@ export function configureAlarms(command: Command, act: Act): void {
     ['tidemill alarms flights --open', ''],
   ]);
 
+  const show = withUrl(command.command('show').description('show an alarm with its evidence'))
+    .argument('<id>', 'the number of the alarm')
+    .action(
+      act(async (terminal, id: string, options: { url?: string }) => {
+        const alarm = await controlPlane(options, terminal.io.env).get<WireAlarm>(
+          `/api/v1/alarms/${checkId(id)}`,
+        );
+        terminal.document(alarm);
+        showAlarm(terminal, alarm);
+      }),
+    );
+  withExamples(show, [['tidemill alarms show 3', 'which values moved, and where']]);
+
   const acknowledge = withUrl(
     command.command('acknowledge').description('say that you look into an alarm; it stays open'),
   )
@@ -84,28 +117,6 @@ export function configureAlarms(command: Command, act: Act): void {
   withExamples(close, [['tidemill alarms close 3 --reason "the feed is mended"', '']]);
 }
 
-export function configureWindows(command: Command, act: Act): void {
-  command
-    .argument('<model>', 'the model')
-    .option('--limit <count>', 'at most so many', parseCount, 14)
-    .option('--version <number>', 'of this version only')
-    .action(
-      act(async (terminal, model: string, options: { limit?: number; version?: string; url?: string }) => {
-        const answer = await controlPlane(options, terminal.io.env).get<{ windows: WireWindow[] }>(
-          `/api/v1/models/${encodeURIComponent(model)}/windows`,
-          {
-            limit: options.limit ?? 14,
-            ...(options.version === undefined ? {} : { version: options.version }),
-          },
-        );
-        terminal.document(answer);
-        showWindows(terminal, model, answer.windows);
-      }),
-    );
-  withUrl(command);
-  withExamples(command, [['tidemill windows flights', 'what was tested day by day, and how it did']]);
-}
-
 function showAlarms(terminal: Terminal, alarms: WireAlarm[]): void {
   if (alarms.length === 0) {
     terminal.line('No alarms.');
@@ -119,60 +130,91 @@ function showAlarms(terminal: Terminal, alarms: WireAlarm[]): void {
       alarm.model,
       alarm.version,
       whatOf(alarm),
-      alarm.state === 'closed'
-        ? `closed ${formatTime(alarm.closed_at)}`
-        : alarm.acknowledged_by
-          ? `open, ${alarm.acknowledged_by} is on it`
-          : 'open',
+      stateOf(alarm),
       alarm.close_reason ?? alarm.text,
     ]),
   );
 }
 
+function showAlarm(terminal: Terminal, alarm: WireAlarm): void {
+  const { evidence } = alarm;
+  const { p, psi, rows, importance, sequence, last_confirmed: confirmed } = evidence;
+  terminal.line(terminal.colors.bold(alarm.text));
+  const fields: [label: string, value: string | number | undefined][] = [
+    ['state', stateOf(alarm)],
+    ['window', `${formatTime(alarm.window.from)} to ${formatTime(alarm.window.to)}`],
+    ['last seen', confirmed && `${formatTime(confirmed.window.from)}, p ${confirmed.p.toPrecision(2)}`],
+    ['rows', rows],
+    ['p', p?.toPrecision(2)],
+    ['PSI', psi?.toFixed(3)],
+    ['importance', importance === undefined ? undefined : percent(importance)],
+    [
+      'evidence',
+      sequence?.log_m == null
+        ? undefined
+        : `log M ${sequence.log_m.toFixed(1)}; the alarm is at ${sequence.log_threshold.toFixed(1)}`,
+    ],
+    ['why closed', alarm.close_reason],
+    ['note', evidence.notes?.join('; ')],
+  ];
+  for (const [label, value] of fields) if (value !== undefined) terminal.line(`${label.padEnd(12)}${value}`);
+  if (evidence.moved?.length) {
+    terminal.line('');
+    terminal.table(
+      ['values', 'reference', 'window'],
+      evidence.moved.map(({ label, reference, window }) => [label, percent(reference), percent(window)]),
+    );
+  }
+  if (evidence.by_segment?.length) {
+    terminal.line('');
+    terminal.table(
+      ['most in', 'rows', 'PSI', 'p'],
+      evidence.by_segment.map((each) => [
+        each.segment,
+        each.rows,
+        each.psi.toFixed(3),
+        each.p.toPrecision(2),
+      ]),
+    );
+  }
+  const { segments = {} } = evidence;
+  if (typeof segments === 'string') {
+    terminal.note(`by segment: ${segments}`);
+    return;
+  }
+  for (const [column, change] of Object.entries(segments)) showChange(terminal, column, change);
+}
+
+function showChange(terminal: Terminal, column: string, change: ChangeBySegment): void {
+  const signed = (value: number) => `${value >= 0 ? '+' : ''}${value.toFixed(4)}`;
+  terminal.line('');
+  terminal.line(
+    `${change.of} by ${column}: ${change.before.toFixed(4)} before, ${change.now.toFixed(4)} now: ${signed(change.mix)} because other rows came, ${signed(change.behaviour)} because the same rows do otherwise`,
+  );
+  terminal.table(
+    [column, 'share before', 'now', 'mean before', 'now'],
+    change.segments
+      .slice(0, 10)
+      .map(({ segment, share, mean }) => [
+        segment,
+        percent(share.before),
+        percent(share.now),
+        mean.before?.toFixed(4),
+        mean.now?.toFixed(4),
+      ]),
+  );
+}
+
+const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
+
+function stateOf(alarm: WireAlarm): string {
+  if (alarm.state === 'closed') return `closed ${formatTime(alarm.closed_at)}`;
+  return alarm.acknowledged_by ? `open, ${alarm.acknowledged_by} is on it` : 'open';
+}
+
 function whatOf({ kind, column, aspect }: WireAlarm): string {
   if (column === undefined) return kind;
   return aspect === 'values' ? column : `${column}, ${aspect}`;
-}
-
-const WINDOW_WORDS = [
-  "drift: what differs from the training data; @score is the model's own answer (a probability, or its number), @class its class",
-  'performance: p is how likely so bad a value is by chance; (reference) is a window that later ones are compared with',
-];
-
-function showWindows(terminal: Terminal, model: string, windows: WireWindow[]): void {
-  if (windows.length === 0) {
-    terminal.line(`No window of ${model} is closed yet: one closes an hour after its day, by event time.`);
-    return;
-  }
-  terminal.table(
-    ['from', 'to', 'version', 'rows', 'drift', 'performance', 'labels'],
-    windows.map((window) => [
-      formatTime(window.from),
-      formatTime(window.to),
-      window.version,
-      window.rows,
-      window.state === 'tested' ? driftOf(window) : window.state,
-      performanceOf(window),
-      window.performance?.coverage === undefined
-        ? undefined
-        : `${Math.round(window.performance.coverage * 100)} %`,
-    ]),
-  );
-  for (const line of WINDOW_WORDS) terminal.note(line);
-}
-
-function driftOf({ tests = [] }: WireWindow): string {
-  const columns = [
-    ...new Set(tests.map(({ column, aspect }) => (aspect === 'values' ? column : `${column} ${aspect}`))),
-  ];
-  return columns.length === 0 ? 'none' : columns.join(', ');
-}
-
-function performanceOf({ performance }: WireWindow): string | undefined {
-  if (performance === undefined) return undefined;
-  const { metric, value, p, state } = performance;
-  if (value === undefined) return state;
-  return `${metric} ${value.toFixed(3)}${p === undefined ? ` (${state})` : `, p ${p.toPrecision(2)}`}`;
 }
 
 async function decide(
@@ -182,13 +224,17 @@ async function decide(
   body: object,
   options: { url?: string },
 ): Promise<void> {
-  if (!/^\d+$/.test(id)) throw usageError(`${id} is no alarm: give its number, as tidemill alarms lists it`);
   const alarm = await controlPlane(options, terminal.io.env).post<WireAlarm>(
-    `/api/v1/alarms/${id}/${action}`,
+    `/api/v1/alarms/${checkId(id)}/${action}`,
     body,
   );
   terminal.document(alarm);
   terminal.line(
     `${terminal.colors.green('✓')} alarm ${alarm.id} is ${alarm.state}${action === 'acknowledge' ? `, ${alarm.acknowledged_by ?? 'you'} is on it` : ''}`,
   );
+}
+
+function checkId(id: string): string {
+  if (/^\d+$/.test(id)) return id;
+  throw usageError(`${id} is no alarm: give its number, as tidemill alarms lists it`);
 }

@@ -156,7 +156,7 @@ export const COMMANDS: CommandEntry[] = [
     name: 'windows',
     summary: 'show the windows in which a model was watched: drift, performance, labels',
     group: MODELS,
-    load: async () => ({ configure: (await import('./alarms.ts')).configureWindows }),
+    load: async () => ({ configure: (await import('./windows.ts')).configureWindows }),
   },
   {
     name: 'log',

@@ -241,6 +241,8 @@ describeDatabases('monitoring', (openDatabase) => {
       });
       expect(String((await raised())[0]!.evidence['words'])).toMatch(/^missing: 0 % -> (89|9\d) %$/);
       expect(metrics.render()).toContain('tidemill_open_alarms{model="flights",kind="drift"} 1');
+      const rate = /tidemill_column_rate\{model="flights",column="amount",aspect="missing"\} (.+)/;
+      expect(Number(rate.exec(metrics.render())![1])).toBeCloseTo(0.9, 1);
       await liveThrough(5, 9);
       expect(await monitoring.alarms({ state: 'open' })).toHaveLength(1);
       await liveThrough(9, 11);

@@ -22,6 +22,11 @@ export function createDriftGauges(metrics: Metrics) {
       help: 'Logarithm of the accumulated evidence of drift; the alarm is at the logarithm of 1000 times the tests',
       labelNames: byTest,
     }),
+    rate: metrics.gauge({
+      name: 'tidemill_column_rate',
+      help: 'Quality of the newest window: the share of rows in which the column is missing, or has a value that the reference does not have',
+      labelNames: byTest,
+    }),
     rows: metrics.gauge({
       name: 'tidemill_window_rows',
       help: 'Rows of the newest closed window',
@@ -69,11 +74,12 @@ export function createDriftGauges(metrics: Metrics) {
       const { model, version } = window;
       show(`window ${model}`, [
         { gauge: gauges.rows, labels: { model, version }, value: window.rows },
-        ...window.tests.flatMap(({ column, aspect, p, psi }) => {
+        ...window.tests.flatMap(({ column, aspect, p, psi, rate }) => {
           const labels = { model, column, aspect };
           return [
             { gauge: gauges.p, labels, value: p },
             { gauge: gauges.psi, labels, value: psi },
+            { gauge: gauges.rate, labels, value: rate },
           ];
         }),
         ...sequences

@@ -89,18 +89,18 @@ export function explainMonitoring(policy: MonitorPolicy, tests: number | undefin
       'performance',
       'performance: metric',
       performance.metric ?? 'roc_auc for two classes, log_loss for more, rmse for values',
-      'by the time of prediction; of a loss the skill 1 − loss / loss of always saying the window’s own base rate or mean',
+      'by the time of prediction; until labels come there is drift alone to go by, which is blind to concept drift; of a loss the skill 1 − loss / loss of always saying the window’s own base rate or mean',
     ),
     builtIn(
       'performance: alarm',
       `${REFERENCE_WINDOWS} reference windows`,
-      "p = P(t_{k−1} > (mean − v)/(sd·√(1 + 1/k))) against the windows of the version's evaluation set, then its first labelled ones; then the sequence of the alarms, 1 test",
+      "p = P(t_{k−1} > (mean − v)/(sd·√(1 + 1/k))) against the windows of the version's evaluation set, then its first labelled ones, of the same metric and length; then the sequence of the alarms, 1 test",
     ),
     of(
       'segments',
       'segments',
       segments.length === 0 ? 'none' : segments.join(', '),
-      'a performance alarm is taken apart: Σ Δπ·m_ref (another mix) + Σ π·Δm (other behaviour)',
+      `a performance alarm is taken apart: Σ Δπ·m_ref (another mix) + Σ π·Δm (other behaviour); a window tells which columns differ within each value of ${LEAST_ROWS} rows, against the same rows of the reference, p corrected by Benjamini-Hochberg; it raises no alarm`,
     ),
     of(
       'webhooks',

@@ -57,7 +57,9 @@ export const monitorPolicySchema = z.strictObject({
     .array(z.string().min(1))
     .max(8)
     .default([])
-    .describe('Columns by which a change of performance is taken apart'),
+    .describe(
+      'Columns of texts or booleans, within whose values drift is told too, and by which a change of performance is taken apart',
+    ),
   webhooks: z
     .array(
       z.strictObject({
