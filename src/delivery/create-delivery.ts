@@ -1,5 +1,6 @@
 import { ApiError } from '../platform/index.ts';
 import { createRegisteredModelStore } from '../registry/index.ts';
+import { checkApproval } from './check-approval.ts';
 import { createDecisionStore } from './decision-store.ts';
 import type { DeliveryDeps } from './delivery-deps.ts';
 import { readPolicy } from './delivery-policy.ts';
@@ -86,8 +87,14 @@ export function createDelivery(deps: DeliveryDeps) {
         return rollouts.list(model);
       },
       pause: (model: string, id: string, who: Who) => byHand(model, id, { ...who, what: 'pause' }),
-      resume: (model: string, id: string, { skip, ...who }: Who & { skip?: boolean | undefined }) =>
-        byHand(model, id, { ...who, what: skip ? 'skip' : 'resume' }),
+      async resume(model: string, id: string, { skip, ...who }: Who & { skip?: boolean | undefined }) {
+        if (!skip) return byHand(model, id, { ...who, what: 'resume' });
+        const { approvers } = await readPolicy(policyOf, model);
+        const by = (await show(model, id)).actor;
+        const what = `pass a step of the rollout of '${model}'`;
+        checkApproval(approvers, { actor: who.actor, what, by, made: 'began it' });
+        return byHand(model, id, { ...who, what: 'skip' });
+      },
       abort: (model: string, id: string, who: Who) => byHand(model, id, { ...who, what: 'abort' }),
     },
 

@@ -88,12 +88,16 @@ export function describeComparison(
     entity: `${clusters} entities`,
     row: 'independent rows',
   }[clusteredBy];
+  const between =
+    Number.isFinite(lo) && Number.isFinite(hi)
+      ? `between ${format(lo)} and ${format(hi)}`
+      : 'too few to say how surely';
   const asked = look ? `, look ${look.k} at these rows` : '';
   const more =
     comparison.moreRows !== undefined && comparison.moreClusters !== undefined
       ? `. About ${comparison.moreRows} more rows${clusteredBy === 'row' ? '' : ` (${comparison.moreClusters} more ${clusteredBy === 'entity' ? 'entities' : clusteredBy === 'day' ? 'days' : 'blocks'})`} would decide`
       : '';
-  return `${metric} ${format(comparison.challenger)} of version ${challenger} against ${format(comparison.champion)} of ${champion} on ${rows} ${what}, ${groups}: ${estimate < 0 ? 'worse' : 'better'} by ${format(Math.abs(estimate))}, between ${format(lo)} and ${format(hi)} (α ${format(alpha)}${asked}; margin ${format(margin)}; ${isMoreBetter(metric) ? 'higher' : 'lower'} ${metric} is better)${more}`;
+  return `${metric} ${format(comparison.challenger)} of version ${challenger} against ${format(comparison.champion)} of ${champion} on ${rows} ${what}, ${groups}: ${estimate < 0 ? 'worse' : 'better'} by ${format(Math.abs(estimate))}, ${between} (α ${format(alpha)}${asked}; margin ${format(margin)}; ${isMoreBetter(metric) ? 'higher' : 'lower'} ${metric} is better)${more}`;
 }
 
 /** What the record and the audit keep of a judgement, as the wire has it. */

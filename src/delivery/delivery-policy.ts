@@ -96,10 +96,19 @@ export const rolloutPolicySchema = z
   });
 export type RolloutPolicy = z.infer<typeof rolloutPolicySchema>;
 
+/** Who may let a version in by hand: those who are named, or with true anybody but who made it. */
+export type Approvers = true | readonly string[] | undefined;
+
+const approversSchema = z
+  .union([z.boolean(), z.array(z.string())])
+  .optional()
+  .transform((said): Approvers => said || undefined);
+
 /** How one model's versions are judged and let in. */
 export interface DeliveryPolicy {
   gate: GatePolicy;
   rollout: RolloutPolicy;
+  approvers: Approvers;
   /** A project says how this model is judged; without one the defaults hold. */
   hasGate: boolean;
 }
@@ -110,6 +119,7 @@ export type PolicyOf = (name: string) => Promise<WrittenPolicy | undefined> | Wr
 export interface WrittenPolicy {
   gate?: unknown;
   rollout?: unknown;
+  approve?: unknown;
   /** Columns by whose values the model servers count rows apart. */
   segments?: readonly string[];
 }
@@ -120,12 +130,17 @@ export async function readPolicy(policyOf: PolicyOf | undefined, name: string): 
   return {
     gate: parse(gatePolicySchema, said?.gate, `models.${name}.gate`),
     rollout: parse(rolloutPolicySchema, said?.rollout, `models.${name}.rollout`),
+    approvers: parseSaid(approversSchema, said?.approve, `models.${name}.approve`),
     hasGate: said?.gate !== undefined,
   };
 }
 
 function parse<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
-  const parsed = schema.safeParse(value ?? {});
+  return parseSaid(schema, value ?? {}, where);
+}
+
+function parseSaid<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
+  const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const path = [where, ...(issue?.path ?? [])].join('.');

@@ -35,7 +35,7 @@ export const explainGains = (gains: readonly Gain[]): Explanation[] =>
 const DESIGN = 'built in';
 
 /** Every threshold, default and formula of the gate and of rollouts, as they hold for one model. */
-export function explainDelivery({ gate, rollout }: DeliveryPolicy): Explanation[] {
+export function explainDelivery({ gate, rollout, approvers }: DeliveryPolicy): Explanation[] {
   const gateDefaults = gatePolicySchema.parse({});
   const rolloutDefaults = rolloutPolicySchema.parse({});
   const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
@@ -115,7 +115,25 @@ export function explainDelivery({ gate, rollout }: DeliveryPolicy): Explanation[
     builtIn(
       'gate: checks that block',
       'example, schema, leakage, latency, memory',
-      "the recorded example is not reproduced; new or retyped columns; a new column that is the target under another name; p99 of a row more than 10 times the champion's and over 1 ms; memory more than 10 times and over 256 MiB",
+      "the recorded example is not reproduced; new or retyped columns; a new column that is the target under another name, on another scale or rounded; p99 of a row more than 10 times the champion's and over 1 ms; memory more than 10 times and over 256 MiB",
+    ),
+    {
+      what: 'gate: who may promote by hand, or pass a step',
+      value:
+        approvers === undefined
+          ? 'anybody'
+          : approvers === true
+            ? 'anybody but who made it'
+            : approvers.join(', '),
+      isDefault: approvers === undefined,
+      formula:
+        'nobody passes what they made or began themselves; pausing, aborting and rolling back need no approval',
+      source: 'approve',
+    },
+    builtIn(
+      'gate: told, not decided by',
+      'calibration, reproducibility, near leakage, McNemar, DeLong',
+      'calibration error of ten bins; whether the file tells rows, split, parameters, seed and code; a column that alone has an AUC or R² of 0.99; tests that take rows as independent',
     ),
     ofRollout(
       'shadow',

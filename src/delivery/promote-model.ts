@@ -7,6 +7,7 @@ import {
   notServable,
 } from '../registry/index.ts';
 import { lookAlpha } from '../statistics/index.ts';
+import { checkApproval } from './check-approval.ts';
 import { countGateLook, decideAtGate, type GateEffect, rolloutUnderWay } from './commands.ts';
 import { decidePromotion } from './decide-promotion.ts';
 import { createDecisionStore, type DecisionRecord, type Outcome, type Verdict } from './decision-store.ts';
@@ -94,6 +95,10 @@ export function createPromoter(deps: DeliveryDeps & { judge: Judge; queue: Judge
     if (!challenger.servable) throw notServable(challenger);
     const champion = current && (await versions.get(name, current.version));
     const policy = await readPolicy(policyOf, name);
+    if (request.isByHand) {
+      const by = challenger.userId || undefined;
+      checkApproval(policy.approvers, { actor, what: `promote ${name}/${version}`, by, made: 'made it' });
+    }
     const look = await spendLook(challenger, champion, policy.gate);
     const judgement = await inTurn(
       () => judgeAgainst(challenger, champion, policy.gate, look, signal),

@@ -130,11 +130,13 @@ export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
     /** What the project says of how a model is judged, rolled out and counted; undefined for a model that none names. */
     async policyOf(
       name: string,
-    ): Promise<{ gate?: unknown; rollout?: unknown; segments?: readonly string[] } | undefined> {
+    ): Promise<
+      { gate?: unknown; rollout?: unknown; approve?: unknown; segments?: readonly string[] } | undefined
+    > {
       const config = await configOf(name);
-      return (
-        config && { gate: config.gate, rollout: config.rollout, segments: config.monitor?.segments ?? [] }
-      );
+      if (config === undefined) return undefined;
+      const { gate, rollout, approve, monitor } = config;
+      return { gate, rollout, approve, segments: monitor?.segments ?? [] };
     },
 
     /** How a model is watched; the defaults for one that no project names. */

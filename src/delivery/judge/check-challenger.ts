@@ -1,8 +1,8 @@
 import { type CodedBatch, createRowCoder, type ModelSession, type Signature } from '../../models/index.ts';
-import { rocAuc } from '../../statistics/index.ts';
 import { type GateMetric, isMoreBetter } from '../delivery-policy.ts';
 import type { Check } from './judge-input.ts';
 import type { ScoredModel } from './score-model.ts';
+import { type Metadata, readProvenance } from './training-provenance.ts';
 
 /** A challenger so many times slower or larger than the champion is stopped; less is only told. */
 const STOP_FACTOR = 10;
@@ -11,9 +11,6 @@ const LATENCY_FLOOR_MS = 1;
 const MEMORY_FLOOR_BYTES = 256 * 1024 * 1024;
 const TIMED_RUNS = 100;
 const WARM_RUNS = 5;
-/** A single column that tells two classes apart this well is suspicious. */
-const SUSPICIOUS_AUC = 0.99;
-const SMALLEST_LEAK_ROWS = 50;
 const CALIBRATION_BINS = 10;
 
 /** What callers of the champion would have to change for the challenger. */
@@ -106,62 +103,37 @@ export const unmeasuredFloor = (atLeast: number, why: string): Check => ({
   words: `${shown(atLeast)} is asked for and cannot be measured: ${why}`,
 });
 
-/** A column that tells the answer all by itself will not be known when the answer is asked for. */
-export function checkLeakage(
-  signature: Signature,
-  rows: readonly Record<string, unknown>[],
-  scored: ScoredModel,
-  championColumns: ReadonlySet<string>,
-): Check {
-  if (scored.classes === undefined || rows.length < SMALLEST_LEAK_ROWS)
-    return { name: 'leakage', state: 'unknown', words: 'looked for with classes and 50 rows or more only' };
-  const same: string[] = [];
-  const near: string[] = [];
-  for (const { name } of signature.columns) {
-    const values = rows.map((row) => row[name]);
-    if (isRenamed(values, scored.labels)) same.push(name);
-    else if (scored.classes.length === 2 && separates(values, scored.labels)) near.push(name);
-  }
-  // A leak that serves already is no reason to keep serving the older version of it.
-  const fresh = same.filter((name) => !championColumns.has(name));
-  const told = [
-    same.length > 0 ? `the target under another name: ${same.join(', ')}` : '',
-    near.length > 0 ? `nearly predicts the target alone: ${near.join(', ')}` : '',
-  ].filter((part) => part !== '');
-  const state = fresh.length > 0 ? 'blocked' : told.length > 0 ? 'warning' : 'passed';
-  return { name: 'leakage', state, words: told.join('; ') || 'no column tells the answer alone' };
+/** Whether the file tells all that training it again takes; another maker's file tells it to its run, if at all. */
+export function checkReproducibility(metadata: Metadata): Check {
+  const { data, split, algorithm, parameters, seed, environment, ...more } = readProvenance(metadata);
+  const told = {
+    'the digest of its rows': data?.digest,
+    split,
+    algorithm,
+    parameters,
+    seed,
+    'the version of the code': more.code_version,
+    environment,
+  };
+  const missing = Object.entries(told)
+    .filter(([, value]) => value === undefined)
+    .map(([name]) => name);
+  const name = 'reproducibility';
+  if (missing.length === 0)
+    return { name, state: 'passed', words: `its file tells ${Object.keys(told).join(', ')}` };
+  const words =
+    algorithm === undefined && data === undefined
+      ? 'its file does not tell how it was trained'
+      : `its file does not tell ${missing.join(', ')}`;
+  return { name, state: 'unknown', words };
 }
 
-/** Each value goes with one class, and each class with one value. */
-function isRenamed(values: readonly unknown[], labels: ArrayLike<number>): boolean {
-  const labelByValue = new Map<string, number>();
-  const valueByLabel = new Map<number, string>();
-  for (let row = 0; row < values.length; row++) {
-    const value = String(values[row]);
-    const label = labels[row] as number;
-    if ((labelByValue.get(value) ?? label) !== label || (valueByLabel.get(label) ?? value) !== value)
-      return false;
-    labelByValue.set(value, label);
-    valueByLabel.set(label, value);
-  }
-  return valueByLabel.size > 1;
-}
-
-function separates(values: readonly unknown[], labels: ArrayLike<number>): boolean {
-  const rows = values.flatMap((value, row) =>
-    typeof value === 'number' && Number.isFinite(value) ? [row] : [],
-  );
-  if (rows.length < SMALLEST_LEAK_ROWS) return false;
-  const auc = rocAuc(
-    rows.map((row) => labels[row] as number),
-    rows.map((row) => values[row] as number),
-  );
-  return Math.max(auc, 1 - auc) >= SUSPICIOUS_AUC;
-}
-
-/** How far stated probabilities are from what happened, on average over ten bins (ECE); shown, never decides. */
+/**
+ * How far stated probabilities are from what happened, on average over ten bins (ECE), of two classes of the second's, of
+ * more of the likeliest's; shown, never decides.
+ */
 export function checkCalibration(challenger: ScoredModel, champion: ScoredModel): Check | undefined {
-  if (challenger.classes?.length !== 2) return undefined;
+  if (challenger.classes === undefined) return undefined;
   return {
     name: 'calibration',
     state: 'passed',
@@ -169,16 +141,25 @@ export function checkCalibration(challenger: ScoredModel, champion: ScoredModel)
   };
 }
 
-function calibrationError({ answers, labels, rows }: ScoredModel): number {
+function calibrationError({ answers, labels, rows, classes }: ScoredModel): number {
+  const width = classes?.length ?? 2;
   const stated = new Float64Array(CALIBRATION_BINS);
   const happened = new Float64Array(CALIBRATION_BINS);
   for (let row = 0; row < rows; row++) {
-    const probability = answers[2 * row + 1] as number;
+    const told = width === 2 ? 1 : likeliest(answers, row, width);
+    const probability = answers[width * row + told] as number;
     const bin = Math.min(CALIBRATION_BINS - 1, Math.max(0, Math.floor(probability * CALIBRATION_BINS)));
     stated[bin] = (stated[bin] as number) + probability;
-    happened[bin] = (happened[bin] as number) + (labels[row] === 1 ? 1 : 0);
+    happened[bin] = (happened[bin] as number) + (labels[row] === told ? 1 : 0);
   }
   return stated.reduce((sum, each, bin) => sum + Math.abs(each - (happened[bin] as number)), 0) / rows;
+}
+
+function likeliest(answers: Float32Array, row: number, width: number): number {
+  let best = 0;
+  for (let k = 1; k < width; k++)
+    if ((answers[row * width + k] as number) > (answers[row * width + best] as number)) best = k;
+  return best;
 }
 
 function percentile(values: readonly number[], share: number): number {

@@ -44,11 +44,13 @@ export async function judgeChallenger(input: JudgeInput, { onTrial }: JudgeOptio
     } catch (error) {
       return { broken: reasonOf(error), example, checks: [], notes: [] };
     }
-    const base = { example, checks: [exampleCheck(example)], notes: [] };
+    const { checkReproducibility } = await import('./check-challenger.ts');
+    const checks = [exampleCheck(example), checkReproducibility(challenger.metadata)];
+    const base = { example, checks, notes: [] };
     if (heldOut === undefined) {
       const incomparable = 'the version has no held-out rows (evaluation/heldout.parquet of its run)';
-      const checks = [...base.checks, ...(await blockUnmeasured(question, incomparable))];
-      return { ...base, checks, ...(championPath === undefined ? {} : { incomparable }) };
+      const all = [...base.checks, ...(await blockUnmeasured(question, incomparable))];
+      return { ...base, checks: all, ...(championPath === undefined ? {} : { incomparable }) };
     }
     const serving = championPath === undefined ? undefined : { path: championPath, sha256: championSha256 };
     const found = serving
@@ -185,10 +187,11 @@ async function checkAll(found: {
 }): Promise<Check[]> {
   const { ours, theirs, pair, question, comparison, sliced } = found;
   const check = await import('./check-challenger.ts');
+  const { checkLeakage } = await import('./check-leakage.ts');
   const championColumns = new Set(theirs.session.signature.columns.map(({ name }) => name));
   const checks = [
     check.checkSchema(ours.session.signature, theirs.session.signature),
-    check.checkLeakage(ours.session.signature, pair.rows, pair.challenger, championColumns),
+    checkLeakage(ours.session.signature, pair.rows, pair.challenger, championColumns),
     await check.checkLatency(ours.session, theirs.session, pair.rows),
     check.checkMemory(ours.bytes, theirs.bytes),
   ];

@@ -77,7 +77,16 @@ export interface SliceResult {
 }
 
 export interface Check {
-  name: 'example' | 'schema' | 'latency' | 'memory' | 'leakage' | 'atLeast' | 'slices' | 'calibration';
+  name:
+    | 'example'
+    | 'reproducibility'
+    | 'schema'
+    | 'latency'
+    | 'memory'
+    | 'leakage'
+    | 'atLeast'
+    | 'slices'
+    | 'calibration';
   /** `blocked` stops a promotion that is not forced; `unknown` says that it could not be looked at. */
   state: 'passed' | 'warning' | 'blocked' | 'unknown';
   words: string;

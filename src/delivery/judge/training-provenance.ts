@@ -5,6 +5,11 @@ export type Metadata = Readonly<Record<string, string>>;
 
 /** What `training/` writes into a model file of its own making; other makers' files have none of it. */
 export interface Provenance {
+  code_version?: string;
+  algorithm?: string;
+  parameters?: Record<string, unknown>;
+  seed?: number;
+  environment?: Record<string, unknown>;
   data?: { digest?: string; time?: { from?: number; to?: number } };
   split?: { kind?: string; testShare?: number; seed?: number };
 }
