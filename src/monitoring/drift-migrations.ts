@@ -118,4 +118,11 @@ export const driftMigrations: Migration[] = [
       for (const statement of statements) await sql.raw(statement).execute(tx);
     },
   },
+  {
+    id: '0067-monitoring-alarms-told',
+    async up(tx) {
+      // The outbox says what is to be told; the column was never read.
+      await sql.raw('alter table monitor_alarms drop column told').execute(tx);
+    },
+  },
 ];

@@ -65,7 +65,6 @@ export interface DriftTables {
     to_ms: number;
     evidence: string;
     state: string;
-    told: number;
     closed_at: number | null;
     closed_by: string | null;
     close_reason: string | null;

@@ -63,8 +63,6 @@ export function createAlarmStore(tx: Tx) {
           to_ms: alarm.window.to,
           evidence: JSON.stringify(alarm.evidence),
           state: 'open',
-          // Nobody reads it any more; the column takes no null.
-          told: 0,
         } as never)
         .execute();
       return get(id);
