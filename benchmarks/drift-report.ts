@@ -3,11 +3,13 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
+import { buildRelease } from '../scripts/build-release.ts';
 import { withDuckdb } from '../src/datasets/index.ts';
 
-// `tidemill drift report` on two files of a million rows and 20 mixed columns, as a user runs it: the whole process,
-// its files written. Beside it Evidently 0.7 on the same Parquet files, named by PYTHON. Prints one JSON line.
+// `tidemill drift report` on two files of a million rows and 20 mixed columns, as a user runs it: the whole process of
+// the release build, its files written. Beside it Evidently 0.7 on the same Parquet files, named by PYTHON. Prints one JSON line.
 const { values: options } = parseArgs({
   options: {
     rows: { type: 'string', default: '1000000' },
@@ -21,6 +23,8 @@ const rows = Number(options.rows);
 const peerRows = Number(options['peer-rows'] ?? options.rows);
 const folder = await mkdtemp(join(tmpdir(), 'tidemill-drift-benchmark-'));
 const path = (name: string) => join(folder, name);
+// Inside the repository, so that the release finds the installed packages.
+const release = await mkdtemp(fileURLToPath(new URL('../.cache-bench-', import.meta.url)));
 const run = promisify(execFile);
 
 /** 15 numbers (normal, heavy-tailed, few values, partly missing) and 5 texts; in the second file one number has moved. */
@@ -65,7 +69,7 @@ function report(suffix: string, format: string): Promise<Taken> {
   const child = spawn(
     process.execPath,
     [
-      'src/cli/main.ts',
+      join(release, 'bin/tidemill.js'),
       'drift',
       'report',
       path(`reference${suffix}.${format}`),
@@ -128,6 +132,7 @@ async function peer(
 }
 
 try {
+  await buildRelease({ outDir: release });
   await makeFiles('', rows);
   if (peerRows !== rows) await makeFiles('-peer', peerRows);
   const parquet = await best('', 'parquet');
@@ -154,4 +159,5 @@ try {
   );
 } finally {
   await rm(folder, { recursive: true, force: true });
+  await rm(release, { recursive: true, force: true });
 }

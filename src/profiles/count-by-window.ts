@@ -64,6 +64,8 @@ export function createWindowedNumbers(column: NumericColumn): WindowedNumbers {
       const middleValue = centre;
       let sumHere = 0;
       let squaresHere = 0;
+      let leastHere = least;
+      let mostHere = most;
       let finite = 0;
       for (let row = 0; row < rows; row++) {
         const value = numbers[row]!;
@@ -82,8 +84,8 @@ export function createWindowedNumbers(column: NumericColumn): WindowedNumbers {
         const distance = value - middleValue;
         sumHere += distance;
         squaresHere += distance * distance;
-        if (value < least) least = value;
-        if (value > most) most = value;
+        if (value < leastHere) leastHere = value;
+        if (value > mostHere) mostHere = value;
         if (value < min) bins[window]!++;
         else if (value > max) bins[window + over]!++;
         else {
@@ -102,6 +104,8 @@ export function createWindowedNumbers(column: NumericColumn): WindowedNumbers {
       count += finite;
       sum += sumHere;
       squares += squaresHere;
+      least = leastHere;
+      most = mostHere;
     },
     facts: () => ({
       missing,
