@@ -106,8 +106,8 @@ export async function addDataset(
   path: string,
   { filename = basename(path), format, id, time, text }: AddOptions & { filename?: string | undefined } = {},
 ): Promise<DatasetVersion> {
-  const { size } = await stat(path).catch((error: Error) => {
-    throw new CliError(`cannot read ${path}: ${error.message}`);
+  const { size } = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    throw new CliError(error.code === 'ENOENT' ? `No file ${path}` : `cannot read ${path}: ${error.message}`);
   });
   let sent = 0;
   const count = new Transform({
@@ -124,7 +124,7 @@ export async function addDataset(
     flush(done) {
       // Reading a large table takes the server longer than receiving it.
       terminal.progress({
-        label: `${basename(path)} is with the server,`,
+        label: `${filename} is with the server,`,
         done: 0,
         detail: 'which reads it',
       });

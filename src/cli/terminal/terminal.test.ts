@@ -66,6 +66,16 @@ describe('the terminal', () => {
     expect(err()).toBe('{"warning":"disk is nearly full"}\n');
   });
 
+  it('clears a bar that another terminal of the same output left open', () => {
+    const err: string[] = [];
+    const stderr = { isTTY: true, write: (text: string) => err.push(text) };
+    const io = { stdout: stderr, stderr, env: { NO_COLOR: '1' }, cwd: '/' };
+    createTerminal(io).progress({ label: 'upload', done: 1, detail: '1 kB' });
+    createTerminal(io).closeBar();
+    createTerminal(io).closeBar();
+    expect(err).toEqual(['\r\u001b[Kupload 1 kB', '\r\u001b[K']);
+  });
+
   it('redraws one bar on a terminal and clears it before text', () => {
     const { terminal, out, err } = capture({ isTTY: true, env: { NO_COLOR: '1' } });
     terminal.progress({ label: 'train', done: 1, total: 4, detail: 'logloss 0.5' });

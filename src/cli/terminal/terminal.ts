@@ -24,6 +24,9 @@ export interface Output {
 
 export type Terminal = ReturnType<typeof createTerminal>;
 
+/** Where an unfinished bar stands: an error that ends the command is printed by another terminal on the same output. */
+const openBars = new WeakSet<Output>();
+
 /**
  * The one way in which commands print. Results go to stdout; progress, notes and warnings go to stderr, so that a
  * pipe gets results only. Under `--json` stdout carries exactly one JSON document and progress is silent.
@@ -31,13 +34,11 @@ export type Terminal = ReturnType<typeof createTerminal>;
 export function createTerminal(io: Io, { json = false }: { json?: boolean } = {}) {
   const colors = pc.createColors(wantsColors(io, io.stdout));
   const noteColors = pc.createColors(wantsColors(io, io.stderr));
-  let barIsOpen = false;
   let lastPlainAt = 0;
 
   const closeBar = () => {
-    if (!barIsOpen) return;
+    if (!openBars.delete(io.stderr)) return;
     io.stderr.write('\r\u001b[K');
-    barIsOpen = false;
   };
 
   return {
@@ -104,7 +105,7 @@ export function createTerminal(io: Io, { json = false }: { json?: boolean } = {}
         const now = Date.now();
         if (io.stderr.isTTY) {
           io.stderr.write(`\r\u001b[K${label} ${detail ?? done}`);
-          barIsOpen = true;
+          openBars.add(io.stderr);
         } else if (now - lastPlainAt >= 2000) {
           lastPlainAt = now;
           io.stderr.write(`${label} ${detail ?? done}\n`);
@@ -118,7 +119,7 @@ export function createTerminal(io: Io, { json = false }: { json?: boolean } = {}
         const bar = `${'█'.repeat(filled)}${'░'.repeat(width - filled)}`;
         const text = `${label} ${bar} ${String(Math.floor(share * 100)).padStart(3)} %${detail ? `  ${detail}` : ''}`;
         io.stderr.write(`\r\u001b[K${text.slice(0, (io.stderr.columns ?? 100) - 1)}`);
-        barIsOpen = true;
+        openBars.add(io.stderr);
         if (share === 1) closeBar();
         return;
       }
