@@ -127,7 +127,7 @@ function showRollout(terminal: Terminal, rollout: RolloutDetail): void {
     terminal.line(`  watched  until ${formatTime(rollout.watched_until)}: late labels may still undo it`);
   if (rollout.gain) terminal.line(`  gained   ${rollout.gain.summary}`);
   if (rollout.note !== undefined) terminal.line(`  note     ${rollout.note}`);
-  for (const kind of ['errors', 'latency', 'labels', 'loss', 'disagreement']) {
+  for (const kind of ['errors', 'latency', 'labels', 'loss', 'scores', 'disagreement']) {
     const found = evidence?.[kind] as { state: string; words: string } | undefined;
     if (found) terminal.line(`  ${kind.padEnd(8)} ${found.state}: ${found.words}`);
   }

@@ -40,7 +40,16 @@ export interface RolloutLog {
   }): Promise<{
     windows: { from: number; to: number; champion: VariantLoss; candidate: VariantLoss }[];
     shadowPairs?: ShadowPairs | undefined;
+    /** Of what each answered itself. */
+    scores?: { champion: ScoreCounts; candidate: ScoreCounts } | undefined;
   }>;
+}
+
+/** Scores counted in bins at the deciles of the champion's. */
+export interface ScoreCounts {
+  rows: number;
+  mean?: number | undefined;
+  bins: readonly number[];
 }
 
 /** Both versions' answers to the same requests. */

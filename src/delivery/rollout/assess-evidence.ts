@@ -1,6 +1,6 @@
 import { LATENCY_EDGES_MS } from '../../serving/contract.ts';
-import { logGamma, studentQuantile } from '../../statistics/index.ts';
-import type { VariantCounts, VariantLoss } from '../delivery-deps.ts';
+import { logGamma, psiOfCounts, studentQuantile } from '../../statistics/index.ts';
+import type { ScoreCounts, VariantCounts, VariantLoss } from '../delivery-deps.ts';
 import { requests } from './count-traffic.ts';
 
 /**
@@ -24,6 +24,7 @@ const SLOW_FLOOR_MS = 5;
 const SLOW_SHARE = 0.01;
 const FEWEST_WINDOWS = 3;
 const FEWEST_LABELS_IN_WINDOW = 5;
+const FEWEST_SCORES = 100;
 
 /** Failed requests, against the champion's in the same time: Fisher's exact test, one-sided. */
 export function assessErrors(candidate: VariantCounts, champion: VariantCounts, alpha: number): Assessment {
@@ -95,6 +96,26 @@ export function assessLoss(
   const reach = studentQuantile(1 - alpha, n - 1) * Math.sqrt(variance / n);
   const words = `loss of what each answered itself ${mean < 0 ? 'lower' : 'higher'} by ${format(Math.abs(mean))} than the champion's ${format(theirs)} over ${n} windows, between ${format(mean - reach)} and ${format(mean + reach)} (shown only)`;
   return { state: 'good', words, alpha };
+}
+
+/**
+ * How far the scores of what the candidate answered lie from the champion's in the same time, as PSI. A better model may
+ * well score otherwise, so it is shown only; a model that says the same to everybody is seen by it at once.
+ */
+export function assessScores({
+  champion,
+  candidate,
+}: {
+  champion: ScoreCounts;
+  candidate: ScoreCounts;
+}): Assessment {
+  const { rows } = candidate;
+  if (Math.min(rows, champion.rows) < FEWEST_SCORES)
+    return { state: 'nothing yet', words: `scores of ${rows} answers so far, ${FEWEST_SCORES} are needed` };
+  const psi = psiOfCounts(champion.bins, candidate.bins);
+  const byChance = (champion.bins.length - 1) * (1 / rows + 1 / champion.rows);
+  const words = `scores of ${rows} answers lie ${format(psi)} (PSI) from the champion's of ${champion.rows}, by chance about ${format(byChance)}; on average ${format(candidate.mean ?? Number.NaN)}, champion ${format(champion.mean ?? Number.NaN)} (shown only)`;
+  return { state: 'good', words };
 }
 
 function judged(p: number, alpha: number, isNoticeable: boolean, words: string): Assessment {

@@ -44,9 +44,10 @@ export async function gatherEvidence(
   lookAt('latency', seen, (alpha) => assessLatency(candidate, champion, alpha));
 
   if (labelLook) {
-    const { at, loss, labelled, judged, shadowPairs } = labelLook;
+    const { at, loss, scores, labelled, judged, shadowPairs } = labelLook;
     looks['asked'] = { k: (looks['asked']?.k ?? 0) + 1, n: at };
     evidence.loss = loss;
+    if (scores) evidence.scores = scores;
     if (judged?.k !== undefined) {
       looks['labels'] = { k: judged.k, n: labelled };
       const { comparison } = judged.evidence;

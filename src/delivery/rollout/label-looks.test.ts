@@ -14,6 +14,7 @@ import { tinyClassifier } from '../../../tests/support/tiny-model.ts';
 import { ApiError } from '../../platform/index.ts';
 import type { RolloutLog, VariantCounts } from '../delivery-deps.ts';
 import { type Judge, judgeChallenger } from '../index.ts';
+import { assessScores } from './assess-evidence.ts';
 
 const good = () => tinyClassifier({ weights: [3, -3] });
 const better = () => tinyClassifier({ weights: [3, -3], bias: -0.4 });
@@ -35,11 +36,13 @@ describeDatabases('looks at the labels of a rollout', (openDatabase) => {
   let traffic: Record<string, VariantCounts>;
   let policy: { gate: object; rollout: object };
   let labelled: number;
+  let scores: Awaited<ReturnType<RolloutLog['compareVariants']>>['scores'];
   let exported: (() => Promise<void>) | undefined;
   let judge: Judge;
 
   const log: RolloutLog = {
     compareVariants: async () => ({
+      scores,
       windows: [{ from: 0, to: 1, champion: { rows: 900, labelled }, candidate: { rows: 300, labelled: 0 } }],
     }),
     exportLabelled: async ({ outPath, from = 0, to = 0 }) => {
@@ -55,6 +58,7 @@ describeDatabases('looks at the labels of a rollout', (openDatabase) => {
     policy = { gate: {}, rollout: STEP };
     labelled = 200;
     exported = undefined;
+    scores = undefined;
     judge = (input) => judgeChallenger(input);
     harness = await createDeliveryHarness(await openDatabase(), {
       policyOf: () => policy,
@@ -113,6 +117,24 @@ describeDatabases('looks at the labels of a rollout', (openDatabase) => {
     const rollout = await harness.rollout();
     expect(rollout.state).toBe('watching');
     expect(rollout.evidence.labels).toMatchObject({ state: 'good', look: 1 });
+  });
+
+  it('shows how the scores of the candidate lie to those of the champion', async () => {
+    scores = {
+      champion: { rows: 1000, mean: 0.5, bins: Array.from({ length: 10 }, () => 100) },
+      candidate: { rows: 200, mean: 0.9, bins: [0, 0, 0, 0, 0, 0, 0, 0, 0, 200] },
+    };
+    harness.clock.advance(2 * DAY);
+    await harness.advance();
+    const { evidence, state } = await harness.rollout();
+    expect(state).toBe('canary');
+    expect(evidence.scores).toMatchObject({
+      state: 'good',
+      words: expect.stringMatching(
+        /^scores of 200 answers lie \d.* \(PSI\) from the champion's of 1000, by chance about 0.054; on average 0.9, champion 0.5/,
+      ),
+    });
+    expect(assessScores({ ...scores, candidate: { rows: 99, bins: [] } }).state).toBe('nothing yet');
   });
 
   it('looks once more when the look began before the end of the step', async () => {

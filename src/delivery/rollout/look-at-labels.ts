@@ -1,5 +1,5 @@
 import type { RolloutLog, ShadowPairs } from '../delivery-deps.ts';
-import { assessLoss } from './assess-evidence.ts';
+import { assessLoss, assessScores } from './assess-evidence.ts';
 import { FEWEST_LABELLED } from './judge-labelled.ts';
 import type { Rollout } from './rollout-store.ts';
 import type { JudgeLabelled, LabelLook } from './rollout-types.ts';
@@ -34,7 +34,7 @@ export async function lookAtLabels(
 ): Promise<LabelLook> {
   const { model, startedAt } = rollout;
   const isShadow = (rollout.resumeState ?? rollout.state) === 'shadow';
-  const { windows, shadowPairs } = await log.compareVariants({
+  const { windows, shadowPairs, scores } = await log.compareVariants({
     model,
     from: startedAt,
     to: now + 1,
@@ -59,7 +59,7 @@ export async function lookAtLabels(
         signal,
       })
     : undefined;
-  return { at: now, loss, labelled, judged, shadowPairs };
+  return { at: now, loss, scores: scores && assessScores(scores), labelled, judged, shadowPairs };
 }
 
 /** In shadow both versions have answered the very same requests. */

@@ -38,6 +38,8 @@ export interface Evidence {
   labels?: Assessment & { comparison?: unknown };
   /** Each on the rows that it answered itself: shown, too weak to decide. */
   loss?: Assessment;
+  /** How the scores of what it answered lie to the champion's in the same time: shown only. */
+  scores?: Assessment;
   disagreement?: Assessment;
 }
 
@@ -78,6 +80,7 @@ export interface LabelLook {
   /** When it was asked for, by the clock. */
   at: number;
   loss: Assessment;
+  scores: Assessment | undefined;
   labelled: number;
   judged: LabelledJudgement | undefined;
   shadowPairs: ShadowPairs | undefined;

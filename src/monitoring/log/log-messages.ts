@@ -145,8 +145,17 @@ export interface ComparedSide {
   labelled: number;
   meanLoss: number | undefined;
 }
+/** Of the probability of the second class (of the most probable one where there are more), or of the value. */
+export interface ScoreCounts {
+  rows: number;
+  mean: number | undefined;
+  /** In bins at the deciles of the champion's. */
+  bins: number[];
+}
 export interface ComparedVariants {
   windows: (Window & { champion: ComparedSide; candidate: ComparedSide })[];
+  /** Scores of what each answered itself in the same time; left out where one of them has none. */
+  scores?: { champion: ScoreCounts; candidate: ScoreCounts };
   /** Answers of the champion beside what the candidate, as its shadow, would have said to the same rows. */
   shadowPairs?: {
     rows: number;

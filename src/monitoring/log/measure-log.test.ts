@@ -316,6 +316,29 @@ describe('comparing versions', () => {
     expect(again.shadowPairs?.windows[0]?.candidateLoss).toBeCloseTo(pairs.windows[0]!.candidateLoss!, 12);
   });
 
+  it('counts the scores of what each version answered itself, by the deciles of the champion', async () => {
+    const { ship, log } = createLogFixture(await openTestDatabase('sqlite'));
+    const scored = (i: number, late: number, change: object = {}) =>
+      predictionLine(i, { p: late >= 0.5, pr: [1 - late, late], ...change });
+    const request = { model: 'flights', from: START, to: START + DAY_MS, windowMs: DAY_MS };
+    await ship(
+      'predictions',
+      range(0, 200).map((i) => scored(i, (i % 100) / 100)),
+    );
+    expect((await log.compareVariants({ ...request, champion: '1', candidate: '2' })).scores).toBeUndefined();
+    await ship(
+      'predictions',
+      range(200, 300).map((i) => scored(i, 0.955, { v: '2', var: 'canary' })),
+    );
+    const { scores } = await log.compareVariants({ ...request, champion: '1', candidate: '2' });
+    expect(scores?.champion.rows).toBe(200);
+    expect(scores?.champion.mean).toBeCloseTo(0.495, 12);
+    expect(scores?.champion.bins).toHaveLength(10);
+    for (const count of scores?.champion.bins ?? []) expect(Math.abs(count - 20)).toBeLessThanOrEqual(4);
+    expect(scores?.candidate).toMatchObject({ rows: 100, bins: [0, 0, 0, 0, 0, 0, 0, 0, 0, 100] });
+    expect(scores?.candidate.mean).toBeCloseTo(0.955, 12);
+  });
+
   it('compares versions that answer numbers', async () => {
     const { ship, log } = createLogFixture(await openTestDatabase('sqlite'), {
       modelOf: async () => ({ ...SIGNATURE, output: { task: 'regression', target: 'delay', value: 'v' } }),

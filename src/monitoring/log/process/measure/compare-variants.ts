@@ -4,6 +4,7 @@ import type { ComparedSide, ComparedVariants, CompareRequest, Window } from '../
 import { predictionsOf } from '../log-relations.ts';
 import type { LogState } from '../log-state.ts';
 import { literals } from '../quote-sql.ts';
+import { compareScores } from './compare-scores.ts';
 import { countRows, indexSql, joinLabels, lossSql, scoreSql } from './scored-sql.ts';
 
 const ANSWERS: Variant[] = ['champion', 'canary', 'previous'];
@@ -26,8 +27,12 @@ export async function compareVariants(
       candidate: sides.get(`${index}/1`) ?? NOTHING,
     })),
   };
+  const { model, from, to, champion, candidate } = request;
+  const versions = [champion, candidate];
+  const answers = predictionsOf(state, { model, from, to, versions, variants: ANSWERS });
+  const scores = await compareScores(connection, answers, request);
   const shadowPairs = await sumPairs(connection, state, request, windows);
-  return shadowPairs ? { ...compared, shadowPairs } : compared;
+  return { ...compared, ...(scores && { scores }), ...(shadowPairs && { shadowPairs }) };
 }
 
 const NOTHING: ComparedSide = { rows: 0, labelled: 0, meanLoss: undefined };
