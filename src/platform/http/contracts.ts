@@ -1,13 +1,6 @@
 import type { ZodType } from 'zod';
 import { ApiError } from '../errors.ts';
-
-interface Issue {
-  code?: string;
-  path: PropertyKey[];
-  message: string;
-  input?: unknown;
-  keys?: string[];
-}
+import { type Issue, plainIssue } from './plain-issue.ts';
 
 const PART_NAMES: Record<string, string> = {
   body: 'body',
@@ -33,7 +26,7 @@ export function invalidParameter(issues: readonly Issue[], data: unknown, part: 
     const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown>)?.[key], data);
     if (value === undefined && path !== '') return { path, text: `'${path}' is missing from the ${part}` };
     const name = path === '' ? `the ${part}` : `'${path}' in the ${part}`;
-    return { path, text: `${name} is ${shown(value)}: ${issue.message}` };
+    return { path, text: `${name} is ${shown(value)}: ${plainIssue(issue)}` };
   });
   const more = issues.length > told.length ? ` (and ${issues.length - told.length} more)` : '';
   return new ApiError(

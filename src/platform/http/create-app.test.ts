@@ -128,7 +128,7 @@ describe('an error', () => {
       { method: 'POST', url: '/things/1', payload: { name: 3 } },
       400,
       'INVALID_PARAMETER_VALUE',
-      "Invalid request: 'name' in the body is 3: Invalid input: expected string, received number",
+      "Invalid request: 'name' in the body is 3: it must be text",
     ],
     [
       'a field that is missing',
@@ -149,7 +149,7 @@ describe('an error', () => {
       { method: 'POST', url: '/things/1', payload: '[1]', headers: { 'content-type': 'application/json' } },
       400,
       'INVALID_PARAMETER_VALUE',
-      'the body is [1]: Invalid input: expected object',
+      'the body is [1]: it must be an object',
     ],
     [
       'a wrong path parameter',
@@ -187,7 +187,7 @@ describe('an error', () => {
       },
       400,
       'INVALID_PARAMETER_VALUE',
-      'the body is nested too deeply: Invalid input: expected object',
+      'the body is nested too deeply: it must be an object',
     ],
     [
       'no JSON at all',
