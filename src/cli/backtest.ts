@@ -1,18 +1,21 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
-import type { BacktestPolicy, BacktestResult } from '../pipelines/index.ts';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { BacktestPolicy } from '../pipelines/index.ts';
 import { readProject } from './project/read-project.ts';
+import { backtestDocument, showBacktest } from './project/show-backtest.ts';
 import type { Act } from './terminal/act.ts';
 import { usageError } from './terminal/cli-error.ts';
 import { interruption } from './terminal/interruption.ts';
 import { parseCount, withExamples } from './terminal/options.ts';
-import { formatDuration, formatNumber, type Terminal } from './terminal/terminal.ts';
+import { formatDuration } from './terminal/terminal.ts';
 
 interface BacktestOptions {
   config: string;
   data?: string[];
   policies?: string;
+  holdOut?: string;
+  /** As it was called before. */
   holdout?: string;
   start?: number;
   processes?: number;
@@ -30,7 +33,11 @@ export function configureBacktest(command: Command, act: Act): void {
       '--policies <list>',
       "ways of retraining, separated by commas: never, weekly, drift, performance, project (the project's own)",
     )
-    .option('--holdout <time>', 'newest part of the time that is told apart, such as 4w')
+    .option(
+      '--hold-out <time>',
+      'the newest so long, such as 4w, is told apart: choose by the weeks before it, check the choice by it',
+    )
+    .addOption(new Option('--holdout <time>').hideHelp())
     .option('--start <date>', 'when the first model is there (default: after a fifth of the time)', parseDate)
     .option('--processes <n>', 'how many work at once (default: one for each core, at most 4)', parseCount)
     .option('--log', 'also show each alarm and each decision')
@@ -57,9 +64,10 @@ export function configureBacktest(command: Command, act: Act): void {
         if (files === undefined) {
           throw usageError(`models.${name}.data is a dataset of the platform: name its rows by --data FILE`);
         }
-        const holdoutMs = options.holdout === undefined ? undefined : parseDuration(options.holdout);
-        if (options.holdout !== undefined && holdoutMs === undefined) {
-          throw usageError(`--holdout ${options.holdout} is no time: write it as 4w or 30d`);
+        const holdOut = options.holdOut ?? options.holdout;
+        const holdoutMs = holdOut === undefined ? undefined : parseDuration(holdOut);
+        if (holdOut !== undefined && holdoutMs === undefined) {
+          throw usageError(`--hold-out ${holdOut} is no time: write it as 4w or 30d`);
         }
         const startedAt = performance.now();
         const result = await runBacktest({
@@ -78,16 +86,16 @@ export function configureBacktest(command: Command, act: Act): void {
         });
         terminal.closeBar();
         const seconds = (performance.now() - startedAt) / 1000;
-        terminal.document(toDocument(result, seconds));
-        showResult(terminal, result, options.log ?? false);
+        terminal.document(backtestDocument(result, seconds));
+        showBacktest(terminal, result, options.log ?? false);
         terminal.note(
-          `${result.trainings.done} trainings, ${result.trainings.shared} more shared, in ${formatDuration(seconds * 1000)}`,
+          `${result.trainings.done} trainings in ${formatDuration(seconds * 1000)}; ${result.trainings.shared} more were another policy's too`,
         );
       }),
     );
   withExamples(command, [
     ['tidemill backtest', 'the project of this folder, all policies'],
-    ['tidemill backtest churn --policies never,drift --holdout 4w', ''],
+    ['tidemill backtest churn --policies never,drift --hold-out 4w', ''],
     [
       'tidemill backtest --config examples/flights --data examples/flights/*.parquet --start 2001-02-01',
       'five months of flights',
@@ -113,88 +121,3 @@ function parseDate(text: string): number {
   if (Number.isNaN(ms)) throw new InvalidArgumentError('Write it as 2001-02-01.');
   return ms;
 }
-
-const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
-
-function toDocument(result: BacktestResult, seconds: number) {
-  return {
-    model: result.model,
-    rows: result.rows,
-    from: dayOf(result.from),
-    to: dayOf(result.to),
-    start: dayOf(result.startAt),
-    ...(result.holdoutFrom !== undefined && { holdout_from: dayOf(result.holdoutFrom) }),
-    policies: result.policies.map(({ weeks, events, ...policy }) => ({
-      ...policy,
-      weeks: weeks.map(({ week, rows, metrics }) => ({ week: dayOf(week), rows, ...metrics })),
-      events: events.map(({ at, ...event }) => ({ at: new Date(at).toISOString(), ...event })),
-    })),
-    trainings: result.trainings.done,
-    trainings_shared: result.trainings.shared,
-    seconds: Math.round(seconds * 10) / 10,
-  };
-}
-
-function showResult(terminal: Terminal, result: BacktestResult, isDetailed: boolean): void {
-  const { colors } = terminal;
-  const { policies, holdoutFrom } = result;
-  const metric = ['roc_auc', 'log_loss', 'rmse'].find((each) =>
-    policies.some(({ before }) => before[each] !== undefined),
-  );
-  if (metric === undefined) return;
-  const better = metric === 'roc_auc' ? 'more is better' : 'less is better';
-  terminal.line(
-    `${result.model}: ${result.rows} rows, the first model at ${dayOf(result.startAt)}, replayed until ${dayOf(result.to)}`,
-  );
-  terminal.line(`\n${colors.bold(`${metric} by week`)} (${better})`);
-  const weeks = policies[0]?.weeks ?? [];
-  terminal.table(
-    ['week of', 'rows', ...policies.map(({ policy }) => policy)],
-    weeks.map(({ week, rows }, index) => [
-      `${dayOf(week)}${holdoutFrom !== undefined && week >= holdoutFrom ? ' *' : ''}`,
-      rows,
-      ...policies.map((each) => short(each.weeks[index]?.metrics[metric])),
-    ]),
-  );
-  if (holdoutFrom !== undefined) terminal.line('* held out');
-  terminal.line('');
-  const shown =
-    metric === 'roc_auc'
-      ? ['roc_auc', 'log_loss']
-      : metric === 'rmse'
-        ? ['rmse', 'mae']
-        : ['log_loss', 'accuracy'];
-  const held = holdoutFrom === undefined ? [] : shown.map((each) => `${each} held out`);
-  terminal.table(
-    [
-      'policy',
-      ...shown,
-      ...held,
-      'retrainings',
-      'promoted',
-      'rejected',
-      'drift alarms',
-      'performance alarms',
-    ],
-    policies.map((each) => [
-      each.policy,
-      ...shown.map((name) => short(each.before[name])),
-      ...(holdoutFrom === undefined ? [] : shown.map((name) => short(each.holdout[name]))),
-      each.retrainings,
-      each.promoted,
-      each.rejected + each.failed,
-      each.alarms.drift,
-      each.alarms.performance,
-    ]),
-  );
-  if (!isDetailed) return;
-  for (const { policy, events } of policies) {
-    terminal.line(`\n${colors.bold(policy)}`);
-    for (const { at, kind, what, cause } of events) {
-      terminal.line(`  ${dayOf(at)}  ${kind.padEnd(9)}  ${what}${cause === undefined ? '' : `  (${cause})`}`);
-    }
-  }
-}
-
-const short = (value: number | undefined): number | undefined =>
-  value === undefined ? undefined : Number(formatNumber(Number(value.toFixed(4))));

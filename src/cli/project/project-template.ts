@@ -91,7 +91,7 @@ test('the project file is right', () => {
 });
 
 test('the model tells who leaves better than a guess, on days that it has not seen', () => {
-  const { policies } = tidemill('backtest', 'churn', '--policies', 'never', '--holdout', '2w');
+  const { policies } = tidemill('backtest', 'churn', '--policies', 'never', '--hold-out', '2w');
   const [{ holdout }] = policies;
   assert.ok(holdout.roc_auc > 0.7, \`the AUC is \${holdout.roc_auc}\`);
 });

@@ -36,6 +36,7 @@ function requestFor(more: Partial<BacktestRequest> = {}, model: object = {}): Ba
           features: { twice: 'a * 2' },
           train: { algorithm: 'gradient-boosting', trees: 10 },
           gate: { evaluate: '7d', nonInferiority: 0.05 },
+          rollout: { canary: [25, 100], stepFor: '1d' },
           monitor: { window: { every: '1d', rows: 200 }, labels: { delay: '1d' } },
           retrain: { on: ['performance'], cooldown: '4d', window: '30d' },
           ...model,
@@ -76,6 +77,10 @@ it('tells what retraining would have given on a table whose world changes', {
   expect(never!.weeks.reduce((rows, week) => rows + week.rows, 0)).toBe(72 * 200);
   expect(never!.weeks[0]).toEqual(weekly!.weeks[0]);
   expect(result.trainings).toEqual({ done: 11, shared: 1 });
+  expect(result.notReplayed).toEqual([
+    "the canary's steps (25, 100 %, 1d each): a version serves at once here",
+    'the watch of 7d in which late labels may give the predecessor its place back',
+  ]);
   expect(notes.at(-1)).toBe(1);
 });
 
@@ -87,4 +92,10 @@ it('refuses a table without time, a start outside it and a hold-out that leaves 
   await expect(runBacktest(requestFor({ startAt: START - DAY }))).rejects.toThrow(
     /cannot start at 2025-12-31: the rows are from 2026-01-01 to 2026-03-31/,
   );
+  const notes: string[] = [];
+  const long = requestFor({ holdoutMs: 80 * DAY, onProgress: (_done, note) => notes.push(note) });
+  await expect(runBacktest(long)).rejects.toThrow(
+    /The hold-out would begin at 2026-01-10, before the replay at 2026-01-19: make it shorter/,
+  );
+  expect(notes).toEqual(['reading the table']);
 });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createStepWorkers } from '../../jobs/index.ts';
 import { ApiError, createWorkLimit } from '../../platform/index.ts';
+import { durationMs, rolloutPolicySchema } from '../project/policy-schemas.ts';
 import type { BacktestRequest } from './backtest-request.ts';
 import { measureRows } from './measure-answers.ts';
 import { isoDay, lowerBound, type PlannedReplay, planReplay } from './plan-replay.ts';
@@ -32,6 +33,8 @@ export interface BacktestResult {
   holdoutFrom: number | undefined;
   /** Trainings that were done, and those that another policy had done already. */
   trainings: { done: number; shared: number };
+  /** What a platform does and a backtest does not, in words. */
+  notReplayed: string[];
   policies: {
     policy: BacktestPolicy;
     retrainings: number;
@@ -69,6 +72,8 @@ export async function runBacktest(request: BacktestRequest): Promise<BacktestRes
       workers.run<T>({ name, input }, request.signal ? { signal: request.signal } : {});
     const loaded = await run<LoadedTimes>('replay-table', table);
     const replay = planReplay(request, plan, loaded);
+    // Told before the work is done, not after it.
+    holdoutStart(replay, request.holdoutMs);
     const models = createModelPool(request, { table, replay, folder, run });
     const done = new Map<BacktestPolicy, number>();
     const limited = createWorkLimit({ running: request.processes + 1, waiting: 100, what: 'policies' });
@@ -93,8 +98,19 @@ export async function runBacktest(request: BacktestRequest): Promise<BacktestRes
   }
 }
 
+/** @throws ApiError INVALID_PARAMETER_VALUE when nothing would be left before the hold-out */
+function holdoutStart({ times, startAt }: PlannedReplay, holdoutMs: number | undefined): number | undefined {
+  if (holdoutMs === undefined) return undefined;
+  const holdoutFrom = (times.at(-1) as number) + 1 - holdoutMs;
+  if (holdoutFrom > startAt) return holdoutFrom;
+  throw new ApiError(
+    'INVALID_PARAMETER_VALUE',
+    `The hold-out would begin at ${isoDay(holdoutFrom)}, before the replay at ${isoDay(startAt)}: make it shorter`,
+  );
+}
+
 function describe(
-  { model, policies, holdoutMs }: BacktestRequest,
+  { model, config, policies, holdoutMs }: BacktestRequest,
   replay: PlannedReplay,
   simulated: SimulatedPolicy[],
   trainings: { done: number; shared: number },
@@ -103,13 +119,7 @@ function describe(
   const first = (steps[0] as Window).first;
   const last = times.length;
   const to = (times.at(-1) as number) + 1;
-  const holdoutFrom = holdoutMs === undefined ? undefined : to - holdoutMs;
-  if (holdoutFrom !== undefined && holdoutFrom <= startAt) {
-    throw new ApiError(
-      'INVALID_PARAMETER_VALUE',
-      `The hold-out would begin at ${isoDay(holdoutFrom)}, before the replay at ${isoDay(startAt)}: make it shorter`,
-    );
-  }
+  const holdoutFrom = holdoutStart(replay, holdoutMs);
   const border = holdoutFrom === undefined ? last : lowerBound(times, holdoutFrom);
   return {
     model,
@@ -119,6 +129,7 @@ function describe(
     startAt,
     holdoutFrom,
     trainings,
+    notReplayed: simulated.some(({ promoted }) => promoted > 0) ? tellNotReplayed(config) : [],
     policies: simulated
       .toSorted((a, b) => policies.indexOf(a.policy) - policies.indexOf(b.policy))
       .map(({ answered, ...told }) => ({
@@ -132,6 +143,19 @@ function describe(
         holdout: measureRows(answered, border, last),
       })),
   };
+}
+
+/** A promoted version serves at once and stays in a backtest; on a platform it has a way to go, and may lose its place. */
+function tellNotReplayed({ rollout }: BacktestRequest['config']): string[] {
+  const { shadow, canary, stepFor, watch } = rolloutPolicySchema.parse(rollout ?? {});
+  const told: string[] = [];
+  if (shadow !== undefined)
+    told.push(`the shadow of ${shadow} that a version goes through before it answers`);
+  if (canary.length > 1 || canary[0] !== 100)
+    told.push(`the canary's steps (${canary.join(', ')} %, ${stepFor} each): a version serves at once here`);
+  if (durationMs(watch) > 0)
+    told.push(`the watch of ${watch} in which late labels may give the predecessor its place back`);
+  return told;
 }
 
 function weeksOf(times: Float64Array, first: number, last: number) {
