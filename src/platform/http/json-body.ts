@@ -1,5 +1,5 @@
 import { ApiError } from '../errors.ts';
-import { refuseManyNames } from './refuse-many-names.ts';
+import { refuseCostlyJson } from './refuse-costly-json.ts';
 
 /** Fastify's parser for JSON bodies; a body that would set a prototype is refused. */
 export function parseJson(
@@ -14,9 +14,9 @@ export function parseJson(
   }
 }
 
-/** @throws ApiError BAD_REQUEST that says where the text stops being JSON, PAYLOAD_TOO_LARGE for very many names. */
+/** @throws ApiError BAD_REQUEST that says where the text stops being JSON, PAYLOAD_TOO_LARGE where parsing would take too long. */
 export function parseJsonText(text: string): unknown {
-  refuseManyNames(text);
+  refuseCostlyJson(text);
   let value: unknown;
   try {
     value = JSON.parse(text);
