@@ -1,28 +1,19 @@
 import { join } from 'node:path';
+import { createDelivery, deliveryRoutes } from './delivery/index.ts';
+import { acquireLoopLease, createJobs, createStepWorkers, jobRoutes } from './jobs/index.ts';
 import { loopRoutes } from './loop-routes.ts';
+import {
+  createMonitoring,
+  createPredictionLog,
+  createSignatureReader,
+  logRoutes,
+  monitoringRoutes,
+} from './monitoring/index.ts';
+import { createPipelines, pipelineRoutes, STEP_PROCESS } from './pipelines/index.ts';
 import type { App, Clock, ClockKind, Database, EventClock, Logger, Metrics } from './platform/index.ts';
 import { createRunLoop, type RunLoop } from './run-loop.ts';
 
-/** The slices that the loop is made of, loaded while the database opens. */
-export interface LoopSlices {
-  delivery: typeof import('./delivery/index.ts');
-  jobs: typeof import('./jobs/index.ts');
-  monitoring: typeof import('./monitoring/index.ts');
-  pipelines: typeof import('./pipelines/index.ts');
-}
-
-export async function loadLoopSlices(): Promise<LoopSlices> {
-  const [delivery, jobs, monitoring, pipelines] = await Promise.all([
-    import('./delivery/index.ts'),
-    import('./jobs/index.ts'),
-    import('./monitoring/index.ts'),
-    import('./pipelines/index.ts'),
-  ]);
-  return { delivery, jobs, monitoring, pipelines };
-}
-
 export interface LoopDeps {
-  slices: LoopSlices;
   database: Database;
   artifacts: import('./artifacts/index.ts').ArtifactStore;
   files: import('./registry/index.ts').ModelFiles;
@@ -40,18 +31,18 @@ export interface LoopDeps {
 
 /** Watch, notice, retrain, judge, roll out, undo: wires the slices that do it, and the loop that moves them on. */
 export function composeLoop(deps: LoopDeps) {
-  const { slices, database, artifacts, files, moved, clock, logger, metrics, dataDir } = deps;
+  const { database, artifacts, files, moved, clock, logger, metrics, dataDir } = deps;
   const workFolder = join(dataDir, 'work');
-  const log = slices.monitoring.createPredictionLog({
+  const log = createPredictionLog({
     database,
     artifacts,
     clock,
     logger,
     workFolder: join(workFolder, 'log'),
-    modelOf: slices.monitoring.createSignatureReader({ database, files }),
+    modelOf: createSignatureReader({ database, files }),
     retentionMs: deps.logRetentionMs,
   });
-  const delivery = slices.delivery.createDelivery({
+  const delivery = createDelivery({
     database,
     clock,
     files,
@@ -65,7 +56,7 @@ export function composeLoop(deps: LoopDeps) {
     ...(deps.eventClock ? {} : { reportedAt: () => monitoring.newestReport() }),
     workFolder: join(workFolder, 'delivery'),
   });
-  const monitoring = slices.monitoring.createMonitoring({
+  const monitoring = createMonitoring({
     database,
     clock,
     logger,
@@ -78,12 +69,12 @@ export function composeLoop(deps: LoopDeps) {
       loop.poke();
     },
   });
-  const workers = slices.jobs.createStepWorkers({
-    entry: slices.pipelines.STEP_PROCESS,
+  const workers = createStepWorkers({
+    entry: STEP_PROCESS,
     size: 1,
     logger,
   });
-  const pipelines = slices.pipelines.createPipelines({
+  const pipelines = createPipelines({
     database,
     artifacts,
     clock,
@@ -98,7 +89,7 @@ export function composeLoop(deps: LoopDeps) {
     workFolder: join(workFolder, 'pipelines'),
     codeVersion: deps.version,
   });
-  const jobs = slices.jobs.createJobs({
+  const jobs = createJobs({
     database,
     clock,
     logger,
@@ -106,7 +97,7 @@ export function composeLoop(deps: LoopDeps) {
     flows: pipelines.flows,
     onChange: () => loop.poke(),
   });
-  const lease = slices.jobs.acquireLoopLease({ database, logger });
+  const lease = acquireLoopLease({ database, logger });
   const loop: RunLoop = createRunLoop({
     parts: [
       { name: 'monitoring', advance: () => monitoring.advance() },
@@ -131,14 +122,12 @@ export function composeLoop(deps: LoopDeps) {
     delivery,
     pipelines,
     async register(app: App): Promise<void> {
-      await app.register(slices.monitoring.logRoutes({ log }));
-      await app.register(async (scope) => slices.monitoring.monitoringRoutes({ monitoring })(scope as never));
+      await app.register(logRoutes({ log }));
+      await app.register(async (scope) => monitoringRoutes({ monitoring })(scope as never));
+      await app.register(async (scope) => deliveryRoutes({ database, moved, delivery })(scope as never));
+      await app.register(async (scope) => jobRoutes({ jobs })(scope as never));
       await app.register(async (scope) =>
-        slices.delivery.deliveryRoutes({ database, moved, delivery })(scope as never),
-      );
-      await app.register(async (scope) => slices.jobs.jobRoutes({ jobs })(scope as never));
-      await app.register(async (scope) =>
-        slices.pipelines.pipelineRoutes({
+        pipelineRoutes({
           pipelines,
           clock,
           explainers: [(model) => monitoring.explain(model), (model) => delivery.explain(model)],

@@ -1,23 +1,23 @@
+import { createDatasetStore } from './datasets/index.ts';
 import type { Database } from './platform/index.ts';
-
-/** The slices that a look at the whole platform asks; handed in, since they load while the database opens. */
-interface StatusSlices {
-  datasets: typeof import('./datasets/index.ts');
-  registry: typeof import('./registry/index.ts');
-  tracking: typeof import('./tracking/index.ts');
-}
+import {
+  createChampionStore,
+  createModelVersionStore,
+  createRegisteredModelStore,
+} from './registry/index.ts';
+import { createExperimentStore, createRunStore } from './tracking/index.ts';
 
 /** Counts what there is, and tells of every model what serves. */
-export function createStatusReader({ reader }: Database, { datasets, registry, tracking }: StatusSlices) {
-  const models = registry.createRegisteredModelStore(reader);
-  const versions = registry.createModelVersionStore(reader);
-  const champions = registry.createChampionStore(reader);
+export function createStatusReader({ reader }: Database) {
+  const models = createRegisteredModelStore(reader);
+  const versions = createModelVersionStore(reader);
+  const champions = createChampionStore(reader);
   const counted = {
-    experiments: tracking.createExperimentStore(reader),
-    runs: tracking.createRunStore(reader),
+    experiments: createExperimentStore(reader),
+    runs: createRunStore(reader),
     models,
     versions,
-    datasets: datasets.createDatasetStore(reader),
+    datasets: createDatasetStore(reader),
   };
 
   async function championOf(name: string) {

@@ -1,26 +1,19 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { composeLoop, loadLoopSlices } from './compose-loop.ts';
 import type { LoadedProject } from './pipelines/index.ts';
 import {
   ApiError,
   type Clock,
   type ClockKind,
-  createApp,
-  createEventClock,
   createLogger,
-  createMetrics,
   type Environment,
   type Logger,
   listen,
   openDatabase,
   stopGracefully,
-  systemClock,
 } from './platform/index.ts';
-import { createStatusReader } from './read-status.ts';
 import { loadControlPlaneConfig } from './settings.ts';
-import { statusRoutes } from './status-routes.ts';
 
 export interface ServerOptions {
   dataDir: string;
@@ -68,59 +61,21 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     onFatal,
   });
   // The slices load while the database opens; whichever fails is awaited below.
-  const loading = loadSlices();
+  const loading = import('./compose-server.ts');
   loading.catch(() => {});
   const database = await opening;
   try {
-    const { artifacts: stores, datasets, registry, tracking, loop: loopSlices } = await loading;
-    const eventClock =
-      clockKind === 'events'
-        ? createEventClock(await loopSlices.monitoring.readNewestWatermark(database.reader))
-        : undefined;
-    const clock = options.clock ?? eventClock ?? systemClock;
-    const artifacts = stores.createLocalArtifactStore({ root: join(dataDir, 'artifacts') });
-    const metrics = createMetrics();
-    const app = createApp({
-      name: 'Tidemill',
-      version,
-      logger,
-      metrics,
-      clock,
-      rewriteUrl: tracking.rewriteMlflowUrl,
-      allowedHosts: config.allowedHosts,
-    });
-    const files = registry.createModelFiles({ artifacts });
-    const moved = registry.createServingSignal();
-    await app.register(tracking.trackingRoutes({ database, artifacts, clock }));
-    const loop = composeLoop({
-      slices: loopSlices,
+    const { composeServer } = await loading;
+    const { app, loop } = await composeServer({
       database,
-      artifacts,
-      files,
-      moved,
-      clock,
+      config,
+      logger,
+      dataDir,
+      version,
       clockKind,
-      eventClock,
-      logger,
-      metrics,
-      dataDir,
-      version,
-      logRetentionMs: config.logRetentionMs,
-      triggerToken: config.triggerToken,
-    });
-    const { guardChampionMove } = loop.delivery;
-    await app.register(registry.registryRoutes({ database, clock, files, moved, guardChampionMove }));
-    await loop.register(app);
-    await app.register(
-      datasets.datasetRoutes({ database, artifacts, clock, tempFolder: join(dataDir, 'uploads') }),
-    );
-    statusRoutes({
-      database,
-      version,
-      dataDir,
+      clock: options.clock,
       modelServers: options.modelServers ?? (() => []),
-      ...createStatusReader(database, { datasets, registry, tracking }),
-    })(app);
+    });
 
     const allowInsecure = options.allowInsecure ?? false;
     let stopped: Promise<void> | undefined;
@@ -147,17 +102,6 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await database.close();
     throw error;
   }
-}
-
-async function loadSlices() {
-  const [artifacts, datasets, registry, tracking, loop] = await Promise.all([
-    import('./artifacts/index.ts'),
-    import('./datasets/index.ts'),
-    import('./registry/index.ts'),
-    import('./tracking/index.ts'),
-    loadLoopSlices(),
-  ]);
-  return { artifacts, datasets, registry, tracking, loop };
 }
 
 /** A folder with artifacts and no database has lost it: an empty one in its place would serve nothing, without a word. */
