@@ -46,7 +46,7 @@ describe('commands that keep running', () => {
         ({ status }) => status,
         () => 0,
       );
-    await expect.poll(answers, { timeout: 20_000 }).toBe(200);
+    await expect.poll(answers).toBe(200);
 
     const { status, stdout, stderr } = await up.stop();
     expect(status).toBe(0);

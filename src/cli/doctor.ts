@@ -241,7 +241,7 @@ interface Answer {
 
 async function ask(client: HttpClient): Promise<Answer> {
   try {
-    const { status, body, date } = await client.probe('/ready', 2000);
+    const { status, body, date } = await client.probe('/ready');
     return { status, detail: textOf(body['message']) ?? textOf(body['status']) ?? '', ...(date && { date }) };
   } catch (error) {
     if (error instanceof CliError) return {};

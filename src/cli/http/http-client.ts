@@ -5,6 +5,8 @@ import { whichOnes } from './which-ones.ts';
 
 export const DEFAULT_URL = 'http://127.0.0.1:7070';
 export const DEFAULT_SERVE_URL = 'http://127.0.0.1:7071';
+/** A busy control plane still tells where its model servers are; one that hangs must not keep predictions long. */
+const REPORT_LIMIT_MS = 10_000;
 
 export type HttpClient = ReturnType<typeof createHttpClient>;
 
@@ -179,7 +181,7 @@ async function reportedServeUrl(
   env: Record<string, string | undefined>,
 ): Promise<string | undefined> {
   try {
-    const { status, body } = await controlPlane(options, env).probe('/api/v1/status', 2000);
+    const { status, body } = await controlPlane(options, env).probe('/api/v1/status', REPORT_LIMIT_MS);
     const urls = status === 200 ? body['model_servers'] : undefined;
     return Array.isArray(urls) && typeof urls[0] === 'string' ? urls[0] : undefined;
   } catch (error) {

@@ -17,12 +17,15 @@ export async function waitUntilServed(
   client: HttpClient,
   name: string,
   version: string,
-  { limitMs = 30_000 }: { limitMs?: number } = {},
+  { limitMs = 30_000, probeMs = 2000 }: { limitMs?: number; probeMs?: number } = {},
 ): Promise<Served> {
   const startedAt = performance.now();
   const { model_servers: urls = [] } = await client.get<{ model_servers?: string[] }>('/api/v1/status');
   const answers = await Promise.all(
-    urls.map(async (url) => ({ url, live: await waitFor(url, name, version, startedAt + limitMs) })),
+    urls.map(async (url) => ({
+      url,
+      live: await waitFor(url, name, version, { deadline: startedAt + limitMs, probeMs }),
+    })),
   );
   const reached = answers.filter(({ live }) => live !== undefined);
   return {
@@ -36,17 +39,18 @@ async function waitFor(
   url: string,
   name: string,
   version: string,
-  deadline: number,
+  { deadline, probeMs }: { deadline: number; probeMs: number },
 ): Promise<boolean | undefined> {
   const server = createHttpClient({ url, remedy: 'start it with `tidemill serve`' });
   for (;;) {
     try {
-      const { body } = await server.probe('/models', 2000);
+      const { body } = await server.probe('/models', probeMs);
       const models = (body['models'] ?? []) as { name: string; version?: string }[];
       if (models.some((model) => model.name === name && model.version === version)) return true;
     } catch (error) {
-      if (error instanceof CliError && error.exit === 'unreachable') return undefined;
-      throw error;
+      // One that is slow is asked again; one that is gone is left out.
+      if (!(error instanceof CliError) || error.exit !== 'unreachable') throw error;
+      if (error.code !== 'TIMEOUT') return undefined;
     }
     if (performance.now() > deadline) return false;
     await new Promise((again) => setTimeout(again, 25));
