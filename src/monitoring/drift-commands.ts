@@ -6,6 +6,7 @@ import { closeAlarms } from './alarms/close-alarms.ts';
 import { createOutboxStore } from './alarms/outbox-store.ts';
 import type { DriftDb } from './tables.ts';
 import { createProfileEntryStore } from './windows/profile-entry-store.ts';
+import { createSegmentEntryStore } from './windows/segment-entry-store.ts';
 import { createSequenceStore, type WatchedTest } from './windows/sequence-store.ts';
 import {
   createWindowStore,
@@ -41,6 +42,7 @@ export const closeWindow = command(
   async (tx, { window, watched }: { window: NewWindow; watched: Watched }): Promise<Watching> => {
     if (!(await createWindowStore(tx).add(window))) return NOTHING;
     const { model, version, from, to, closedAt } = window;
+    await createSegmentEntryStore(tx).forget(model, from);
     if (window.state === 'off') {
       // Nothing would ever end them: no window is tested any more.
       const open = await createAlarmStore(tx).list({ model, state: 'open', kind: 'drift', limit: 1000 });

@@ -10,6 +10,7 @@ import { closeWindow } from '../drift-commands.ts';
 import { type MonitorPolicy, policyTimes, windowRule } from '../monitor-policy.ts';
 import { type FoundWindow, findNextWindow, LEAST_ROWS } from './find-due-window.ts';
 import { createProfileEntryStore } from './profile-entry-store.ts';
+import { createSegmentEntryStore } from './segment-entry-store.ts';
 import type { WatchedTest } from './sequence-store.ts';
 import { type SegmentReport, segmentsOf, testSegments } from './test-segments.ts';
 import { createWindowStore, type MonitorWindow, type NewWindow, type ReportedTest } from './window-store.ts';
@@ -118,7 +119,11 @@ async function testFoundWindow(
     test.p <= EXPLAINED_P ? explainTest(prepared, profile, test, importance) : weighTest(test, importance),
   );
   const segments = await testSegments(
-    { entries: createProfileEntryStore(deps.database.reader), logger: deps.logger },
+    {
+      entries: createProfileEntryStore(deps.database.reader),
+      segments: createSegmentEntryStore(deps.database.reader),
+      logger: deps.logger,
+    },
     { model: version.name, version: String(version.version), found, rows: profile.rows },
     reference,
     policy.segments,

@@ -1,10 +1,9 @@
 import type { Tx } from '../../platform/index.ts';
 import type { ProfileEntry, ProfileReport, Reporter, Variant } from '../../serving/contract.ts';
-import type { Span } from '../alarms/alarm.ts';
 import type { DriftDb } from '../tables.ts';
 
 /** A shadow answers nobody: what it saw was counted with the answer that it shadows. */
-const ANSWERING: Variant[] = ['champion', 'canary', 'previous'];
+export const ANSWERING: Variant[] = ['champion', 'canary', 'previous'];
 
 export interface StoredProfile {
   hour: number;
@@ -171,31 +170,6 @@ export function createProfileEntryStore(tx: Tx) {
       if (from !== undefined) query = query.where('hour', '>=', from);
       const rows = await query.execute();
       return new Map(rows.map(({ hour, answered }) => [hour, Number(answered)]));
-    },
-
-    /** The segments of what a version answered in a span that have enough rows, the largest first. */
-    async segments(
-      model: string,
-      version: string,
-      { from, to }: Span,
-      { least, most }: { least: number; most: number },
-    ): Promise<string[]> {
-      const rows = await db
-        .selectFrom('profile_entries')
-        .select((eb) => ['segment', eb.fn.sum<number | string>('answered').as('answered')])
-        .where('model', '=', model)
-        .where('segment', '<>', '')
-        .where('hour', '>=', from)
-        .where('hour', '<', to)
-        .where('version', '=', version)
-        .where('variant', 'in', ANSWERING)
-        .groupBy('segment')
-        .having((eb) => eb.fn.sum('answered'), '>=', least)
-        .orderBy('answered', 'desc')
-        .orderBy('segment')
-        .limit(most)
-        .execute();
-      return rows.map(({ segment }) => segment);
     },
 
     /** What a version answered in a span, entry by entry: all rows, or those of a segment. */

@@ -14,6 +14,7 @@ import type { ProfileSpec } from '../../profiles/index.ts';
 import type { ProfileEntry } from '../../serving/contract.ts';
 import { createMonitoring, type Monitoring } from '../create-monitoring.ts';
 import { type MonitorPolicy, monitorPolicySchema } from '../monitor-policy.ts';
+import { createSegmentEntryStore } from './segment-entry-store.ts';
 import { segmentsOf, splitSegment } from './test-segments.ts';
 
 const FIRST_DAY = 20_000;
@@ -131,6 +132,21 @@ describeDatabases('drift by segment', (openDatabase) => {
     expect(segments.at(-1)!.tests[0]).toMatchObject({ column: 'amount', drifted: true });
     // It takes no part in the correction of the others, nor in the explanation of an alarm.
     expect(segmentsOf({ column: 'amount', aspect: 'values' }, segments)).toEqual([]);
+  });
+
+  it('is forgotten when a later window is closed; what is known of all rows is not', async () => {
+    const segmentsAt = async (index: number) => {
+      const from = (FIRST_DAY + index) * DAY_MS;
+      const span = { from, to: from + DAY_MS };
+      const entries = createSegmentEntryStore(database.reader);
+      return (await entries.largest('flights', '1', span, { least: 1, most: 10 })).length;
+    };
+    await live(0);
+    expect(await segmentsAt(0)).toBe(CITIES.length);
+    await live(1);
+    expect([await segmentsAt(0), await segmentsAt(1)]).toEqual([0, CITIES.length]);
+    const [traffic] = await monitoring.traffic('flights', 0, (FIRST_DAY + 2) * DAY_MS);
+    expect(traffic!.answered).toBe(2 * ROWS);
   });
 
   it('is not reported when the policy names no columns', async () => {

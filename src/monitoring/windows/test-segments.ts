@@ -6,9 +6,9 @@ import type { PreparedReference } from '../drift/prepare-reference.ts';
 import { prepareSegment } from '../drift/prepare-segment.ts';
 import type { LoadedReference } from '../drift/read-reference.ts';
 import { type ColumnTest, testWindow } from '../drift/test-window.ts';
-import type { FoundWindow } from './find-due-window.ts';
-import { LEAST_ROWS } from './find-due-window.ts';
+import { type FoundWindow, LEAST_ROWS } from './find-due-window.ts';
 import type { ProfileEntryStore } from './profile-entry-store.ts';
+import type { SegmentEntryStore } from './segment-entry-store.ts';
 
 /** Segments that a report has at most, the largest first, and the tests that are kept of each. */
 export const MOST_SEGMENTS = 100;
@@ -56,7 +56,7 @@ interface Tested {
  * @param columns those by which the policy tells rows apart
  */
 export async function testSegments(
-  deps: { entries: ProfileEntryStore; logger: Logger },
+  deps: { entries: ProfileEntryStore; segments: SegmentEntryStore; logger: Logger },
   window: { model: string; version: string; found: FoundWindow; rows: number },
   reference: LoadedReference,
   columns: readonly string[],
@@ -64,7 +64,7 @@ export async function testSegments(
   if (columns.length === 0) return [];
   const { model, version, found } = window;
   const tested: Tested[] = [];
-  const reported = await deps.entries.segments(model, version, found, {
+  const reported = await deps.segments.largest(model, version, found, {
     least: LEAST_ROWS,
     most: MOST_SEGMENTS,
   });
