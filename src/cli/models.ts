@@ -30,6 +30,17 @@ interface ModelDetails extends ModelSummary {
   }[];
 }
 
+/** What a promotion brought, against what it took the place of. */
+interface Gain {
+  version: string;
+  predecessor: string;
+  from: number;
+  summary: string;
+}
+
+/** The newest. */
+const SHOWN_GAINS = 5;
+
 export interface Move {
   at: number;
   action: string;
@@ -44,9 +55,13 @@ export function configureModels(command: Command, act: Act): void {
     act(async (terminal, name: string | undefined, options: { url?: string }) => {
       const client = controlPlane(options, terminal.io.env);
       if (name !== undefined) {
-        const model = await client.get<ModelDetails>(`/api/v1/models/${encodeURIComponent(name)}`);
-        terminal.document(model);
+        const path = `/api/v1/models/${encodeURIComponent(name)}`;
+        const model = await client.get<ModelDetails>(path);
+        const { rollouts } = await client.get<{ rollouts: { gain?: Gain }[] }>(`${path}/rollouts`);
+        const gains = rollouts.flatMap(({ gain }) => gain ?? []).slice(0, SHOWN_GAINS);
+        terminal.document({ ...model, gains });
         showModel(terminal, model);
+        showGains(terminal, gains);
         return;
       }
       const answer = await client.get<{ models: ModelSummary[] }>('/api/v1/models');
@@ -113,6 +128,13 @@ function showModel(terminal: Terminal, model: ModelDetails): void {
   if (model.history.length === 0) return;
   terminal.line();
   showHistory(terminal, model.history);
+}
+
+function showGains(terminal: Terminal, gains: readonly Gain[]): void {
+  if (gains.length === 0) return;
+  terminal.line('\nWhat promotions gained, by the labels that came after them');
+  for (const { version, from, summary } of gains)
+    terminal.line(`  version ${version}, since ${formatTime(from)}: ${summary}`);
 }
 
 /** Prints who moved what serves, newest first. */

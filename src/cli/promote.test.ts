@@ -65,3 +65,19 @@ it('says what a promotion that takes long waits for', () => {
     'm/2 waits for its turn; 1 more waits',
   );
 });
+
+it('shows what warns and what decides nothing, and no check that passed', () => {
+  const evidence = {
+    checks: [
+      { name: 'schema', state: 'passed', words: 'the same columns' },
+      { name: 'leakage', state: 'warning', words: 'nearly predicts the target alone: price' },
+    ],
+    comparison: { mcnemar: { p: 0.25 }, delong: { p: 0.5 } },
+    notes: ['12 rows are left out'],
+  };
+  const text = shown({ decision: { verdict: 'better', summary: 'measured', evidence } });
+  expect(text).toContain('  leakage: warning, nearly predicts the target alone: price');
+  expect(text).toContain('  McNemar p = 0.25, DeLong p = 0.5: take rows as independent, decide nothing');
+  expect(text).toContain('  note: 12 rows are left out');
+  expect(text).not.toContain('schema');
+});

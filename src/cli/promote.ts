@@ -6,6 +6,7 @@ import { describeServed, type Served, waitUntilServed } from './http/wait-until-
 import { followRollout, refuseUnlessServing } from './rollout.ts';
 import type { Act } from './terminal/act.ts';
 import { CliError, usageError } from './terminal/cli-error.ts';
+import { formatNumber } from './terminal/format-values.ts';
 import { parseModelRef, withExamples, withUrl } from './terminal/options.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
@@ -17,7 +18,7 @@ export interface Promotion {
   /** rollout: it begins to serve, step by step. */
   outcome: 'promoted' | 'rollout' | 'unchanged';
   rollout?: string;
-  decision: { verdict: string; summary: string; evidence?: unknown };
+  decision: { verdict: string; summary: string; evidence?: GateEvidence };
 }
 
 interface JudgementState {
@@ -175,6 +176,7 @@ export function showPromotion(
         : 'passed the gate and is rolled out';
     terminal.line(`${colors.green('✓')} ${name}: version ${to} ${how} beside ${from} (${rollout})`);
     terminal.line(why);
+    showChecks(terminal, decision.evidence);
     terminal.line(`  see it: tidemill rollout show ${name}; end it: tidemill rollout abort ${name}`);
     return;
   }
@@ -182,8 +184,28 @@ export function showPromotion(
   else {
     terminal.line(`${colors.green('✓')} ${name}: version ${to} serves${from ? `, instead of ${from}` : ''}`);
     terminal.line(why);
+    showChecks(terminal, decision.evidence);
   }
   terminal.line(`  ${describeServed(name, served)}`);
+}
+
+interface GateEvidence {
+  checks?: { name: string; state: string; words: string }[];
+  comparison?: { mcnemar?: { p: number }; delong?: { p: number } };
+  notes?: string[];
+}
+
+/** What a reader should know besides: checks that warn, and tests that decide nothing. */
+function showChecks(terminal: Terminal, evidence: GateEvidence | undefined): void {
+  const { checks = [], comparison, notes = [] } = evidence ?? {};
+  for (const { name, state, words } of checks)
+    if (state === 'warning' || state === 'blocked') terminal.line(`  ${name}: ${state}, ${words}`);
+  const tests = [
+    ...(comparison?.mcnemar ? [`McNemar p = ${formatNumber(comparison.mcnemar.p)}`] : []),
+    ...(comparison?.delong ? [`DeLong p = ${formatNumber(comparison.delong.p)}`] : []),
+  ];
+  if (tests.length > 0) terminal.line(`  ${tests.join(', ')}: take rows as independent, decide nothing`);
+  for (const note of notes) terminal.line(`  note: ${note}`);
 }
 
 async function newestVersion(client: HttpClient, name: string): Promise<string> {
