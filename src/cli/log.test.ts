@@ -59,6 +59,17 @@ it('prints the answer of a query as a table, as CSV, and as JSON', async () => {
   });
 });
 
+it('shows the views and their columns when there is no SQL', async () => {
+  const { status, stdout } = await log('query');
+  expect(status).toBe(0);
+  expect(stdout).toMatch(/^predictions {2}every prediction of every model/);
+  expect(stdout).toMatch(/^flights {2}the predictions of flights, its columns typed/m);
+  expect(stdout).toMatch(/^distance\s+DOUBLE$/m);
+  const example = /tidemill log query "(.+)"/.exec(stdout)?.[1] as string;
+  expect((await log('query', example, '--json')).json.rows).toEqual([['1', 90, 30]]);
+  expect((await log('query', '--json')).json.views).toHaveLength(3);
+});
+
 it('says that there are more rows than the limit', async () => {
   const { stdout, stderr } = await log('query', 'select 1 as one from flights', '--limit', '2', '--csv');
   expect(stdout).toBe('one\n1\n1\n');
@@ -76,6 +87,14 @@ it('counts the predictions of a model by day', async () => {
   expect(stdout).toContain('90 predictions, 30 labelled, newest 2001-04-01 01:29:00Z');
   expect(stdout).toMatch(/2001-04-01\s+1\s+champion\s+90\s+30/);
   expect((await log('show', 'flights', '--json')).json).toMatchObject({ rows: 90, groups: [{ day: START }] });
+});
+
+it('counts every model, and says so where there is none of a name', async () => {
+  expect((await log('show')).stdout).toMatch(/flights\s+90\s+30\s+2001-04-01 01:29:00Z/);
+  expect((await log('show', '--json')).json).toMatchObject({ models: [{ model: 'flights', rows: 90 }] });
+  const { status, stderr } = await log('show', 'flihgts');
+  expect(status).toBe(1);
+  expect(stderr).toContain('no predictions of a model "flihgts", but of flights');
 });
 
 it('says which model servers had to drop entries', async () => {
@@ -100,6 +119,9 @@ it('makes the log forget, and says what it does not cover', async () => {
   const done = await log('forget', '--key', 'distance=7', '--model', 'flights', '--reason', 'asked to');
   expect(done.stdout).toContain('forgot 1 prediction and 1 label');
   expect(done.stderr).toContain('rows that arrive later are new');
+  expect(done.stderr).toContain('profiles and windows stay');
+  const again = await log('forget', '--key', 'distance=7', '--reason', 'asked to');
+  expect(again.stdout).toContain('no prediction has distance=7; nothing was forgotten');
   expect((await log('query', 'select count(*) as n from flights', '--json')).json.rows).toEqual([[89]]);
   expect((await log('show', 'flights')).stdout).toContain('1 prediction forgotten');
 });

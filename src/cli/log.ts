@@ -12,10 +12,17 @@ interface QueryAnswer {
   truncated: boolean;
 }
 
+interface View {
+  name: string;
+  about: string;
+  columns: { name: string; type: string; about?: string }[];
+}
+
 interface ModelLog {
   model: string;
   rows: number;
   labelled: number;
+  labels: number;
   newest_event: number | null;
   dropped: { retention: number; forgotten: number };
   bad_lines: number;
@@ -40,32 +47,47 @@ interface ForgetOptions {
 /** Days that `log show` lists; `log query` has them all. */
 const SHOWN_DAYS = 14;
 
+/** The server answers no more rows at once. */
+const MOST_ROWS = 100_000;
+
 export function configureLog(command: Command, act: Act): void {
   const query = withUrl(
     command
       .command('query')
       .description(
-        'ask in SQL: views predictions and labels, and one for each model with its columns and label',
+        'ask in SQL: views predictions and labels, and one for each model with its columns and label; without SQL it shows them',
       ),
   )
-    .argument('<sql>', 'one SELECT')
+    .argument('[sql]', 'one SELECT of DuckDB')
     .option('--csv', 'print CSV')
     .option('--limit <rows>', 'the most rows of the answer', parseCount, 10_000)
     .option('--timeout <seconds>', 'give up after so long', parseCount, 30)
     .action(
-      act(async (terminal, sql: string, options: QueryOptions) => {
+      act(async (terminal, sql: string | undefined, options: QueryOptions) => {
         const { limit = 10_000, timeout = 30 } = options;
-        const answer = await controlPlane(options, terminal.io.env).post<QueryAnswer>(
+        const http = controlPlane(options, terminal.io.env);
+        if (sql === undefined) {
+          const found = await http.get<{ views: View[] }>('/api/v1/log/views');
+          terminal.document(found);
+          showViews(terminal, found.views);
+          return;
+        }
+        const answer = await http.post<QueryAnswer>(
           '/api/v1/log/query',
           { sql, limit_rows: limit, timeout_ms: timeout * 1000 },
           { timeoutMs: (timeout + 30) * 1000 },
         );
         terminal.document(answer);
         showAnswer(terminal, answer, options.csv ?? false);
-        if (answer.truncated) terminal.warn(`only the first ${limit} rows: ask for more by --limit`);
+        if (answer.truncated) {
+          const more =
+            limit < MOST_ROWS ? 'ask for more by --limit, or group them' : 'group them, or select parts';
+          terminal.warn(`only the first ${limit} rows: ${more}`);
+        }
       }),
     );
   withExamples(query, [
+    ['tidemill log query', 'which views and columns there are'],
     ['tidemill log query "select version, variant, count(*) from predictions group by all"', ''],
     [
       'tidemill log query "select hour(date), avg(label) from flights group by 1 order by 1"',
@@ -75,19 +97,33 @@ export function configureLog(command: Command, act: Act): void {
   ]);
 
   const show = withUrl(
-    command.command('show').description('count the predictions of a model by day and version'),
+    command
+      .command('show')
+      .description('count the predictions of a model by day and version; without a model, of every model'),
   )
-    .argument('<model>', 'the name of a model')
+    .argument('[model]', 'the name of a model')
     .action(
-      act(async (terminal, model: string, options: { url?: string }) => {
-        const log = await controlPlane(options, terminal.io.env).get<ModelLog>(
-          `/api/v1/models/${encodeURIComponent(model)}/log`,
-        );
+      act(async (terminal, model: string | undefined, options: { url?: string }) => {
+        const http = controlPlane(options, terminal.io.env);
+        const logOf = (name: string) => http.get<ModelLog>(`/api/v1/models/${encodeURIComponent(name)}/log`);
+        if (model === undefined) {
+          const sql = 'select model from predictions union select model from labels order by 1';
+          const { rows } = await http.post<QueryAnswer>('/api/v1/log/query', { sql });
+          const logs: ModelLog[] = [];
+          for (const [name] of rows) logs.push(await logOf(String(name)));
+          terminal.document({ models: logs });
+          showLogs(terminal, logs);
+          return;
+        }
+        const log = await logOf(model);
         terminal.document(log);
         showLog(terminal, log);
       }),
     );
-  withExamples(show, [['tidemill log show flights', '']]);
+  withExamples(show, [
+    ['tidemill log show', 'every model'],
+    ['tidemill log show flights', 'by day and version'],
+  ]);
 
   const forget = withUrl(
     command
@@ -115,12 +151,15 @@ export function configureLog(command: Command, act: Act): void {
           { timeoutMs: 600_000 },
         );
         terminal.document(answer);
-        const { predictions = 0, labels = 0, files = 0 } = answer;
+        const { predictions = 0, labels = 0, files = 0, set_aside: setAside = 0 } = answer;
+        const aside = setAside === 0 ? '' : `, and ${formatCount(setAside, 'lines')} that had been set aside`;
         terminal.line(
-          `forgot ${formatCount(predictions, 'predictions')} and ${formatCount(labels, 'labels')}; ${formatCount(files, 'files')} written anew`,
+          predictions + setAside === 0
+            ? `no prediction has ${options.key}; nothing was forgotten`
+            : `forgot ${formatCount(predictions, 'predictions')} and ${formatCount(labels, 'labels')}${aside}; ${formatCount(files, 'files')} written anew`,
         );
         terminal.note(
-          'rows that arrive later are new, also those that a model server has logged but not sent yet; backups keep what they hold',
+          'rows that arrive later are new, also those that a model server has logged but not sent yet; profiles and windows stay, since they hold counts and no rows; tables that a retraining was made of stay too, and backups keep what they hold',
         );
       }),
     );
@@ -145,6 +184,47 @@ function showAnswer(terminal: Terminal, { columns, rows }: QueryAnswer, csv: boo
   terminal.note(formatCount(rows.length, 'rows'));
 }
 
+function showViews(terminal: Terminal, views: View[]): void {
+  for (const { name, about, columns } of views) {
+    terminal.line(`${terminal.colors.bold(name)}  ${about}`);
+    terminal.table(
+      ['column', 'type', ''],
+      columns.map(({ name: column, type, about: words = '' }) => [column, type, words]),
+    );
+    terminal.line();
+  }
+  const model = views.find(({ name }) => name !== 'predictions' && name !== 'labels');
+  if (model) {
+    terminal.line('For example:');
+    terminal.line(
+      `  tidemill log query "select version, count(*), count(label) from ${sqlName(model.name)} group by all"`,
+    );
+  } else {
+    terminal.line('No prediction is logged yet: each model that answers gets a view with its columns.');
+  }
+}
+
+/** A name as SQL takes it, inside the quotes of a shell. */
+function sqlName(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/i.test(name) ? name : `\\"${name}\\"`;
+}
+
+function showLogs(terminal: Terminal, logs: ModelLog[]): void {
+  if (logs.length === 0) {
+    terminal.line('No prediction is logged yet');
+    return;
+  }
+  terminal.table(
+    ['model', 'rows', 'labelled', 'newest'],
+    logs.map((log) => [
+      log.model,
+      log.rows,
+      log.labelled,
+      log.newest_event === null ? 'none' : formatTime(log.newest_event),
+    ]),
+  );
+}
+
 function showLog(terminal: Terminal, log: ModelLog): void {
   const newest = log.newest_event === null ? 'none yet' : formatTime(log.newest_event);
   terminal.line(
@@ -162,6 +242,11 @@ function showLog(terminal: Terminal, log: ModelLog): void {
         rows,
         labelled,
       ]),
+    );
+  }
+  if (log.labels > log.labelled) {
+    terminal.line(
+      `${formatCount(log.labels, 'labels')} came; those beyond ${log.labelled} are repeats, or their prediction is not here`,
     );
   }
   const { retention, forgotten } = log.dropped;

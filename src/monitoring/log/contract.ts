@@ -23,6 +23,22 @@ export const queryAnswerSchema = z.object({
   truncated: z.boolean().describe('Whether there were more rows than limit_rows'),
 });
 
+export const logViewsSchema = z.object({
+  views: z.array(
+    z.object({
+      name: z.string(),
+      about: z.string(),
+      columns: z.array(
+        z.object({
+          name: z.string(),
+          type: z.string().describe('As DuckDB calls it'),
+          about: z.string().optional(),
+        }),
+      ),
+    }),
+  ),
+});
+
 export const forgetBody = z.object({
   column: z.string().min(1).describe('A logged column, or @key: what the split was drawn by'),
   value: z.string().describe('Its value, as text'),

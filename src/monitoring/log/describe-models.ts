@@ -32,6 +32,12 @@ export function createModelDescriptions({
   return {
     viewOf,
 
+    /** Of every model that has rows, in the order of their names. */
+    async allViews(): Promise<ModelView[]> {
+      const views = await Promise.all([...catalog.models().keys()].sort().map(viewOf));
+      return views.filter((view) => view !== undefined);
+    },
+
     /** Views cost time: only of the models whose names the SQL holds, and of `more`. */
     async viewsFor(sql: string, more: readonly string[]): Promise<ModelView[]> {
       const text = sql.toLowerCase();

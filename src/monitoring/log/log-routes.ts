@@ -37,6 +37,18 @@ export function logRoutes({
         ),
     );
 
+    app.get(
+      '/api/v1/log/views',
+      {
+        schema: {
+          tags,
+          summary: 'What SQL may name: the views of the prediction log and their columns',
+          response: { 200: contract.logViewsSchema },
+        },
+      },
+      async () => ({ views: await log.views() }),
+    );
+
     app.post(
       '/api/v1/log/forget',
       {

@@ -54,6 +54,20 @@ describe('a query of a user', () => {
     expect(rows).toEqual([['2001-05-01T00:00:00.000Z', 7, null, 'B4', 'mine', 1, null, 'ann', null]]);
   });
 
+  it('has the views that are described, column by column', async () => {
+    const { ship, log } = createLogFixture(await openTestDatabase('sqlite'));
+    await ship('predictions', [
+      predictionLine(0, { f: { distance: 1, label: 'mine', Version: 'x' } }),
+      predictionLine(1, { m: 'labels', f: { a: 1 }, p: 3 }),
+    ]);
+    const views = await log.views();
+    expect(views.map(({ name }) => name)).toEqual(['predictions', 'labels', 'flights', 'labels_model']);
+    for (const { name, columns } of views) {
+      const answer = await log.query(`select * from "${name}" limit 0`);
+      expect([name, answer.columns]).toEqual([name, columns.map(({ about: _, ...column }) => column)]);
+    }
+  });
+
   it('sees a label that came before its prediction as soon as that comes', async () => {
     const { ship, log, select } = createLogFixture(await openTestDatabase('sqlite'));
     const joined = 'select prediction_id, label from flights order by 1';

@@ -2,6 +2,7 @@ import { ApiError, createWorkLimit } from '../../../platform/index.ts';
 import type { ModelDescriptions } from '../describe-models.ts';
 import type { LogCatalog } from '../log-catalog.ts';
 import type { UserQueryResult } from '../log-messages.ts';
+import { describeViews, type ViewDescription } from './describe-views.ts';
 import type { QueryProcesses } from './query-processes.ts';
 import type { SharedRows } from './share-rows.ts';
 
@@ -21,11 +22,13 @@ export function createUserQueries({
   rows,
   catalog,
   models,
+  catchUp,
 }: {
   processes: QueryProcesses;
   rows: SharedRows;
   catalog: LogCatalog;
   models: ModelDescriptions;
+  catchUp: () => Promise<unknown>;
 }) {
   const querying = createWorkLimit({ running: 2, waiting: 32, what: 'queries of the prediction log' });
 
@@ -80,6 +83,12 @@ export function createUserQueries({
 
   return {
     queryText,
+
+    /** What SQL may name: `predictions`, `labels`, and a view of each model that has rows. */
+    async views(): Promise<ViewDescription[]> {
+      await catchUp();
+      return describeViews(await models.allViews());
+    },
 
     /** The same as `queryText`, read. */
     query: async (sql: string, options: QueryOptions = {}): Promise<UserQueryResult> =>

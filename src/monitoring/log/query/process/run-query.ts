@@ -26,7 +26,10 @@ export async function answerSelect(
     const result = await statement.stream();
     const columns = result
       .columnNames()
-      .map((name, index) => ({ name, type: String(result.columnType(index)) }));
+      .map((name, index) => ({
+        name,
+        type: result.columnType(index).alias ?? String(result.columnType(index)),
+      }));
     const rows: unknown[][] = [];
     let characters = 0;
     const addSize = (more: number) => {
@@ -59,7 +62,9 @@ function explained(error: unknown, memoryLimitMb: number): unknown {
   if (/^Out of Memory Error|bad allocation|bad_alloc/i.test(error.message)) return tooLarge(memoryLimitMb);
   const [first, ...rest] = error.message.split('\n');
   const hint = rest.find((line) => /^Candidate|^Did you mean/i.test(line.trim()));
-  return new ApiError('INVALID_PARAMETER_VALUE', [first, hint].filter(Boolean).join(' '), undefined, {
+  // `Failed to extract statements: Parser Error: …` says no more than what follows.
+  const text = first!.replace(/^(Failed to extract statements: )?([A-Z]\w+ ){1,3}Error: /, 'The SQL fails: ');
+  return new ApiError('INVALID_PARAMETER_VALUE', [text, hint].filter(Boolean).join(' '), undefined, {
     cause: error,
   });
 }

@@ -2,23 +2,7 @@ import type { ModelView } from '../../log-messages.ts';
 import { latestLabels } from '../../process/log-relations.ts';
 import { featureColumns } from '../../process/model-columns.ts';
 import { identifier, literal } from '../../process/quote-sql.ts';
-
-/** The log's own columns of every view; a model's column of the same name is called `feature_<name>` beside them. */
-const LOG_COLUMNS = [
-  'prediction_id',
-  'timestamp',
-  'answered_at',
-  'model',
-  'version',
-  'variant',
-  'latency_ms',
-  'features',
-  'prediction',
-  'probabilities',
-  'key',
-  'label',
-  'label_timestamp',
-];
+import { nameFeatures, nameViews } from '../name-views.ts';
 
 const text = (json: string): string => `json_extract_string(${json}, '$')`;
 
@@ -35,23 +19,18 @@ export function viewStatements(predictions: string, labels: string, views: reado
        row_number() OVER (PARTITION BY u, model ORDER BY t DESC, taken DESC, segment DESC, line DESC) = 1 AS is_latest
      FROM ${labels}`,
   ];
-  const taken = new Set(['predictions', 'labels']);
-  for (const view of views) {
-    const name = freeName(view.model, taken, (wanted) => `${wanted}_model`);
-    statements.push(modelView(name, view, predictions, labels));
-  }
+  const names = nameViews(views.map(({ model }) => model));
+  for (const [index, view] of views.entries())
+    statements.push(modelView(names[index]!, view, predictions, labels));
   return statements;
 }
 
 function modelView(name: string, view: ModelView, predictions: string, labels: string): string {
-  const taken = new Set(LOG_COLUMNS);
+  const names = nameFeatures(view.columns.map((column) => column.name));
   const model = literal(view.model);
   const source = `(SELECT * FROM ${predictions} WHERE model = ${model})`;
   const { relation, expressions } = featureColumns(view.columns, source);
-  const features = view.columns.map((column, index) => {
-    const free = freeName(column.name, taken, (wanted) => `feature_${wanted}`);
-    return `${expressions[index]} AS ${identifier(free)}`;
-  });
+  const features = names.map((free, index) => `${expressions[index]} AS ${identifier(free)}`);
   const ofLabels = `(SELECT * FROM ${labels} WHERE model = ${model})`;
   return `CREATE TEMP VIEW ${identifier(name)} AS SELECT coalesce(p.id, p.u::VARCHAR) AS prediction_id,
       epoch_ms(p.t) AS timestamp, epoch_ms(p.taken) AS answered_at, version, variant, ms AS latency_ms,
@@ -70,12 +49,4 @@ function answerSql(json: string, { answer }: ModelView): string {
     return `CASE ${value} WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE TRY_CAST(${value} AS INTEGER) END`;
   if (answer.classes.every((each) => typeof each === 'number')) return `TRY_CAST(${value} AS DOUBLE)`;
   return value;
-}
-
-/** SQL does not tell upper from lower case in names, and takes no empty one. */
-function freeName(wanted: string, taken: Set<string>, other: (wanted: string) => string): string {
-  let name = wanted === '' ? other('') : wanted;
-  while (taken.has(name.toLowerCase())) name = other(name);
-  taken.add(name.toLowerCase());
-  return name;
 }
