@@ -350,6 +350,33 @@ describeDatabases('monitoring', (openDatabase) => {
       });
     });
 
+    it('are not raised by a version that came at noon and has seen the afternoon alone', async () => {
+      const noon = FIRST_DAY * DAY_MS + 12 * HOUR_MS;
+      // What moves with the time of day moves in the half day that each version has seen.
+      const morning = day(0, { rows: 600, shift: -1 });
+      const afternoon = { ...day(0, { rows: 600, shift: 1 }), version: '2', hour: noon };
+      await report(morning, afternoon);
+      await serveWatched(database, 'flights', 2);
+      clock.advance(DAY_MS + HOUR_MS);
+      await monitoring.advance();
+      expect(await monitoring.windows('flights')).toMatchObject([
+        {
+          version: '2',
+          rows: 600,
+          state: 'partial',
+          tests: [],
+          note: expect.stringMatching(/^Version 2 answered another part/),
+        },
+      ]);
+      expect(await raised()).toEqual([]);
+      // From the next day on it is watched.
+      await report({ ...day(1, { missing: 0.9 }), version: '2' });
+      clock.advance(DAY_MS);
+      await monitoring.advance();
+      expect((await monitoring.windows('flights'))[0]).toMatchObject({ version: '2', state: 'tested' });
+      expect(await raised()).toHaveLength(1);
+    });
+
     it('end with the version that they are of, and another begins afresh', async () => {
       await liveThrough(0, 2, { missing: 0.9 });
       await serveWatched(database, 'flights', 2);

@@ -96,7 +96,11 @@ export const windowSchema = z
     version: z.string(),
     rows: z.int(),
     late_rows: z.int().describe('Came after the window was closed, and are in no test'),
-    state: z.enum(['tested', 'too small', 'no reference', 'off']),
+    state: z
+      .enum(['tested', 'too small', 'partial', 'no reference', 'off'])
+      .describe(
+        'partial: the version answered other parts of some hours than of others, so that drift is not tested',
+      ),
     note: z.string().optional(),
     closed_at: time,
     tests: z.array(testSchema).optional(),

@@ -60,7 +60,7 @@ export function explainMonitoring(policy: MonitorPolicy, tests: number | undefin
       'window',
       'window: length',
       `${window.every}, and ${window.rows} rows`,
-      `in UTC by event time, whichever is later, ${MOST_SPANS} times ${window.every} at most; closed ${GRACE_MS / 3_600_000} h after its end; under ${LEAST_ROWS} rows drift is not tested`,
+      `in UTC by event time, whichever is later, ${MOST_SPANS} times ${window.every} at most; closed ${GRACE_MS / 3_600_000} h after its end; under ${LEAST_ROWS} rows drift is not tested, nor where the version answered other parts of some hours than of others`,
     ),
     builtIn(
       'alarm: evidence',

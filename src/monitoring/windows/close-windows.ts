@@ -9,6 +9,7 @@ import { type ColumnTest, testWindow } from '../drift/test-window.ts';
 import { closeWindow } from '../drift-commands.ts';
 import { type MonitorPolicy, policyTimes, windowRule } from '../monitor-policy.ts';
 import { type FoundWindow, findNextWindow, LEAST_ROWS } from './find-due-window.ts';
+import { isPartial } from './find-partial.ts';
 import { createProfileEntryStore } from './profile-entry-store.ts';
 import { createSegmentEntryStore } from './segment-entry-store.ts';
 import type { WatchedTest } from './sequence-store.ts';
@@ -53,7 +54,8 @@ export async function closeNextWindow(
   const name = String(version.version);
   const after = await windows.closedUntil(model);
   const { everyMs } = policyTimes(policy);
-  const found = findNextWindow(await entries.answeredByHour(model, name, after), {
+  const byHour = await entries.answeredByHour(model, name, after);
+  const found = findNextWindow(byHour, {
     after,
     everyMs,
     rows: policy.window.rows,
@@ -61,7 +63,9 @@ export async function closeNextWindow(
   if (found === undefined) return { dueAt: undefined };
   const now = clock.now();
   if (now < found.closesAt || !(await deps.isReported(found.closesAt))) return { dueAt: found.closesAt };
-  const tested = await testFoundWindow(deps, version, policy, found);
+  const inside = new Map([...byHour].filter(([hour]) => hour >= found.from && hour < found.to));
+  const wasPartial = isPartial(inside, await entries.answeredByAll(model, found));
+  const tested = await testFoundWindow(deps, version, policy, found, wasPartial);
   const window: NewWindow = {
     model,
     version: name,
@@ -92,6 +96,7 @@ async function testFoundWindow(
   version: ModelVersion,
   policy: MonitorPolicy,
   found: FoundWindow,
+  wasPartial: boolean,
 ): Promise<TestedWindow> {
   const untested = (state: NewWindow['state'], note?: string): TestedWindow => ({
     report: { state, tests: [], segments: [], ...(note === undefined ? {} : { note }) },
@@ -101,6 +106,10 @@ async function testFoundWindow(
   if (policy.drift === 'off') return untested('off');
   if (found.rows < LEAST_ROWS) {
     return untested('too small', `${found.rows} rows; a test needs ${LEAST_ROWS}`);
+  }
+  if (wasPartial) {
+    const note = `Version ${version.version} answered another part of some hours than of others: it came or went in this window`;
+    return untested('partial', note);
   }
   const reference = await deps.referenceOf(version);
   if (reference === undefined) {

@@ -178,6 +178,8 @@ async function judgeWindow(
   const rule = windowRule(policy);
   if ((window.windowRule ?? rule) !== rule)
     return justMeasured(metric, found, 'its window was made by another policy');
+  if (window.state === 'partial')
+    return justMeasured(metric, found, 'the version answered a part of the window');
   const { rows, labelled, value } = found;
   const skill = skillOf(metric, found);
   const base: WindowPerformance = {

@@ -1,5 +1,6 @@
 import type { Tx } from '../../platform/index.ts';
 import type { ProfileEntry, ProfileReport, Reporter, Variant } from '../../serving/contract.ts';
+import type { Span } from '../alarms/alarm.ts';
 import type { DriftDb } from '../tables.ts';
 
 /** A shadow answers nobody: what it saw was counted with the answer that it shadows. */
@@ -150,6 +151,22 @@ export function createProfileEntryStore(tx: Tx) {
         .select((eb) => eb.fn.max('received_at').as('at'))
         .executeTakeFirst();
       return row?.at ?? undefined;
+    },
+
+    /** Rows that any version answered in a span, by the hour. */
+    async answeredByAll(model: string, { from, to }: Span): Promise<Map<number, number>> {
+      const rows = await db
+        .selectFrom('profile_entries')
+        .select((eb) => ['hour', eb.fn.sum<number | string>('answered').as('answered')])
+        .where('model', '=', model)
+        .where('segment', '=', '')
+        .where('hour', '>=', from)
+        .where('hour', '<', to)
+        .where('variant', 'in', ANSWERING)
+        .groupBy('hour')
+        .orderBy('hour')
+        .execute();
+      return new Map(rows.map(({ hour, answered }) => [hour, Number(answered)]));
     },
 
     /** Rows that a version answered, by the hour, from `from` on. */

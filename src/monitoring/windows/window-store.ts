@@ -6,7 +6,7 @@ import type { DriftDb, DriftTables } from '../tables.ts';
 import type { SegmentReport } from './test-segments.ts';
 
 /** What became of a window's drift test. */
-export type WindowState = 'tested' | 'too small' | 'no reference' | 'off';
+export type WindowState = 'tested' | 'too small' | 'partial' | 'no reference' | 'off';
 
 /** What became of a window's performance. */
 export type PerformanceState = 'tested' | 'reference' | 'too few labels' | 'not measurable';

@@ -1,0 +1,60 @@
+import { expect, it } from 'vitest';
+import { createRandom } from '../../platform/index.ts';
+import { isPartial } from './find-partial.ts';
+
+const HOURS = Array.from({ length: 24 }, (_, hour) => hour);
+const rowsBy = (rowsOf: (hour: number) => number) => new Map(HOURS.map((hour) => [hour, rowsOf(hour)]));
+const all = rowsBy((hour) => (hour < 6 ? 10 : 100));
+
+it('a version that answered all, or the same share of every hour, was there all the time', () => {
+  expect(isPartial(all, all)).toBe(false);
+  expect(
+    isPartial(
+      rowsBy((hour) => all.get(hour)! / 4),
+      all,
+    ),
+  ).toBe(false);
+  expect(isPartial(new Map(), all)).toBe(false);
+});
+
+it('a version that came or went at noon, or at half of the rows, was not', () => {
+  expect(
+    isPartial(
+      rowsBy((hour) => (hour < 12 ? 0 : all.get(hour)!)),
+      all,
+    ),
+  ).toBe(true);
+  expect(
+    isPartial(
+      rowsBy((hour) => (hour < 12 ? all.get(hour)! : 0)),
+      all,
+    ),
+  ).toBe(true);
+  expect(
+    isPartial(
+      rowsBy((hour) => all.get(hour)! / (hour < 12 ? 1 : 2)),
+      all,
+    ),
+  ).toBe(true);
+  // A quarter that goes to a canary from noon on moves so little that no window of it alone raises an alarm.
+  expect(
+    isPartial(
+      rowsBy((hour) => all.get(hour)! * (hour < 12 ? 1 : 0.75)),
+      all,
+    ),
+  ).toBe(false);
+});
+
+it('a share that is drawn at random is even, however small', () => {
+  const random = createRandom(7);
+  for (const share of [0.1, 0.25, 0.5, 0.9]) {
+    for (let round = 0; round < 500; round++) {
+      const drawn = rowsBy((hour) => {
+        let rows = 0;
+        for (let row = 0; row < all.get(hour)!; row++) if (random() < share) rows++;
+        return rows;
+      });
+      expect(isPartial(drawn, all)).toBe(false);
+    }
+  }
+});
