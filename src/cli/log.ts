@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { controlPlane } from './http/http-client.ts';
-import { csvCell } from './predict.ts';
+import { csvCell } from './terminal/csv-cell.ts';
 import type { Act } from './terminal/act.ts';
 import { usageError } from './terminal/cli-error.ts';
 import { parseCount, withExamples, withUrl } from './terminal/options.ts';

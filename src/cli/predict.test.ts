@@ -1,11 +1,12 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { tempDir } from '../../tests/support/index.ts';
 import { runCapturedCli } from '../../tests/support/run-captured-cli.ts';
-import { csvCell, toJsonRow } from './predict.ts';
+import { toJsonRow } from './predict/write-predictions.ts';
+import { csvCell } from './terminal/csv-cell.ts';
 
 const servers: Server[] = [];
 
@@ -111,6 +112,18 @@ describe('tidemill predict', () => {
     expect(await usage('churn', file, '--out', 'x.xls')).toBe(2);
     expect(await usage('churn@staging', file)).toBe(2);
     expect(await usage('a/b/c', file)).toBe(2);
+  });
+
+  it('leaves the file of before where the rows are refused, and nothing half written', async () => {
+    const { url } = await echoing();
+    const file = writeCsv('name\na\nb\nbad\n');
+    const folder = tempDir();
+    const out = join(folder, 'scores.csv');
+    writeFileSync(out, 'of yesterday');
+    const argv = ['predict', 'churn', file, '--serve-url', url, '--batch', '2', '--out', out];
+    expect((await runCapturedCli(argv)).status).toBe(1);
+    expect(readFileSync(out, 'utf8')).toBe('of yesterday');
+    expect(readdirSync(folder)).toEqual(['scores.csv']);
   });
 
   it('writes values that JSON and CSV lack', () => {

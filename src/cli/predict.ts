@@ -1,8 +1,7 @@
-import { createWriteStream } from 'node:fs';
-import { extname, resolve } from 'node:path';
-import type { Writable } from 'node:stream';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type HttpClient, modelServer } from './http/http-client.ts';
+import { openPredictionWriter, type Prediction, toJsonRow } from './predict/write-predictions.ts';
 import type { Act } from './terminal/act.ts';
 import { CliError, usageError } from './terminal/cli-error.ts';
 import { parseCount, parseModelRef, withExamples, withServeUrl, withUrl } from './terminal/options.ts';
@@ -14,13 +13,6 @@ interface PredictOptions {
   batch: number;
   url?: string;
   serveUrl?: string;
-}
-
-interface Prediction {
-  prediction_id: string;
-  prediction: string | number | boolean;
-  confidence?: number;
-  model_version: string;
 }
 
 export function configurePredict(command: Command, act: Act): void {
@@ -57,25 +49,34 @@ export function configurePredict(command: Command, act: Act): void {
 
         const { readRows } = await import('../datasets/index.ts');
         const startedAt = performance.now();
-        const writer = openWriter(options.out, io.cwd, terminal.json, (text) => io.stdout.write(text));
+        const text = await textColumns(client, ref.name);
+        const writer = openPredictionWriter(options.out, {
+          cwd: io.cwd,
+          isKept: terminal.json,
+          print: (text) => io.stdout.write(text),
+        });
         const versions = new Set<string>();
         let rows = 0;
         const format = options.format as 'csv' | undefined;
-        const text = await textColumns(client, ref.name);
-        for await (const chunk of readRows(resolve(io.cwd, file as string), {
-          text,
-          ...(format && { format }),
-        })) {
-          for (let at = 0; at < chunk.length; at += options.batch) {
-            const part = chunk.slice(at, at + options.batch);
-            const predictions = await predictRows(client, path, part, rows);
-            for (const { model_version } of predictions) versions.add(model_version);
-            await writer.write(part, predictions);
-            rows += part.length;
-            terminal.progress({ label: 'predict', done: rows, detail: `${rows} rows` });
+        try {
+          for await (const chunk of readRows(resolve(io.cwd, file as string), {
+            text,
+            ...(format && { format }),
+          })) {
+            for (let at = 0; at < chunk.length; at += options.batch) {
+              const part = chunk.slice(at, at + options.batch);
+              const predictions = await predictRows(client, path, part, rows);
+              for (const { model_version } of predictions) versions.add(model_version);
+              await writer.write(part, predictions);
+              rows += part.length;
+              terminal.progress({ label: 'predict', done: rows, detail: `${rows} rows` });
+            }
           }
+          await writer.close();
+        } catch (error) {
+          await writer.discard();
+          throw error;
         }
-        await writer.close();
         terminal.closeBar();
         const seconds = (performance.now() - startedAt) / 1000;
         terminal.document({
@@ -127,16 +128,6 @@ async function predictRows(
   }
 }
 
-/** JSON has neither big integers nor dates. */
-export function toJsonRow(row: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [
-      name,
-      typeof value === 'bigint' ? Number(value) : value instanceof Date ? value.toISOString() : value,
-    ]),
-  );
-}
-
 function parseRow(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -147,66 +138,4 @@ function parseRow(text: string): unknown {
 
 function describeConfidence({ confidence }: Prediction): string {
   return confidence === undefined ? '' : ` (confidence ${confidence.toFixed(3)})`;
-}
-
-/** Writes rows with their predictions; under --json without --out they are kept for the one document. */
-function openWriter(out: string | undefined, cwd: string, json: boolean, print: (text: string) => unknown) {
-  const kept: Record<string, unknown>[] = [];
-  const isLines = out !== undefined && ['.jsonl', '.ndjson', '.json'].includes(extname(out));
-  if (out !== undefined && !isLines && extname(out) !== '.csv') {
-    throw usageError(`--out ${out}: the name must end in .csv or .jsonl`);
-  }
-  const file: Writable | undefined = out === undefined ? undefined : createWriteStream(resolve(cwd, out));
-  const failed = file && new Promise<never>((_, reject) => file.once('error', reject));
-  failed?.catch(() => {});
-  let headings: string[] | undefined;
-
-  const emit = async (text: string) => {
-    if (!file) {
-      print(text);
-      return;
-    }
-    if (file.write(text)) return;
-    await Promise.race([new Promise<void>((resume) => file.once('drain', () => resume())), failed]);
-  };
-
-  return {
-    kept,
-    async write(rows: Record<string, unknown>[], predictions: Prediction[]): Promise<void> {
-      const complete = rows.map((row, i) => {
-        const { prediction_id, prediction, confidence, model_version } = predictions[i] as Prediction;
-        return {
-          ...toJsonRow(row),
-          prediction,
-          ...(confidence !== undefined && { confidence }),
-          model_version,
-          prediction_id,
-        };
-      });
-      if (out === undefined && json) kept.push(...complete);
-      else if (isLines) await emit(complete.map((row) => `${JSON.stringify(row)}\n`).join(''));
-      else {
-        let text = '';
-        if (headings === undefined && complete[0] !== undefined) {
-          headings = Object.keys(complete[0]);
-          text = `${headings.map(csvCell).join(',')}\n`;
-        }
-        for (const row of complete as Record<string, unknown>[]) {
-          text += `${headings?.map((name) => csvCell(row[name])).join(',')}\n`;
-        }
-        await emit(text);
-      }
-    },
-    async close(): Promise<void> {
-      if (!file) return;
-      await Promise.race([new Promise<void>((done) => file.end(() => done())), failed]);
-    },
-  };
-}
-
-/** A value as RFC 4180 wants it: quoted where it holds a comma, a quote or a line break. */
-export function csvCell(value: unknown): string {
-  if (value === null || value === undefined) return '';
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
