@@ -433,14 +433,16 @@ describeDatabases('monitoring', (openDatabase) => {
       monitoring = start({
         baselineOf: async () => Array.from({ length: 12 }, (_, index) => 0.8 + (index % 3) / 100),
       });
-      measure = () => ({ ...measured(0.6), sampled: 400 });
+      measure = () => ({ ...measured(0.6), labelled: 480, sampled: 400 });
       await liveThrough(0, 2);
       expect(await raised()).toMatchObject([
         {
           kind: 'performance',
           evidence: {
             reference: { of_evaluation_set: 12 },
-            words: expect.stringMatching(/over 12 windows; of 400 of 600 labelled rows$/),
+            words: expect.stringMatching(
+              /over 12 windows; of 400 of 480 labelled rows; 80 % of its rows have a label yet$/,
+            ),
           },
         },
       ]);

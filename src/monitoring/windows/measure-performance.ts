@@ -51,6 +51,7 @@ export const REFERENCE_WINDOWS = 10;
 const LEAST_LABELLED = 50;
 const LEAST_SHARE = 0.5;
 const AT_ONCE = 50;
+const WHOLE_COVERAGE = 0.9;
 /** A change that is not less likely than this is not taken apart. */
 const EXPLAINED_P = 0.01;
 
@@ -146,6 +147,12 @@ const sampleWords = ({ sampled, labelled }: MeasuredWindow): string =>
     ? ''
     : `; of ${sampled.toLocaleString('en-US')} of ${labelled.toLocaleString('en-US')} labelled rows`;
 
+/** A part of the labels may be another kind of rows: bad news often comes first. */
+const coverageWords = ({ rows, labelled }: MeasuredWindow): string =>
+  labelled >= WHOLE_COVERAGE * rows
+    ? ''
+    : `; ${Math.floor((100 * labelled) / rows)} % of its rows have a label yet`;
+
 function justMeasured(metric: PerformanceMetric, found: MeasuredWindow, why: string): JudgedWindow {
   const skill = skillOf(metric, found);
   const { rows, labelled, value } = found;
@@ -218,7 +225,7 @@ async function judgeWindow(
   }
   const { p, mean, sd, k } = testPerformance(reference, skill);
   const segments = p <= EXPLAINED_P ? await takeApart(deps, input) : {};
-  const words = `${metric}${metric === 'roc_auc' || metric === 'accuracy' ? '' : ' as skill'} ${skill.toFixed(3)}, before ${mean.toFixed(3)} ± ${sd.toFixed(3)} over ${k} windows${sampleWords(found)}`;
+  const words = `${metric}${metric === 'roc_auc' || metric === 'accuracy' ? '' : ' as skill'} ${skill.toFixed(3)}, before ${mean.toFixed(3)} ± ${sd.toFixed(3)} over ${k} windows${sampleWords(found)}${coverageWords(found)}`;
   return {
     state: 'tested',
     performance: { ...base, p, referenceMean: mean, referenceSd: sd, referenceWindows: k },
