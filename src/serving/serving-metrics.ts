@@ -90,6 +90,11 @@ export function createServingMetrics(
       help: 'Rows that no segment of the column counts: its hour has 20 values already, or the value is too long.',
       labelNames: ['model', 'version', 'column'],
     }),
+    unprofiledRows: metrics.counter({
+      name: 'profile_rows_dropped_total',
+      help: 'Rows that are in no profile: their times are spread over more hours than may be open at once.',
+      labelNames: byModel,
+    }),
     canaryFallbacks: metrics.counter({
       name: 'canary_fallbacks_total',
       help: 'Requests that a canary failed at and the champion answered.',

@@ -139,6 +139,7 @@ export async function startModelServer(options: ModelServerOptions): Promise<Run
         log: record.log,
         book: record.book,
         segments: () => roster.segmentsOf(name),
+        onEventTime: options.onEventTime,
         now: () => clock.now(),
         logger,
       }),
@@ -230,7 +231,6 @@ export async function startModelServer(options: ModelServerOptions): Promise<Run
       timeoutMs: limits.timeoutMs,
       random: options.draw ?? Math.random,
       metrics: servingMetrics,
-      onEventTime,
     });
     predictRoutes({ chooser, answer })(made);
     if (record.log !== undefined) {

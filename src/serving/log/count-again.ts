@@ -13,12 +13,13 @@ import {
 import { type PredictionLine, type ProfileEntry, predictionLineSchema } from '../contract.ts';
 import type { InputRow } from '../predict/join-answers.ts';
 import type { ServedVersion } from '../versions/served-version.ts';
-import { HOUR_MS, latencyPlace, noLatencies } from './profile-book.ts';
+import { countersOf, HOUR_MS, latencyPlace, MOST_COUNTERS, MOST_PAGES, noLatencies } from './profile-book.ts';
 import { type AnsweredBatch, createColumnViews } from './profile-columns.ts';
 import { createSegmentColumns, isSegmentValue, MOST_SEGMENT_VALUES, segmentName } from './segment-columns.ts';
 import type { Snapshot } from './ship-log.ts';
 
-const BATCH_ROWS = 256;
+/** Few enough that requests which are answered meanwhile hardly wait. */
+const BATCH_ROWS = 64;
 
 /** A segment of predictions, by its sequence. */
 export interface LoggedFile {
@@ -43,6 +44,10 @@ export async function countAgain(
 ): Promise<ProfileEntry[]> {
   const regrown = new Map<string, Regrown>();
   const uncounted = new Map<string, number>();
+  /** How many values of a column are counted apart, by the entry of all rows. */
+  const segmentValues = new Map<string, number>();
+  let counters = 0;
+  let unprofiled = 0;
   for (const entry of entries) {
     regrown.set(nameOf(entry), {
       entry: { ...entry, latency: [...entry.latency] },
@@ -51,11 +56,12 @@ export async function countAgain(
     });
   }
 
-  /** The entry of a key, begun when there is none. */
-  function growing(key: EntryKey): Regrown {
+  /** The entry of a key, begun when there is none and room for it. */
+  function growing(key: EntryKey): Regrown | undefined {
     const name = nameOf(key);
     let grown = regrown.get(name);
     if (grown === undefined) {
+      if (regrown.size >= MOST_PAGES) return undefined;
       grown = {
         entry: { ...key, part, answered: 0, failed: 0, latency: noLatencies() },
         profile: undefined,
@@ -66,14 +72,33 @@ export async function countAgain(
     return grown;
   }
 
-  /** Whether rows of this value are, or may still be, counted apart. */
-  function hasRoom(key: EntryKey, column: string): boolean {
-    if (regrown.has(nameOf(key))) return true;
-    let values = 0;
-    for (const { entry } of regrown.values()) {
-      if (entry.segment.startsWith(`${column}=`) && isOfSameRows(entry, key)) values += 1;
+  /** The entry of a segment, where rows of its value are, or may still be, counted apart. */
+  function growingSegment(key: EntryKey, column: string, value: string): Regrown | undefined {
+    if (!isSegmentValue(value)) return undefined;
+    const ofSegment = { ...key, segment: segmentName(column, value) };
+    if (regrown.has(nameOf(ofSegment))) return growing(ofSegment);
+    const place = `${nameOf(key)}${column}`;
+    let values = segmentValues.get(place);
+    if (values === undefined) {
+      values = 0;
+      for (const { entry } of regrown.values()) {
+        if (entry.segment.startsWith(`${column}=`) && isOfSameRows(entry, key)) values += 1;
+      }
     }
-    return values < MOST_SEGMENT_VALUES;
+    const isRoom = values < MOST_SEGMENT_VALUES;
+    segmentValues.set(place, isRoom ? values + 1 : values);
+    return isRoom ? growing(ofSegment) : undefined;
+  }
+
+  function addRow(grown: Regrown, spec: ProfileSpec, values: (ColumnValues | undefined)[]): void {
+    if (grown.profile === undefined) {
+      const size = countersOf(spec);
+      if (counters + size > MOST_COUNTERS) return;
+      counters += size;
+      const { profile } = grown.entry;
+      grown.profile = profile === undefined ? createProfile(spec) : decodeProfile(spec, profile);
+    }
+    grown.profile.add(1, values);
   }
 
   async function countLines(lines: PredictionLine[]): Promise<void> {
@@ -93,6 +118,10 @@ export async function countAgain(
       const hour = Math.floor(t / HOUR_MS) * HOUR_MS;
       const key = { model, version, variant, hour, segment: '' };
       const grown = growing(key);
+      if (grown === undefined) {
+        unprofiled += 1;
+        continue;
+      }
       const { entry } = grown;
       entry.answered += 1;
       if (ms !== grown.lastMs) {
@@ -106,12 +135,10 @@ export async function countAgain(
       if (variant === 'shadow') continue;
       for (const { column, valueAt } of columns) {
         const value = valueAt(views, row, f as InputRow);
-        if (value === undefined || !isSegmentValue(value)) continue;
-        const ofSegment = { ...key, segment: segmentName(column, value) };
-        if (!hasRoom(ofSegment, column)) continue;
-        const part = growing(ofSegment);
-        part.entry.answered += 1;
-        addRow(part, spec, values);
+        const segment = value === undefined ? undefined : growingSegment(key, column, value);
+        if (segment === undefined) continue;
+        segment.entry.answered += 1;
+        addRow(segment, spec, values);
       }
     }
   }
@@ -137,15 +164,15 @@ export async function countAgain(
       'rows of an earlier process are missing in its profile: the model is not loaded any more',
     );
   }
+  if (unprofiled > 0) {
+    logger.warn(
+      { rows: unprofiled },
+      'rows of an earlier process are in no profile: they are of too many hours',
+    );
+  }
   return [...regrown.values()].map(({ entry, profile }) =>
     profile === undefined ? entry : { ...entry, profile: encodeProfile(profile) },
   );
-}
-
-function addRow(grown: Regrown, spec: ProfileSpec, values: (ColumnValues | undefined)[]): void {
-  const { profile } = grown.entry;
-  grown.profile ??= profile === undefined ? createProfile(spec) : decodeProfile(spec, profile);
-  grown.profile.add(1, values);
 }
 
 /** The rows as they were fed then; undefined when the model does not take them any more. */

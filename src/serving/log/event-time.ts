@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../../platform/index.ts';
 import { writeAtomically } from '../versions/model-cache.ts';
-import { inspectSegment, newer, unlessGone } from './inspect-segment.ts';
+import { inspectSegment, newer } from './inspect-segment.ts';
 import type { LeftOver } from './log-folder.ts';
 
 const FILE = 'event-time';
@@ -35,7 +35,7 @@ export function createEventTimeKeeper(root: string, logger: Logger) {
     async find(leftOvers: readonly LeftOver[], watermark: number | null): Promise<number | null> {
       let newest = newer(await read(), watermark);
       for (const segment of leftOvers.flatMap(({ segments }) => segments)) {
-        const inspected = await inspectSegment(segment.path, segment.bytes, null).catch(unlessGone);
+        const inspected = await inspectSegment(segment);
         segment.newest = inspected?.newest ?? null;
         newest = newer(newest, segment.newest);
       }

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { access } from 'node:fs/promises';
+import type { ClosedSegment } from './segment-writer.ts';
 
 /** The newer of two event times; null is none. */
 export function newer(a: number | null, b: number | null): number | null {
@@ -8,16 +10,24 @@ export function newer(a: number | null, b: number | null): number | null {
 
 const EVENT_TIME = /"t":(-?\d+)/;
 
-export function unlessGone(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error;
+/**
+ * The digest of a segment, and its newest event time; undefined when the file is gone. Read once: while the control
+ * plane is away, gigabytes may wait, and each attempt begins with the first of them.
+ */
+export async function inspectSegment(
+  segment: ClosedSegment,
+): Promise<{ sha256: string; newest: number | null } | undefined> {
+  try {
+    if (segment.inspected === undefined) segment.inspected = await readSegment(segment);
+    else await access(segment.path);
+    return segment.inspected;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return undefined;
+  }
 }
 
-/** The digest of a segment, and its newest event time where that is not known yet. */
-export async function inspectSegment(
-  path: string,
-  bytes: number,
-  known: number | null,
-): Promise<{ sha256: string; newest: number | null }> {
+async function readSegment({ path, bytes, newest: known }: ClosedSegment) {
   const hash = createHash('sha256');
   let newest = known;
   let rest = '';

@@ -115,11 +115,12 @@ describe('the prediction log', () => {
     const told: number[] = [];
     const server = await serveIris(createLogSink(), { onEventTime: (timeMs) => told.push(timeMs) });
     const { body } = await ask(server);
-    await server.post('/feedback', {
-      prediction_id: body.prediction_id,
-      label: 'setosa',
-      timestamp: EVENT + 5,
-    });
+    const label = { prediction_id: body.prediction_id, label: 'setosa', timestamp: EVENT + 5 };
+    await server.post('/feedback', label);
+    // What is refused has not happened.
+    const far = '9999-12-31T00:00:00Z';
+    expect((await server.post('/predict', { features: { wrong: 1 }, timestamp: far })).status).toBe(400);
+    expect((await server.post('/feedback', { ...label, label: 'rose', timestamp: far })).status).toBe(400);
     expect(told).toEqual([EVENT, EVENT + 5]);
   });
 });

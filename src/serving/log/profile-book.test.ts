@@ -13,6 +13,7 @@ const key = (hour: number) => ({
 
 function count(book: ReturnType<typeof createProfileBook>, hour: number, values: number[]) {
   const page = book.open(key(hour), spec);
+  if (page === undefined) throw new Error('too many pages are open');
   page.profile?.add(values.length, [columnOf(Float64Array.from(values))]);
   page.answered += values.length;
   page.isChanged = true;
@@ -49,6 +50,19 @@ describe('the book of profiles', () => {
     book.capture();
     book.acknowledge();
     expect(count(book, 61, [1]).profile).toBeDefined();
+  });
+
+  it('has so many pages and no more, until some are put away', () => {
+    const book = createProfileBook({ mostPages: 3 });
+    for (let hour = 0; hour < 3; hour++) count(book, hour, [1]);
+    expect(book.open(key(3), spec)).toBeUndefined();
+    expect(count(book, 2, [1]).answered).toBe(2);
+    book.capture();
+    book.acknowledge();
+    count(book, 2, [1]);
+    book.capture();
+    book.acknowledge();
+    expect(book.open(key(3), spec)).toBeDefined();
   });
 
   it('keeps what comes between a capture and its acknowledgement for the next one', () => {

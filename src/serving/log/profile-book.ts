@@ -42,7 +42,9 @@ export interface BookCapture {
 const OPEN_HOURS = 1;
 
 /** Counters of all open pages together, 8 bytes and more each; hours beyond them are counted without their columns. */
-const MOST_COUNTERS = 8 * 2 ** 20;
+export const MOST_COUNTERS = 8 * 2 ** 20;
+/** Pages that may be open: a caller who makes times up begins one with each. Rows beyond them are counted nowhere. */
+export const MOST_PAGES = 20_000;
 /** What segments may take of them, so that the pages of all rows find room. */
 const SEGMENTS_SHARE = 0.5;
 
@@ -51,7 +53,13 @@ const SEGMENTS_SHARE = 0.5;
  * no harm. An old hour that the control plane has is put away, and when a late event comes for it, goes on under the
  * next `part`.
  */
-export function createProfileBook({ mostCounters = MOST_COUNTERS }: { mostCounters?: number } = {}) {
+export function createProfileBook({
+  mostCounters = MOST_COUNTERS,
+  mostPages = MOST_PAGES,
+}: {
+  mostCounters?: number;
+  mostPages?: number;
+} = {}) {
   let counters = 0;
   let segmentCounters = 0;
   const pages = new Map<string, BookPage>();
@@ -108,11 +116,15 @@ export function createProfileBook({ mostCounters = MOST_COUNTERS }: { mostCounte
   }
 
   return {
-    /** The page of a key, made when there is none. `spec` says what its profile counts; without one it has none. */
-    open(key: BookKey, spec: ProfileSpec | undefined): BookPage {
+    /**
+     * The page of a key, made when there is none; undefined when too many are open. `spec` says what its profile counts;
+     * without one it has none.
+     */
+    open(key: BookKey, spec: ProfileSpec | undefined): BookPage | undefined {
       const name = `${key.hour} ${key.variant} ${key.version} ${key.model}`;
       let page = pages.get(name);
       if (page === undefined) {
+        if (pages.size >= mostPages) return undefined;
         const size = spec === undefined ? 0 : countersOf(spec);
         const isProfiled = spec !== undefined && counters + size <= mostCounters;
         if (isProfiled) counters += size;
@@ -203,7 +215,7 @@ export function createProfileBook({ mostCounters = MOST_COUNTERS }: { mostCounte
 export type ProfileBook = ReturnType<typeof createProfileBook>;
 
 /** Columns of numbers have a bin for each edge and some more; those of texts one for each category, and unseen ones. */
-function countersOf({ columns }: ProfileSpec): number {
+export function countersOf({ columns }: ProfileSpec): number {
   let size = 0;
   for (const column of columns) {
     size += 72 + (column.kind === 'numeric' ? column.edges.length : column.categories.length);

@@ -122,4 +122,67 @@ describe('a segment writer', () => {
     expect(open.size).toBe(0);
     expect(writer.needsSync).toBe(false);
   });
+
+  it('tells all who wait that a sync failed, and syncs again later', async () => {
+    const held = Promise.withResolvers<void>();
+    let isBroken = true;
+    const { writer, open } = writerWith({
+      sync: async () => {
+        await held.promise;
+        if (isBroken) throw new Error('EIO');
+      },
+    });
+    writer.append('first\n', 1);
+    const first = writer.sync();
+    // The failing sync may have lost these too, and the system tells it only once.
+    writer.append('second\n', 2);
+    const second = writer.sync();
+    held.resolve();
+    await expect(first).rejects.toThrow('EIO');
+    await expect(second).rejects.toThrow('EIO');
+    expect(writer.needsSync).toBe(true);
+    isBroken = false;
+    await writer.sync();
+    expect(writer.needsSync).toBe(false);
+    expect(open.size).toBe(1);
+  });
+
+  it('closes no file while another sync of it goes on, although one has failed', async () => {
+    const held = Promise.withResolvers<void>();
+    const { writer, open } = writerWith({
+      sync: async (fd) => {
+        if (fd === first) throw new Error('EIO');
+        await held.promise;
+        expect(open).toContain(fd);
+      },
+    });
+    writer.append('first\n', 1);
+    const [first] = open;
+    writer.takeClosed();
+    writer.append('second\n', 2);
+    writer.takeClosed();
+    const synced = writer.sync();
+    expect(open.size).toBe(2);
+    held.resolve();
+    await expect(synced).rejects.toThrow('EIO');
+    expect(open.size).toBe(0);
+  });
+
+  it('leaves no empty files behind while the disk is full', () => {
+    let isFull = true;
+    const { writer, open } = writerWith({
+      write(fd, bytes, offset, length) {
+        if (isFull) throw new Error('ENOSPC');
+        return diskFiles.write(fd, bytes, offset, length);
+      },
+    });
+    for (let i = 0; i < 3; i++) {
+      expect(() => writer.append('lost\n', 1)).toThrow('ENOSPC');
+      expect(writer.takeClosed()).toEqual([]);
+    }
+    expect(open.size).toBe(1);
+    isFull = false;
+    writer.append('kept\n', 1);
+    expect(writer.takeClosed()).toMatchObject([{ sequence: 0, bytes: 5 }]);
+  });
 });

@@ -41,6 +41,8 @@ export interface ClosedSegment {
   bytes: number;
   /** Newest event time of its lines; null when it is not known. */
   newest: number | null;
+  /** What reading it has found. */
+  inspected?: { sha256: string; newest: number | null };
 }
 
 export interface SegmentWriterOptions {
@@ -87,20 +89,18 @@ export function createSegmentWriter({ folder, kind, maxBytes, files = diskFiles 
     return { source: buffer, length: buffer.write(text) };
   }
 
-  /** Gives up the open file, which cannot be brought to a known end. */
-  function abandon(): void {
+  /** A file that cannot be closed has nothing more to say: its sync would have told. */
+  function closeQuietly(ended: number): void {
     try {
-      rotate();
-    } catch {
-      fd = undefined;
-    }
+      files.close(ended);
+    } catch {}
   }
 
   function rotate(): void {
     if (fd === undefined) return;
     // Also while it is being synced: a number that is closed may soon be another file's.
     if (isDirty || syncing !== undefined) unsynced.push(fd);
-    else files.close(fd);
+    else closeQuietly(fd);
     if (bytes > 0) closed.push({ kind, sequence, path: pathNow(), bytes, newest });
     fd = undefined;
     sequence += 1;
@@ -118,14 +118,16 @@ export function createSegmentWriter({ folder, kind, maxBytes, files = diskFiles 
     isNew = false;
     syncing = (async () => {
       try {
-        await Promise.all(all.map((one) => files.sync(one)));
+        // All of them, because they are closed next, and a number that is closed may soon be another file's.
+        const synced = await Promise.allSettled(all.map((one) => files.sync(one)));
+        for (const one of synced) if (one.status === 'rejected') throw one.reason;
         if (hasNew) await files.syncFolder(folder);
       } catch (error) {
         isDirty = fd !== undefined;
         isNew ||= hasNew;
         throw error;
       } finally {
-        for (const one of ended) files.close(one);
+        for (const one of ended) closeQuietly(one);
         syncing = undefined;
       }
     })();
@@ -166,7 +168,7 @@ export function createSegmentWriter({ folder, kind, maxBytes, files = diskFiles 
           try {
             files.truncate(fd, bytes);
           } catch {
-            abandon(); // Its end is cut off where it is read: by `bytes` here, by the last newline after a restart.
+            rotate(); // Its end is cut off where it is read: by `bytes` here, by the last newline after a restart.
           }
         }
         throw error;
@@ -179,21 +181,21 @@ export function createSegmentWriter({ folder, kind, maxBytes, files = diskFiles 
 
     /** Ends the open segment, and hands over all that are closed since the last call. */
     takeClosed(): ClosedSegment[] {
-      rotate();
+      if (bytes > 0) rotate(); // What a full disk has left empty goes on.
       const taken = closed;
       closed = [];
       return taken;
     },
 
-    /** Resolves when all that was appended before the call is on the disk; callers of one moment share the work. */
+    /**
+     * Resolves when all that was appended before the call is on the disk; callers of one moment share the work. Those
+     * who wait for one that fails fail with it: what it should have written may be theirs, and is told of only once.
+     */
     sync(): Promise<void> {
       if (syncing === undefined) return syncNow();
-      nextSync ??= syncing
-        .catch(() => {})
-        .then(() => {
-          nextSync = undefined;
-          return syncNow();
-        });
+      nextSync ??= syncing.then(syncNow).finally(() => {
+        nextSync = undefined;
+      });
       return nextSync;
     },
 

@@ -25,6 +25,8 @@ export interface ServingLogOptions {
 const SEGMENT_BYTES = 64 * 1024 * 1024;
 /** A write that takes longer than this says that the disk cannot follow. */
 const SLOW_WRITE_MS = 1000;
+/** Labels have as much room again as predictions: without any the disk would be theirs. */
+const FEEDBACK_SHARE = 2;
 /** After a slow write the log rests so many times as long, so that answers wait for the disk a fifth of the time. */
 const REST_FACTOR = 4;
 
@@ -47,6 +49,7 @@ export function createServingLog(options: ServingLogOptions) {
   let waitingBytes = options.leftOverBytes ?? 0;
   let restUntil = 0;
   let isFailing = false;
+  let isClosed = false;
 
   const syncTimer = setInterval(() => {
     for (const writer of [predictions, feedback]) {
@@ -91,6 +94,12 @@ export function createServingLog(options: ServingLogOptions) {
 
     /** Logs the lines of one batch before it is answered; false when they were dropped. Never throws. */
     append(lines: string, rows: number, newestMs: number): boolean {
+      if (isClosed) {
+        // Only a shadow still runs when nobody is answered any more.
+        dropped += rows;
+        onDrop(rows);
+        return false;
+      }
       const started = now();
       if (started < restUntil) return drop(rows, 'the disk does not follow');
       if (unshippedBytes() >= limitBytes) {
@@ -117,6 +126,8 @@ export function createServingLog(options: ServingLogOptions) {
      */
     async keepFeedback(lines: string, newestMs: number): Promise<void> {
       try {
+        if (unshippedBytes() >= limitBytes * FEEDBACK_SHARE)
+          throw new Error(`${unshippedBytes()} bytes wait for the control plane, and no more may`);
         feedback.append(lines, newestMs);
         await feedback.sync();
       } catch (error) {
@@ -142,6 +153,7 @@ export function createServingLog(options: ServingLogOptions) {
 
     /** Brings everything to the disk; nothing may be appended after. */
     async close(): Promise<void> {
+      isClosed = true;
       clearInterval(syncTimer);
       predictions.takeClosed();
       feedback.takeClosed();

@@ -1,13 +1,14 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import type { Logger } from '../../platform/index.ts';
 import type { ProfileReport, Reporter, SegmentKind, SegmentName } from '../contract.ts';
-import { inspectSegment, newer, unlessGone } from './inspect-segment.ts';
+import { inspectSegment, newer } from './inspect-segment.ts';
 import type { LeftOver } from './log-folder.ts';
 import type { BookCapture, ProfileBook } from './profile-book.ts';
 import type { ClosedSegment } from './segment-writer.ts';
 import type { ServingLog } from './serving-log.ts';
+import { createRefusedSegments } from './set-aside.ts';
 
 /** Sends a segment's file (its first `bytes`) to the control plane; resolves when it is kept there for good. */
 export type ShipSegment = (
@@ -46,6 +47,7 @@ export interface Snapshot {
 export const SNAPSHOT_FILE = 'snapshot.json';
 export const REPLAY_FOLDER = 'replay';
 
+const MOST_REFUSED_BYTES = 1024 ** 3;
 const LONGEST_DELAY_MS = 30_000;
 /** What is shipped in the last moment of an orderly stop. */
 const LAST_SHIP_MS = 5_000;
@@ -62,6 +64,8 @@ export interface ShipperOptions {
   logger: Logger;
   /** Told of what the control plane refused for good. */
   onRefused: (what: RefusedKind) => void;
+  /** Bytes of refused segments that are kept for people to look at; default 1 GiB. */
+  mostRefusedBytes?: number | undefined;
   /** Told the newest event time before the folder that says it is removed. */
   keepEventTime?: ((newest: number) => Promise<void>) | undefined;
   random?: () => number;
@@ -87,6 +91,8 @@ export function createLogShipper(options: ShipperOptions) {
   } = options;
   const stopping = new AbortController();
   const leftOvers = [...options.leftOvers];
+  const mostBytes = options.mostRefusedBytes ?? MOST_REFUSED_BYTES;
+  const refused = createRefusedSegments({ root: dirname(folder), mostBytes });
   let waiting: ClosedSegment[] = [];
   let watermark = null as number | null;
   /** As `watermark`, with what is about to be shipped: kept before, so that no crash between loses it. */
@@ -102,7 +108,7 @@ export function createLogShipper(options: ShipperOptions) {
     signal: AbortSignal,
   ): Promise<void> {
     const { kind, sequence, path, bytes } = segment;
-    const inspected = await inspectSegment(path, bytes, segment.newest).catch(unlessGone);
+    const inspected = await inspectSegment(segment);
     if (inspected === undefined) {
       // Another server that shares the folder has shipped it; waiting for it would keep back all the rest.
       log.noteShipped(bytes);
@@ -115,11 +121,10 @@ export function createLogShipper(options: ShipperOptions) {
       await rm(path, { force: true });
     } catch (error) {
       if (!(error instanceof RefusedError)) throw error;
-      const aside = join(ownFolder, 'refused');
-      await mkdir(aside, { recursive: true });
-      await rename(path, join(aside, basename(path)));
+      const aside = await refused.setAside(segment, ownFolder);
       onRefused(kind);
-      logger.error({ err: error, segment: path, aside }, 'a segment of the log was refused and is set aside');
+      const outcome = aside === undefined ? 'is removed: too many are set aside already' : 'is set aside';
+      logger.error({ err: error, segment: path, aside }, `a segment of the log was refused and ${outcome}`);
     }
     log.noteShipped(bytes);
     watermark = newer(watermark, newest);
@@ -128,7 +133,7 @@ export function createLogShipper(options: ShipperOptions) {
   async function shipLeftOvers(signal: AbortSignal): Promise<void> {
     if (leftOvers.length === 0) return;
     for (const segment of leftOvers.flatMap(({ segments }) => segments)) {
-      const inspected = await inspectSegment(segment.path, segment.bytes, segment.newest).catch(unlessGone);
+      const inspected = await inspectSegment(segment);
       promised = newer(promised, inspected?.newest ?? null);
     }
     await snapshotOnly();
@@ -267,9 +272,11 @@ export function createLogShipper(options: ShipperOptions) {
       stopping.abort(new Error('the model server stops'));
       await loop;
       const isShipped = failures === 0 && (await attempt(AbortSignal.timeout(LAST_SHIP_MS)));
+      // In one turn: what a shadow still answers must neither be forgotten nor keep the folder.
+      const isDone = isShipped && !isNews();
       await log.close();
       if (watermark !== null) await options.keepEventTime?.(watermark);
-      if (isShipped && !isNews()) await rm(folder, { recursive: true, force: true }).catch(() => {});
+      if (isDone) await rm(folder, { recursive: true, force: true }).catch(() => {});
       else await snapshotOnly();
     },
   };

@@ -29,10 +29,8 @@ export function createRequestAnswerer(deps: {
   timeoutMs: number;
   random: () => number;
   metrics: ServingMetrics;
-  /** Moves the clock, where it follows events. */
-  onEventTime: ((timeMs: number) => void) | undefined;
 }) {
-  const { metrics, random, onEventTime } = deps;
+  const { metrics, random } = deps;
   const candidateLimitMs = Math.max(1, deps.timeoutMs / CANDIDATE_SHARE_OF_LIMIT);
 
   /** Answers from exactly this version. */
@@ -169,7 +167,6 @@ export function createRequestAnswerer(deps: {
   ): Promise<string> {
     const read = served.read(body);
     const context = contextOf(read, body, variant, request);
-    if (context.timeMs !== undefined) onEventTime?.(context.timeMs);
     if (candidate !== undefined) return askInRollout(candidate, served, read, context, request);
     const answered = ask(served, read.rows, context, request);
     return read.isList ? answered.then((texts) => join(texts, true)) : answered.then(firstOf);

@@ -43,6 +43,10 @@ export interface AnswerOptions {
   segments: () => readonly string[] | undefined;
   /** Told of rows whose value is counted in no segment, because there are too many. */
   countLeftOut: (column: string, rows: number) => void;
+  /** Told of rows that no profile counts, because too many hours are open. */
+  countUnprofiled: (rows: number) => void;
+  /** Told the event times of what was answered: moves the clock where that follows events. */
+  onEventTime: ((timeMs: number) => void) | undefined;
   nextId: () => string;
   /** Event time of rows that come without one. */
   now: () => number;
@@ -69,7 +73,7 @@ export function createRowAnswerer(options: AnswerOptions) {
   const writer = createPredictionWriter({ output: signature.output, version });
   const rowText = createRowText(signature);
   const viewsOf = spec && createColumnViews(spec, signature);
-  const { segments, countLeftOut } = options;
+  const { segments, countLeftOut, countUnprofiled, onEventTime } = options;
   const countSegments =
     spec && book && createSegmentCounter({ signature, spec, book, segments, countLeftOut });
   const source = `,"m":${JSON.stringify(model)},"v":${JSON.stringify(version)},"var":"`;
@@ -87,7 +91,7 @@ export function createRowAnswerer(options: AnswerOptions) {
     let page = pages.get(variant);
     if (page === undefined || page.key.hour !== hour || page.isPutAway) {
       page = book.open({ model, version, variant, hour }, spec);
-      pages.set(variant, page);
+      if (page !== undefined) pages.set(variant, page);
     }
     return page;
   }
@@ -110,7 +114,10 @@ export function createRowAnswerer(options: AnswerOptions) {
     };
     for (const { context, parts, rows } of requests) {
       const page = pageOf(context.variant, context.timeMs ?? nowMs);
-      if (page === undefined) return;
+      if (page === undefined) {
+        if (book !== undefined) countUnprofiled(rows.length);
+        continue;
+      }
       for (const part of parts) {
         const piece = { rows, part };
         if (
@@ -139,6 +146,7 @@ export function createRowAnswerer(options: AnswerOptions) {
     let lines = '';
     let rows = 0;
     let newest = Number.NEGATIVE_INFINITY;
+    let newestTold = Number.NEGATIVE_INFINITY;
     try {
       for (const { rows: given, context, answers } of requests) {
         const { variant, keys, cloudEvent } = context;
@@ -163,21 +171,24 @@ export function createRowAnswerer(options: AnswerOptions) {
         }
         rows += given.length;
         if (time > newest) newest = time;
+        if (context.timeMs !== undefined && time > newestTold) newestTold = time;
         if (ids !== undefined) context.ids = ids;
       }
     } catch (error) {
       for (const { context } of requests) context.texts = [];
       throw error;
     }
-    return { lines, rows, newest };
+    return { lines, rows, newest, newestTold };
   }
 
   return {
     /** Throws what one of them brings about, and then none of them is logged or has texts. */
     answer(requests: AnsweredRequest<RequestContext>[]): void {
       const nowMs = now();
-      const { lines, rows, newest } = write(requests, nowMs);
+      const { lines, rows, newest, newestTold } = write(requests, nowMs);
       log?.append(lines, rows, newest);
+      // Only what is answered moves the clock: a request that is refused has not happened.
+      if (newestTold > Number.NEGATIVE_INFINITY) onEventTime?.(newestTold);
       try {
         countProfile(requests, nowMs);
       } catch (error) {

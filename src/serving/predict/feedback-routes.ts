@@ -27,12 +27,12 @@ export function feedbackRoutes(deps: {
     const at = Date.now();
     let lines = '';
     let newest = Number.NEGATIVE_INFINITY;
-    for (const { timeMs } of labels) if (timeMs !== undefined) onEventTime?.(timeMs);
     for (const { id, label, timeMs = now() } of labels) {
       lines += `{"id":${JSON.stringify(id)},"t":${timeMs},"at":${at},"m":${model},"y":${JSON.stringify(label)}}\n`;
       if (timeMs > newest) newest = timeMs;
     }
     await log.keepFeedback(lines, newest);
+    for (const { timeMs } of labels) if (timeMs !== undefined) onEventTime?.(timeMs);
     metrics.feedback.inc({ model: name }, labels.length);
     return `{"accepted":${labels.length}}`;
   }

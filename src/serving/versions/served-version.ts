@@ -80,6 +80,7 @@ export function createServedVersion(deps: {
   log: ServingLog | undefined;
   book: ProfileBook | undefined;
   segments: () => readonly string[] | undefined;
+  onEventTime: ((timeMs: number) => void) | undefined;
   now: () => number;
   logger: Logger;
 }): ServedVersion {
@@ -111,6 +112,8 @@ export function createServedVersion(deps: {
     book: deps.book,
     segments: deps.segments,
     countLeftOut: (column, rows) => metrics.unsegmentedRows.labels(name, version, column).inc(rows),
+    countUnprofiled: (rows) => metrics.unprofiledRows.labels(name, version).inc(rows),
+    onEventTime: deps.onEventTime,
     nextId: deps.nextId,
     now: deps.now,
     wallNow: Date.now,
