@@ -33,7 +33,25 @@ const EXACT_ROWS = 10_000_000;
 /** The most frequent values are not counted where most of so many values are different. */
 const ID_LIKE_ROWS = 100_000;
 
-/** Computes the statistics of a canonical Parquet file, a column at a time, so that memory stays bounded. */
+/** So many values may lie in memory for one query, which then describes several columns of a wide table. */
+const VALUES_AT_ONCE = 2_000_000;
+const COLUMNS_AT_ONCE = 16;
+
+/** What is read of a column before its second pass. */
+interface FirstPass {
+  column: Pick<DatasetColumn, 'name' | 'type'>;
+  count: number;
+  distinct: number;
+  min: unknown;
+  max: unknown;
+  mean: number | null;
+  quantiles: ColumnStatistics['quantiles'];
+}
+
+/**
+ * Computes the statistics of a canonical Parquet file, few columns at a time: one by one they would read a wide file's
+ * description over and over, all together they would need its whole memory.
+ */
 export async function describeTable(
   session: DuckdbSession,
   parquetPath: string,
@@ -44,89 +62,118 @@ export async function describeTable(
   const rows = Number((await session.row(`SELECT count(*) AS n FROM ${relation}`))['n']);
   const notes: string[] = [];
   const described: ColumnStatistics[] = [];
-  for (const [index, column] of columns.entries()) {
-    described.push(await describeColumn(session, relation, column, rows, notes));
-    onProgress?.((index + 1) / columns.length);
+  const size = columnsAtOnce(rows);
+  for (let first = 0; first < columns.length; first += size) {
+    const some = await readColumns(session, relation, columns.slice(first, first + size), rows, notes);
+    const deviations = await standardDeviations(session, relation, some);
+    for (const [index, each] of some.entries()) {
+      const { column, count, distinct, mean, quantiles } = each;
+      const isDate = column.type === 'datetime';
+      described.push({
+        name: column.name,
+        count,
+        missing: rows - count,
+        distinct,
+        min: isDate ? isoOrNull(each.min) : finiteOrNull(each.min),
+        max: isDate ? isoOrNull(each.max) : finiteOrNull(each.max),
+        mean,
+        standardDeviation: deviations[index] ?? null,
+        quantiles,
+        top: await topValues(session, relation, each),
+      });
+    }
+    onProgress?.(described.length / columns.length);
   }
   return { statistics: { rows, columns: described }, notes };
 }
 
-async function describeColumn(
+/** One where rows are many, more where they are few. */
+export const columnsAtOnce = (rows: number): number =>
+  Math.max(1, Math.min(COLUMNS_AT_ONCE, Math.floor(VALUES_AT_ONCE / Math.max(1, rows))));
+
+const isNumeric = ({ type }: Pick<DatasetColumn, 'type'>) => type === 'double' || type === 'long';
+const valueSql = ({ name }: Pick<DatasetColumn, 'name'>) => `CAST(${quoteIdentifier(name)} AS DOUBLE)`;
+
+async function readColumns(
   session: DuckdbSession,
   relation: string,
-  { name, type }: Pick<DatasetColumn, 'name' | 'type'>,
+  columns: readonly Pick<DatasetColumn, 'name' | 'type'>[],
   rows: number,
   notes: string[],
-): Promise<ColumnStatistics> {
-  const column = quoteIdentifier(name);
+): Promise<FirstPass[]> {
   const exact = rows <= EXACT_ROWS;
-  const distinct = exact ? `count(DISTINCT ${column})` : `approx_count_distinct(${column})`;
-  const numeric = type === 'double' || type === 'long';
-  const value = `CAST(${column} AS DOUBLE)`;
   const points = '[0.05, 0.25, 0.5, 0.75, 0.95]';
-  const selected = [`count(${column}) AS count`, `${distinct} AS distinct_values`];
-  if (numeric) {
-    selected.push(
-      `min(${value}) AS min`,
-      `max(${value}) AS max`,
-      `favg(${value}) AS mean`,
-      exact
-        ? `quantile_cont(${value}, ${points}) AS quantiles`
-        : `approx_quantile(${value}, ${points}) AS quantiles`,
-    );
-  } else if (type === 'datetime') {
-    selected.push(`epoch_ms(min(${column})) AS min`, `epoch_ms(max(${column})) AS max`);
-  } else {
-    selected.push('NULL AS min', 'NULL AS max');
-  }
-  if (type === 'long')
-    selected.push(`count(*) FILTER (${column} NOT BETWEEN -9007199254740992 AND 9007199254740992) AS wide`);
+  const selected = columns.flatMap((column, i) => {
+    const name = quoteIdentifier(column.name);
+    const value = valueSql(column);
+    const distinct = exact ? `count(DISTINCT ${name})` : `approx_count_distinct(${name})`;
+    const all = [`count(${name}) AS count${i}`, `${distinct} AS distinct${i}`];
+    if (isNumeric(column)) {
+      all.push(`min(${value}) AS min${i}`, `max(${value}) AS max${i}`, `favg(${value}) AS mean${i}`);
+      all.push(`${exact ? 'quantile_cont' : 'approx_quantile'}(${value}, ${points}) AS quantiles${i}`);
+    } else if (column.type === 'datetime') {
+      all.push(`epoch_ms(min(${name})) AS min${i}`, `epoch_ms(max(${name})) AS max${i}`);
+    }
+    if (column.type === 'long')
+      all.push(`count(*) FILTER (${name} NOT BETWEEN -9007199254740992 AND 9007199254740992) AS wide${i}`);
+    return all;
+  });
   const row = await session.row(`SELECT ${selected.join(', ')} FROM ${relation}`);
-  const count = Number(row['count']);
-  if (Number(row['wide'] ?? 0) > 0) {
-    notes.push(
-      `column ${JSON.stringify(name)}: ${Number(row['wide'])} whole numbers beyond 2^53 lose their last digits where they are used as numbers`,
-    );
-  }
-  const mean = finiteOrNull(row['mean']);
-  const [p05, p25, p50, p75, p95] = (row['quantiles'] ?? []) as readonly number[];
-  const idLike = count > ID_LIKE_ROWS && Number(row['distinct_values']) > count / 2;
-  const top =
-    (type === 'string' || type === 'boolean') && !idLike
-      ? await session.rows(
-          `SELECT CAST(${column} AS VARCHAR)[:${TOP_VALUE_LENGTH}] AS value, count(*) AS n FROM ${relation}
-           WHERE ${column} IS NOT NULL GROUP BY ${column} ORDER BY n DESC, ${column} LIMIT ${TOP_VALUES}`,
-        )
-      : [];
-  return {
-    name,
-    count,
-    missing: rows - count,
-    distinct: Number(row['distinct_values']),
-    min: type === 'datetime' ? isoOrNull(row['min']) : finiteOrNull(row['min']),
-    max: type === 'datetime' ? isoOrNull(row['max']) : finiteOrNull(row['max']),
-    mean,
-    standardDeviation: numeric ? await standardDeviation(session, relation, value, mean, count) : null,
-    quantiles:
-      p05 === undefined ? null : { p05, p25: p25 ?? p05, p50: p50 ?? p05, p75: p75 ?? p05, p95: p95 ?? p05 },
-    top: top.map((entry) => ({ value: String(entry['value']), count: Number(entry['n']) })),
-  };
+  return columns.map((column, i) => {
+    const wide = Number(row[`wide${i}`] ?? 0);
+    if (wide > 0) {
+      notes.push(
+        `column ${JSON.stringify(column.name)}: ${wide} whole numbers beyond 2^53 lose their last digits where they are used as numbers`,
+      );
+    }
+    const [p05, p25, p50, p75, p95] = (row[`quantiles${i}`] ?? []) as readonly number[];
+    return {
+      column,
+      count: Number(row[`count${i}`]),
+      distinct: Number(row[`distinct${i}`]),
+      min: row[`min${i}`],
+      max: row[`max${i}`],
+      mean: finiteOrNull(row[`mean${i}`]),
+      quantiles:
+        p05 === undefined
+          ? null
+          : { p05, p25: p25 ?? p05, p50: p50 ?? p05, p75: p75 ?? p05, p95: p95 ?? p05 },
+    };
+  });
 }
 
-/** In two passes, since squares of what is far from the mean would overflow or cancel in one. */
-async function standardDeviation(
+/** In a second pass, since squares of what is far from the mean would overflow or cancel in one. */
+async function standardDeviations(
   session: DuckdbSession,
   relation: string,
-  value: string,
-  mean: number | null,
-  count: number,
-): Promise<number | null> {
-  if (mean === null || count < 2) return null;
-  const row = await session.row(
-    `SELECT fsum((${value} - ${sqlNumber(mean)}) * (${value} - ${sqlNumber(mean)})) AS squares FROM ${relation}`,
+  columns: readonly FirstPass[],
+): Promise<(number | null)[]> {
+  const squares = columns.map(({ column, mean, count }, i) => {
+    if (!isNumeric(column) || mean === null || count < 2) return `NULL AS s${i}`;
+    const distance = `(${valueSql(column)} - ${sqlNumber(mean)})`;
+    return `fsum(${distance} * ${distance}) AS s${i}`;
+  });
+  if (squares.every((sql) => sql.startsWith('NULL'))) return columns.map(() => null);
+  const row = await session.row(`SELECT ${squares.join(', ')} FROM ${relation}`);
+  return columns.map(({ count }, i) => {
+    const sum = finiteOrNull(row[`s${i}`]);
+    return sum === null ? null : Math.sqrt(sum / (count - 1));
+  });
+}
+
+async function topValues(
+  session: DuckdbSession,
+  relation: string,
+  { column: { name, type }, count, distinct }: FirstPass,
+): Promise<ColumnStatistics['top']> {
+  const idLike = count > ID_LIKE_ROWS && distinct > count / 2;
+  if ((type !== 'string' && type !== 'boolean') || idLike) return [];
+  const column = quoteIdentifier(name);
+  const rows = await session.rows(
+    `SELECT CAST(${column} AS VARCHAR)[:${TOP_VALUE_LENGTH}] AS value, count(*) AS n FROM ${relation}
+     WHERE ${column} IS NOT NULL GROUP BY ${column} ORDER BY n DESC, ${column} LIMIT ${TOP_VALUES}`,
   );
-  const squares = finiteOrNull(row['squares']);
-  return squares === null ? null : Math.sqrt(squares / (count - 1));
+  return rows.map((row) => ({ value: String(row['value']), count: Number(row['n']) }));
 }
 
 const sqlNumber = (value: number) => `CAST('${value}' AS DOUBLE)`;

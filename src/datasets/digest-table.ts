@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { DuckDBDataChunk } from '@duckdb/node-api';
+import { columnsAtOnce } from './describe-table.ts';
 import { type DuckdbSession, parquetRelation } from './duckdb-session.ts';
 import { rawItems } from './duckdb-vectors.ts';
 import { quoteIdentifier } from './quote-sql.ts';
@@ -21,58 +22,75 @@ export async function digestTable(
 ): Promise<string> {
   const relation = parquetRelation(parquetPath);
   const hashes: string[] = [];
-  for (const [index, column] of columns.entries()) {
-    hashes.push(await digestColumn(session, relation, column));
-    onProgress?.((index + 1) / columns.length);
+  const size = columnsAtOnce(rows);
+  for (let first = 0; first < columns.length; first += size) {
+    hashes.push(...(await digestColumns(session, relation, columns.slice(first, first + size))));
+    onProgress?.(hashes.length / columns.length);
   }
   const schema = columns.map(({ name, type, role }) => [name, type, role ?? null]);
   const content = createHash('sha256').update(JSON.stringify(['tidemill-rows-1', schema, rows, hashes]));
   return `sha256:${content.digest('hex')}`;
 }
 
-async function digestColumn(
+async function digestColumns(
   session: DuckdbSession,
   relation: string,
-  column: DatasetColumn,
-): Promise<string> {
-  const name = quoteIdentifier(column.name);
-  const hash = createHash('sha256');
-  switch (column.type) {
-    case 'string': {
-      const text = `CASE WHEN ${name} IS NULL THEN '-' ELSE strlen(${name}) || ':' || ${name} END`;
-      for await (const chunk of session.chunks(`SELECT ${text} FROM ${relation}`)) {
-        hash.update(chunk.getColumnValues(0).join(''));
-      }
-      break;
+  columns: readonly DatasetColumn[],
+): Promise<string[]> {
+  const hashes = columns.map(hashColumn);
+  const selected = hashes.flatMap(({ sql }) => sql);
+  for await (const chunk of session.chunks(`SELECT ${selected.join(', ')} FROM ${relation}`)) {
+    let place = 0;
+    for (const { sql, update } of hashes) {
+      update(chunk, place);
+      place += sql.length;
     }
+  }
+  return hashes.map(({ digest }) => digest());
+}
+
+/** What is selected of a column, and what its values, from place `at` of a chunk on, do to its hash. */
+interface ColumnHash {
+  sql: string[];
+  update: (chunk: DuckDBDataChunk, at: number) => void;
+  digest: () => string;
+}
+
+function hashColumn({ name: raw, type, nullable }: DatasetColumn): ColumnHash {
+  const name = quoteIdentifier(raw);
+  const hash = createHash('sha256');
+  const digest = () => hash.digest('hex');
+  switch (type) {
+    case 'string':
+      return {
+        sql: [`CASE WHEN ${name} IS NULL THEN '-' ELSE strlen(${name}) || ':' || ${name} END`],
+        update: (chunk, at) => hash.update(chunk.getColumnValues(at).join('')),
+        digest,
+      };
     case 'boolean':
-      await update(session, `SELECT coalesce(CAST(${name} AS UTINYINT), 2) FROM ${relation}`, (chunk) =>
-        hash.update(rawItems(chunk, 0)),
-      );
-      break;
+      return {
+        sql: [`coalesce(CAST(${name} AS UTINYINT), 2)`],
+        update: (chunk, at) => hash.update(rawItems(chunk, at)),
+        digest,
+      };
     case 'double':
     case 'long':
     case 'datetime': {
-      const value = { double: name, long: name, datetime: `epoch_us(${name})` }[column.type];
       const nulls = createHash('sha256');
-      await update(
-        session,
-        `SELECT coalesce(${value}, 0), CAST(${name} IS NULL AS UTINYINT) FROM ${relation}`,
-        (chunk) => {
-          hash.update(rawItems(chunk, 0));
-          nulls.update(rawItems(chunk, 1));
+      return {
+        sql: [
+          `coalesce(${type === 'datetime' ? `epoch_us(${name})` : name}, 0)`,
+          `CAST(${name} IS NULL AS UTINYINT)`,
+        ],
+        update(chunk, at) {
+          hash.update(rawItems(chunk, at));
+          nulls.update(rawItems(chunk, at + 1));
         },
-      );
-      if (column.nullable) hash.update(nulls.digest());
+        digest() {
+          if (nullable) hash.update(nulls.digest());
+          return digest();
+        },
+      };
     }
   }
-  return hash.digest('hex');
-}
-
-async function update(
-  session: DuckdbSession,
-  sql: string,
-  take: (chunk: DuckDBDataChunk) => void,
-): Promise<void> {
-  for await (const chunk of session.chunks(sql)) take(chunk);
 }

@@ -1,7 +1,7 @@
 import { ApiError } from '../../platform/index.ts';
 import type { DuckdbSession } from '../duckdb-session.ts';
-import { quoteText, quoteTextList } from '../quote-sql.ts';
 import type { DatasetColumnType } from '../table.ts';
+import { type Counts, countPassing, numberText, present, testSql, trimmed } from './count-passing.ts';
 import type { SourceColumn } from './source-table.ts';
 
 /** A column that comes as text, and where its values are found. */
@@ -20,29 +20,15 @@ export interface InferTextRequest {
   sourceName: string;
   /** Whether 3,14 is a number: in files whose delimiter is a semicolon. */
   decimalComma: boolean;
+  /** How many rows the relation has, where that is known. */
+  rows?: number;
   /** The line of a row, counted from 0 below the header. */
   lineOfRow: (row: number) => Promise<number>;
 }
 
-/** Texts that mean "missing" in columns of numbers, dates and truth values; in text columns only an empty field does. */
-const MISSING = ['', 'na', 'n/a', '#n/a', 'nan', 'null', 'none', '-', '?', '.'];
 const SAMPLE_ROWS = 10_000;
 
 type Kind = 'number' | 'boolean' | 'datetime' | 'text';
-type Counts = Record<
-  | 'filled'
-  | 'present'
-  | 'number'
-  | 'whole'
-  | 'zeros'
-  | 'wide'
-  | 'infinite'
-  | 'boolean'
-  | 'datetime'
-  | 'foreignDate',
-  number
->;
-
 /**
  * Decides the type of every text column over all rows. Where nearly all values are numbers (dates, truth values) and few are
  * not, throws `INVALID_PARAMETER_VALUE` with line, column and value; where many are not, the column is text and a note says so.
@@ -61,16 +47,19 @@ export async function inferTextColumns(
     'datetime',
     'foreignDate',
   ];
-  const sample = await countValues(
+  const sample = await countPassing(
     request,
-    columns.map((column) => ({ column, tests: every })),
+    columns.map(({ sql }) => ({ sql, tests: every })),
     SAMPLE_ROWS,
   );
   const kinds = columns.map((column, index) => likelyKind(column, sample[index]!));
-  const counted = await countValues(
-    request,
-    columns.map((column, index) => ({ column, tests: testsFor(kinds[index]!, every) })),
-  );
+  const counted =
+    request.rows !== undefined && request.rows <= SAMPLE_ROWS
+      ? sample
+      : await countPassing(
+          request,
+          columns.map(({ sql }, index) => ({ sql, tests: testsFor(kinds[index]!, every) })),
+        );
   const notes: string[] = [];
   const inferred: SourceColumn[] = [];
   for (const [index, column] of columns.entries()) {
@@ -89,104 +78,6 @@ export async function inferTextColumns(
 /** What is said when infinite numbers are taken as missing. */
 export const infiniteNote = (name: string, count: number): string =>
   `column ${JSON.stringify(name)}: ${count} infinite ${count === 1 ? 'value is' : 'values are'} taken as missing`;
-
-const trimmed = (sql: string) => `trim(${sql})`;
-/** Not by IN: DuckDB makes a join of a longer list, after which the rows come in any order. */
-const present = (sql: string) => `(NOT list_contains(${quoteTextList(MISSING)}, lower(${trimmed(sql)})))`;
-const numberText = (sql: string, decimalComma: boolean) =>
-  decimalComma ? `replace(${trimmed(sql)}, ',', '.')` : trimmed(sql);
-/** Whether a text is made of these letters only; cheap, where each regular expression takes megabytes that no limit counts. */
-const madeOf = (sql: string, letters: string) => `translate(${sql}, ${quoteText(letters)}, '') = ''`;
-
-const DIGITS = '0123456789';
-
-/** SQL that is true for the values that pass a test. */
-function testSql(test: keyof Counts, sql: string, decimalComma: boolean): string {
-  const text = trimmed(sql);
-  const number = `TRY_CAST(${numberText(sql, decimalComma)} AS DOUBLE)`;
-  const holds = (letter: string) => `contains(${text}, '${letter}')`;
-  const when = (cheap: string, costly: string) => `CASE WHEN ${cheap} THEN ${costly} ELSE false END`;
-  switch (test) {
-    case 'filled':
-      return `${sql} IS NOT NULL`;
-    case 'present':
-      return present(sql);
-    case 'number':
-      return `${number} IS NOT NULL AND NOT ${holds('_')} AND NOT isnan(${number})`;
-    case 'whole':
-      return `${number} IS NOT NULL AND NOT (${['.', ',', 'e', 'E', 'n', 'N', '_'].map(holds).join(' OR ')})`;
-    case 'zeros':
-      return when(`${text} LIKE '0_%'`, madeOf(text, DIGITS));
-    case 'wide':
-      return when(
-        `strlen(${text}) >= 19`,
-        `${madeOf(text, `+-${DIGITS}`)} AND TRY_CAST(${text} AS BIGINT) IS NULL`,
-      );
-    case 'infinite':
-      return `isinf(${number})`;
-    case 'boolean':
-      return `lower(${text}) IN ('true', 'false')`;
-    case 'datetime':
-      return when(
-        `strlen(${text}) >= 8 AND ${text}[5:5] IN ('-', '/')`,
-        `${madeOf(text, `${DIGITS}-/:.+ TZUCtzuc`)} AND TRY_CAST(${text} AS TIMESTAMPTZ) IS NOT NULL`,
-      );
-    case 'foreignDate':
-      return (
-        `strlen(${text}) BETWEEN 6 AND 10 AND ${madeOf(text, `${DIGITS}/.-`)} ` +
-        `AND (${text} LIKE '%_/%_/__%' OR ${text} LIKE '%_.%_.__%' OR ${text} LIKE '%_-%_-__%')`
-      );
-  }
-}
-
-/** Columns of one pass over the file: what many aggregates cost grows faster than their number. */
-export const COLUMNS_AT_ONCE = 40;
-
-/** Counts, for each column, the values that pass each test. */
-async function countValues(
-  request: InferTextRequest,
-  wanted: { column: TextColumn; tests: readonly (keyof Counts)[] }[],
-  limit?: number,
-): Promise<Counts[]> {
-  const counts: Counts[] = [];
-  for (let first = 0; first < wanted.length; first += COLUMNS_AT_ONCE) {
-    counts.push(...(await countSome(request, wanted.slice(first, first + COLUMNS_AT_ONCE), limit)));
-  }
-  return counts;
-}
-
-async function countSome(
-  { session, relation, decimalComma }: InferTextRequest,
-  wanted: { column: TextColumn; tests: readonly (keyof Counts)[] }[],
-  limit: number | undefined,
-): Promise<Counts[]> {
-  const selected = wanted.flatMap(({ column, tests }, index) =>
-    (['filled', 'present', ...tests] as (keyof Counts)[]).map(
-      (test) =>
-        `count(CASE WHEN ${testSql(test, column.sql, decimalComma)} THEN 1 END) AS ${quoteText(`${index} ${test}`)}`,
-    ),
-  );
-  const empty = (): Counts => ({
-    filled: 0,
-    present: 0,
-    number: 0,
-    whole: 0,
-    zeros: 0,
-    wide: 0,
-    infinite: 0,
-    boolean: 0,
-    datetime: 0,
-    foreignDate: 0,
-  });
-  const counts = wanted.map(empty);
-  const from = limit === undefined ? relation : `(SELECT * FROM ${relation} LIMIT ${limit})`;
-  const row = await session.row(`SELECT ${selected.join(', ')} FROM ${from}`);
-  for (const [key, value] of Object.entries(row)) {
-    const [index, test] = key.split(' ') as [string, keyof Counts];
-    counts[Number(index)]![test] = Number(value);
-  }
-  return counts;
-}
 
 /** What most of the values look like; undefined where there are none to look at. */
 function likelyKind(column: TextColumn, counts: Counts): Kind | undefined {

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { resolvePath } from '../duckdb-session.ts';
 import { quoteText } from '../quote-sql.ts';
-import { COLUMNS_AT_ONCE, inferTextColumns } from './infer-text-columns.ts';
+import { inferTextColumns } from './infer-text-columns.ts';
 import { lineOfCsvRecord, scanCsv } from './scan-csv.ts';
 import { sniffCsv } from './sniff-csv.ts';
 import type { SourceRequest, SourceTable } from './source-table.ts';
@@ -9,6 +9,7 @@ import type { SourceRequest, SourceTable } from './source-table.ts';
 const HEAD_BYTES = 2 ** 20;
 /** DuckDB's own default; its read buffers are multiples of it. */
 const MIN_LINE_BYTES = 2 * 2 ** 20;
+const WIDE_COLUMNS = 40;
 
 /**
  * Checks a CSV file line by line and infers its types over all rows.
@@ -30,14 +31,15 @@ export async function readCsvSource(request: SourceRequest): Promise<SourceTable
     `parallel = ${!scan.quotedLineBreaks}, max_line_size = ${lineBytes}, buffer_size = ${lineBytes * 4}, ` +
     `columns = {${columnNames.map((_, index) => `'c${index}': 'VARCHAR'`).join(', ')}})`;
   let relation = reader;
-  if (columnNames.length > COLUMNS_AT_ONCE) {
-    // Wide rows are looked at in several passes, and reading them costs as much as all their columns.
+  if (columnNames.length > WIDE_COLUMNS) {
+    // DuckDB reads wide rows slowly, and they are looked at in several passes.
     await session.run(`CREATE TEMP TABLE wide_rows AS SELECT * FROM ${reader}`);
     relation = 'wide_rows';
   }
   const { columns, notes } = await inferTextColumns({
     session,
     relation,
+    rows: scan.records,
     sourceName,
     decimalComma: delimiter === ';',
     lineOfRow: (row) => lineOfCsvRecord(scanRequest, row),
