@@ -35,7 +35,9 @@ export interface ComposeServerOptions {
 export async function composeServer(options: ComposeServerOptions) {
   const { database, config, logger, dataDir, version, clockKind } = options;
   const eventClock =
-    clockKind === 'events' ? createEventClock(await readNewestWatermark(database.reader)) : undefined;
+    clockKind === 'events'
+      ? createEventClock({ startMs: await readNewestWatermark(database.reader) })
+      : undefined;
   const clock = options.clock ?? eventClock ?? systemClock;
   const artifacts = createLocalArtifactStore({ root: join(dataDir, 'artifacts') });
   const metrics = createMetrics();

@@ -3,11 +3,13 @@ import { request as askHttp, type IncomingMessage } from 'node:http';
 import { request as askHttps } from 'node:https';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { followEvents } from './follow-events.ts';
 import {
   type ClockKind,
   createEventClock,
   createLogger,
   type Environment,
+  MOST_AHEAD_MS,
   systemClock,
 } from './platform/index.ts';
 import type { RunningModelServer } from './serving/index.ts';
@@ -55,7 +57,9 @@ export async function startModelServerFromOptions(
   const { env, version, cacheDir, host, port, say } = options;
   const config = loadServingConfig(env, { defaultModel: options.defaultModel });
   const { maxRows, maxQueueRows, timeoutMs } = config;
-  const events = options.clockKind === 'events' ? createEventClock() : undefined;
+  const events =
+    options.clockKind === 'events' ? createEventClock({ mostAheadMs: MOST_AHEAD_MS }) : undefined;
+  const logger = createLogger({ level: config.logLevel, name: 'serve' });
   const controlPlane = createControlPlaneClient(options.controlPlaneUrl);
   return startModelServer({
     ...controlPlane,
@@ -64,9 +68,9 @@ export async function startModelServerFromOptions(
     port,
     version,
     allowInsecure: options.allowInsecure ?? false,
-    logger: createLogger({ level: config.logLevel, name: 'serve' }),
+    logger,
     clock: events ?? systemClock,
-    onEventTime: events && ((timeMs) => events.advance(timeMs)),
+    ...(events && followEvents(events, logger)),
     // A replay waits for each report.
     reportMs: config.reportMs ?? (options.clockKind === 'events' ? 100 : 5000),
     logLimitBytes: config.logLimitBytes,

@@ -37,6 +37,12 @@ export function configureStatus(command: Command, act: Act): void {
       terminal.line(
         `${mark(serving.ready)} model server   ${serving.url}  ${serving.ready ? 'ready' : `not ready: ${String(serving['status' as never] ?? 'no answer')}`}`,
       );
+      const ignored = Number(serving['ignored_event_times' as never] ?? 0);
+      if (ignored > 0) {
+        terminal.line(
+          `${mark(false)} ${formatCount(ignored, 'event times')} so far ahead of all others that the clock did not follow them; their rows are kept`,
+        );
+      }
       terminal.line(
         Object.entries(status.counts)
           .map(([what, count]) => formatCount(count, what.replaceAll('_', ' ')))

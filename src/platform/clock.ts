@@ -9,26 +9,58 @@ export const systemClock: Clock = { now: () => Date.now() };
 
 /** A clock that stands still between events and never goes back. */
 export interface EventClock extends Clock {
-  /** Moves the clock to an event's time, unless it is past it already. */
-  advance(eventMs: number): void;
+  /** Moves the clock to an event's time, unless it is past it already. Answers false when the event is too far ahead. */
+  advance(eventMs: number): boolean;
+  /** The time itself, or the clock's where the event is too far ahead. */
+  readonly cap: (eventMs: number) => number;
   /** Whether it has seen an event; until then it tells the machine's own time. */
   readonly hasBegun: boolean;
 }
 
+export interface EventClockOptions {
+  /** The newest event that is known from before. */
+  startMs?: number | undefined;
+  /** An event further ahead than this is taken for a mistake. */
+  mostAheadMs?: number;
+  before?: Clock;
+}
+
+/** A timestamp of the year 9999 must not move the clock for good; a replay without data for a month is rare. */
+export const MOST_AHEAD_MS = 31 * 86_400_000;
+/** So many events in a row, all too far ahead, are no mistakes: there is a gap in what is replayed. */
+const EVENTS_AFTER_GAP = 20;
+
 /**
  * Follows the newest event, so that a replay of last year behaves as last year did. Until the first event it tells
- * the machine's own time; `startMs` is the newest event that is known from before.
+ * the machine's own time.
  */
-export function createEventClock(startMs?: number, before: Clock = systemClock): EventClock {
+export function createEventClock({
+  startMs,
+  mostAheadMs = Number.POSITIVE_INFINITY,
+  before = systemClock,
+}: EventClockOptions = {}): EventClock {
   let newest = startMs;
+  let ahead: number[] = [];
+  const isTooFar = (eventMs: number) => newest !== undefined && eventMs - newest > mostAheadMs;
   return {
     now: () => newest ?? before.now(),
     get hasBegun() {
       return newest !== undefined;
     },
     advance(eventMs) {
-      if (Number.isFinite(eventMs) && (newest === undefined || eventMs > newest)) newest = eventMs;
+      if (!Number.isFinite(eventMs)) return true;
+      if (!isTooFar(eventMs)) {
+        ahead = [];
+        newest = Math.max(eventMs, newest ?? eventMs);
+        return true;
+      }
+      ahead.push(eventMs);
+      if (ahead.length < EVENTS_AFTER_GAP) return false;
+      newest = Math.min(...ahead);
+      ahead = [];
+      return true;
     },
+    cap: (eventMs) => (isTooFar(eventMs) ? (newest as number) : eventMs),
   };
 }
 

@@ -7,7 +7,7 @@ export {
 } from './audit.ts';
 export { canonicalJson } from './canonical-json.ts';
 export type { Clock, ClockKind, EventClock } from './clock.ts';
-export { CLOCK_KINDS, createEventClock, systemClock } from './clock.ts';
+export { CLOCK_KINDS, createEventClock, MOST_AHEAD_MS, systemClock } from './clock.ts';
 export type { Environment } from './config.ts';
 export { ConfigError, findUnknownVariables, loadConfig } from './config.ts';
 export type {

@@ -20,6 +20,7 @@ export function createServingMetrics(
   metrics: Metrics,
   warmVersions: () => WarmVersion[],
   unshippedBytes: () => number,
+  ignoredEvents: () => number = () => 0,
 ) {
   const byModel = ['model', 'version'] as const;
 
@@ -51,6 +52,11 @@ export function createServingMetrics(
     name: 'prediction_log_unshipped_bytes',
     help: 'Bytes of the log that the control plane has not got yet.',
     collect: (gauge) => gauge.set(unshippedBytes()),
+  });
+  metrics.gauge({
+    name: 'events_too_far_ahead',
+    help: 'Event times so far ahead of all others that a clock of events did not follow them, since the start.',
+    collect: (gauge) => gauge.set(ignoredEvents()),
   });
   metrics.gauge({
     name: 'model_loaded',

@@ -62,6 +62,10 @@ export const readySchema = z.object({
   status: z.enum(['ready', 'starting', 'loading', 'draining']),
   model_loaded: z.boolean(),
   reason: z.string().optional(),
+  ignored_event_times: z
+    .int()
+    .optional()
+    .describe('With --clock events: events so far ahead of all others that the clock did not follow them'),
   models: z.array(modelStatusSchema),
 });
 

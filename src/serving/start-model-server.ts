@@ -41,6 +41,10 @@ export interface ModelServerOptions extends RecordOptions {
   clock: Clock;
   /** Told the event times of requests and labels: moves the clock where that follows events. */
   onEventTime?: ((timeMs: number) => void) | undefined;
+  /** What of an event's time the clock follows: its own time where the event is too far ahead. */
+  capEventTime?: ((timeMs: number) => number) | undefined;
+  /** How many events were too far ahead. */
+  ignoredEvents?: (() => number) | undefined;
   host: string;
   /** 0 takes any free one. */
   port: number;
@@ -90,6 +94,7 @@ export async function startModelServer(options: ModelServerOptions): Promise<Run
     metrics,
     () => warmVersions(roster),
     () => record.log?.unshippedBytes ?? 0,
+    options.ignoredEvents,
   );
   const nextId = createPredictionIds(() => clock.now());
   const stopping = new AbortController();
@@ -106,6 +111,7 @@ export async function startModelServer(options: ModelServerOptions): Promise<Run
     onRefused: (what) => servingMetrics.logRefused.labels(what).inc(),
     findVersion: (name, version) => roster.findWarm(name, version),
     followsEvents: options.onEventTime !== undefined,
+    capEventTime: options.capEventTime,
   });
   if (record.newestEvent !== null) options.onEventTime?.(record.newestEvent);
 
@@ -243,7 +249,13 @@ export async function startModelServer(options: ModelServerOptions): Promise<Run
         metrics: servingMetrics,
       })(made);
     }
-    statusRoutes({ version: options.version, roster, chooser, readiness })(made);
+    statusRoutes({
+      version: options.version,
+      roster,
+      chooser,
+      readiness,
+      ignoredEvents: options.ignoredEvents ?? (() => 0),
+    })(made);
     return made;
   }
 

@@ -21,8 +21,9 @@ export function statusRoutes(deps: {
   roster: ModelRoster;
   chooser: ModelChooser;
   readiness: () => Readiness;
+  ignoredEvents: () => number;
 }) {
-  const { version, roster, chooser, readiness } = deps;
+  const { version, roster, chooser, readiness, ignoredEvents } = deps;
 
   return (app: App): void => {
     app.get(
@@ -73,6 +74,7 @@ export function statusRoutes(deps: {
           status,
           model_loaded: models.some(({ champion }) => isWarm(champion)),
           reason,
+          ...(ignoredEvents() > 0 && { ignored_event_times: ignoredEvents() }),
           models: models.map(describeStatus),
         };
       },

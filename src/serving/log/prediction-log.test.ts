@@ -12,6 +12,7 @@ import {
   withExample,
 } from '../../../tests/support/served-models.ts';
 import { startTestModelServer, type TestModelServer } from '../../../tests/support/test-model-server.ts';
+import { createEventClock, MOST_AHEAD_MS } from '../../platform/index.ts';
 import { diskFiles, type SegmentFiles } from './segment-writer.ts';
 
 const EVENT = Date.UTC(2001, 3, 1, 7, 15);
@@ -122,6 +123,38 @@ describe('the prediction log', () => {
     expect((await server.post('/predict', { features: { wrong: 1 }, timestamp: far })).status).toBe(400);
     expect((await server.post('/feedback', { ...label, label: 'rose', timestamp: far })).status).toBe(400);
     expect(told).toEqual([EVENT, EVENT + 5]);
+  });
+});
+
+describe('a clock that follows events', () => {
+  it('does not follow an event far ahead of all others, whose row is kept, nor after a restart', async () => {
+    const sink = createLogSink();
+    const ask = (timestamp: number) => server.post('/predict', { features: SETOSA, timestamp });
+    const following = () => {
+      const clock = createEventClock({ mostAheadMs: MOST_AHEAD_MS });
+      let ignored = 0;
+      return {
+        clock,
+        onEventTime: (timeMs: number) => void (clock.advance(timeMs) || ignored++),
+        capEventTime: clock.cap,
+        ignoredEvents: () => ignored,
+      };
+    };
+    const first = following();
+    const server = await serveIris(sink, first);
+    await ask(EVENT);
+    await ask(Date.UTC(9999, 11, 31));
+    await ask(EVENT + 60_000);
+    await sink.until(() => expect(sink.reports().at(-1)?.report.watermark).toBe(EVENT + 60_000));
+    expect(sink.predictions()).toHaveLength(3);
+    expect(first.clock.now()).toBe(EVENT + 60_000);
+    expect((await server.get('/metrics')).body).toContain('\nevents_too_far_ahead 1\n');
+    expect((await server.get('/ready')).body).toMatchObject({ ignored_event_times: 1 });
+
+    await server.stop();
+    const again = following();
+    await serveIris(sink, { ...again, cacheDir: server.cacheDir });
+    expect(again.clock.now()).toBe(EVENT + 60_000);
   });
 });
 

@@ -58,6 +58,8 @@ export async function openServingRecord(
     logDir: string;
     /** The clock is the newest event time, so that this has to outlive the process. */
     followsEvents: boolean;
+    /** What of an event's time the clock follows. */
+    capEventTime?: ((eventMs: number) => number) | undefined;
     /** The id of this start. */
     incarnation: string;
     onDrop: (rows: number) => void;
@@ -117,6 +119,7 @@ export async function openServingRecord(
     logger,
     onRefused: options.onRefused,
     keepEventTime: eventTime?.keep,
+    capEventTime: options.capEventTime,
   });
   return {
     log,

@@ -68,6 +68,8 @@ export interface ShipperOptions {
   mostRefusedBytes?: number | undefined;
   /** Told the newest event time before the folder that says it is removed. */
   keepEventTime?: ((newest: number) => Promise<void>) | undefined;
+  /** Where the clock follows events: what of an event's time it follows. */
+  capEventTime?: ((eventMs: number) => number) | undefined;
   random?: () => number;
 }
 
@@ -101,6 +103,9 @@ export function createLogShipper(options: ShipperOptions) {
   let failures = 0;
   let loop: Promise<void> | undefined;
 
+  const capped = (newest: number | null): number | null =>
+    newest === null ? null : (options.capEventTime?.(newest) ?? newest);
+
   async function ship(
     owner: Reporter,
     ownFolder: string,
@@ -127,14 +132,14 @@ export function createLogShipper(options: ShipperOptions) {
       logger.error({ err: error, segment: path, aside }, `a segment of the log was refused and ${outcome}`);
     }
     log.noteShipped(bytes);
-    watermark = newer(watermark, newest);
+    watermark = newer(watermark, capped(newest));
   }
 
   async function shipLeftOvers(signal: AbortSignal): Promise<void> {
     if (leftOvers.length === 0) return;
     for (const segment of leftOvers.flatMap(({ segments }) => segments)) {
       const inspected = await inspectSegment(segment);
-      promised = newer(promised, inspected?.newest ?? null);
+      promised = newer(promised, capped(inspected?.newest ?? null));
     }
     await snapshotOnly();
     for (const { reporter: owner, folder: ownFolder, segments } of leftOvers) {
@@ -199,7 +204,7 @@ export function createLogShipper(options: ShipperOptions) {
     }
     // In one turn: the capture counts exactly the lines before the new segments' first.
     waiting = log.takeClosed();
-    for (const { newest } of waiting) promised = newer(promised, newest);
+    for (const { newest } of waiting) promised = newer(promised, capped(newest));
     const capture = book.capture();
     const { position, dropped } = log;
     try {
