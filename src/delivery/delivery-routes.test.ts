@@ -4,6 +4,7 @@ import type { InjectOptions } from 'fastify';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
 import { createControlPlaneApp } from '../../tests/support/control-plane-app.ts';
 import { describeDatabases, fixedClock, tempDir } from '../../tests/support/index.ts';
+import { rememberJudgements } from '../../tests/support/remember-judgements.ts';
 import { lineModel } from '../../tests/support/served-models.ts';
 import { tinyClassifier } from '../../tests/support/tiny-model.ts';
 import { ingestFile } from '../datasets/index.ts';
@@ -11,6 +12,9 @@ import { type App, type Database, stopGracefully } from '../platform/index.ts';
 import { createDesiredStateReader, type Judge, judgeChallenger, judgeInProcess } from './index.ts';
 
 const NOW = 1_795_218_807_000;
+
+/** Each question about the same files is judged once. */
+const judgeOnce = rememberJudgements(judgeChallenger);
 
 /** `answer` is 'yes' where a > b, with a little noise; 200 rows. */
 let heldOut: Uint8Array;
@@ -44,7 +48,7 @@ describeDatabases('delivery', (openDatabase, dialect) => {
   beforeEach(async () => {
     database = await openDatabase();
     clock = fixedClock(NOW);
-    judge = judgeChallenger;
+    judge = judgeOnce;
     app = await createControlPlaneApp({ database, clock, judge: (input, options) => judge(input, options) });
     return async () => {
       await app.close();
@@ -202,22 +206,6 @@ describeDatabases('delivery', (openDatabase, dialect) => {
     const forced = await promote('3', { force: true, reason: 'new columns' });
     expect(forced.body.decision.verdict).toBe('forced');
     expect(forced.body.decision.summary).toContain('new columns');
-  });
-
-  it('never promotes what cannot be loaded or does not reproduce its example', async () => {
-    await register(good(), heldOut);
-    await register('no ONNX at all');
-    await register(tinyClassifier({ weights: [3, -3], recordedProbability: 0.9 }), heldOut);
-    await promote('1');
-    const force = { force: true, reason: 'please' };
-    const broken = await promote('2', force);
-    expect(broken.status).toBe(400);
-    expect(broken.body.message).toContain('cannot be served');
-    const liar = await promote('3', force);
-    expect(liar.status).toBe(409);
-    expect(liar.body.message).toContain('recorded example');
-    expect((await promote('9')).status).toBe(404);
-    expect((await model()).champion.version).toBe('1');
   });
 
   it('rolls back to what served before, step by step, and says when nothing did', async () => {
@@ -381,15 +369,6 @@ describeDatabases('delivery', (openDatabase, dialect) => {
     await replica.close();
   });
 
-  it('does not compare models that answer different questions', async () => {
-    await register(good(), heldOut);
-    await register(lineModel(), heldOut);
-    await promote('1');
-    const refused = await promote('2');
-    expect(refused.status).toBe(409);
-    expect(refused.body.message).toContain("the champion answers another question: binary of 'answer'");
-  });
-
   it('asks for force where the champion is no file that could be scored', async () => {
     await register('no ONNX at all');
     await register(good(), heldOut);
@@ -397,6 +376,77 @@ describeDatabases('delivery', (openDatabase, dialect) => {
     const refused = await promote('2');
     expect(refused.body.message).toContain('the champion cannot score');
     expect((await promote('2', { force: true, reason: 'the first that can serve' })).status).toBe(200);
+  });
+
+  it('shares one look at the tables among those who ask at the same time', async () => {
+    await register(good(), heldOut);
+    await promote('1');
+    const queriesOf = async (readers: number) => {
+      let queries = 0;
+      const { read } = createDesiredStateReader({ database: watchReader(database, () => queries++) });
+      const states = await Promise.all(Array.from({ length: readers }, read));
+      for (const state of states) expect(state).toBe(states[0]);
+      return queries;
+    };
+    const alone = await queriesOf(1);
+    // Every further reader asks for the revision only.
+    expect(await queriesOf(10)).toBe(alone + 9);
+  });
+
+  it('tells by which columns rows are counted apart, and serves on when that cannot be read', async () => {
+    await register(good(), heldOut);
+    await promote('1');
+    const readWith = async (policyOf: () => { segments: string[] }) =>
+      (await createDesiredStateReader({ database, policyOf }).read()).models;
+    expect(await readWith(() => ({ segments: ['city'] }))).toMatchObject([{ name: 'm', segments: ['city'] }]);
+    expect((await readWith(() => ({ segments: [] })))[0]).not.toHaveProperty('segments');
+    const unreadable = () => {
+      throw new Error('of another version');
+    };
+    expect(await readWith(unreadable)).toMatchObject([{ name: 'm', champion: { version: '1' } }]);
+  });
+
+  it('tells a state although others move all the time', async () => {
+    await register(good(), heldOut);
+    await promote('1');
+    let moves = 100;
+    const moving = watchReader(
+      database,
+      () => {},
+      (row) => ('revision' in row && !('name' in row) ? { ...row, revision: moves++ } : row),
+    );
+    const state = await createDesiredStateReader({ database: moving }).read();
+    expect(state.models).toMatchObject([{ name: 'm', champion: { version: '1' } }]);
+    expect(Number(state.revision)).toBeLessThan(moves - 1);
+    expect(moves).toBeLessThan(120);
+  });
+
+  // What a judgement says and when it ends does not depend on the database.
+  if (dialect !== 'sqlite') return;
+
+  it('never promotes what cannot be loaded or does not reproduce its example', async () => {
+    await register(good(), heldOut);
+    await register('no ONNX at all');
+    await register(tinyClassifier({ weights: [3, -3], recordedProbability: 0.9 }), heldOut);
+    await promote('1');
+    const force = { force: true, reason: 'please' };
+    const broken = await promote('2', force);
+    expect(broken.status).toBe(400);
+    expect(broken.body.message).toContain('cannot be served');
+    const liar = await promote('3', force);
+    expect(liar.status).toBe(409);
+    expect(liar.body.message).toContain('recorded example');
+    expect((await promote('9')).status).toBe(404);
+    expect((await model()).champion.version).toBe('1');
+  });
+
+  it('does not compare models that answer different questions', async () => {
+    await register(good(), heldOut);
+    await register(lineModel(), heldOut);
+    await promote('1');
+    const refused = await promote('2');
+    expect(refused.status).toBe(409);
+    expect(refused.body.message).toContain("the champion answers another question: binary of 'answer'");
   });
 
   it('judges in a process of its own', async () => {
@@ -451,49 +501,6 @@ describeDatabases('delivery', (openDatabase, dialect) => {
     const stopped = stopGracefully(server);
     expect((await waiting).statusCode).toBe(304);
     await stopped;
-  });
-
-  it('shares one look at the tables among those who ask at the same time', async () => {
-    await register(good(), heldOut);
-    await promote('1');
-    const queriesOf = async (readers: number) => {
-      let queries = 0;
-      const { read } = createDesiredStateReader({ database: watchReader(database, () => queries++) });
-      const states = await Promise.all(Array.from({ length: readers }, read));
-      for (const state of states) expect(state).toBe(states[0]);
-      return queries;
-    };
-    const alone = await queriesOf(1);
-    // Every further reader asks for the revision only.
-    expect(await queriesOf(10)).toBe(alone + 9);
-  });
-
-  it('tells by which columns rows are counted apart, and serves on when that cannot be read', async () => {
-    await register(good(), heldOut);
-    await promote('1');
-    const readWith = async (policyOf: () => { segments: string[] }) =>
-      (await createDesiredStateReader({ database, policyOf }).read()).models;
-    expect(await readWith(() => ({ segments: ['city'] }))).toMatchObject([{ name: 'm', segments: ['city'] }]);
-    expect((await readWith(() => ({ segments: [] })))[0]).not.toHaveProperty('segments');
-    const unreadable = () => {
-      throw new Error('of another version');
-    };
-    expect(await readWith(unreadable)).toMatchObject([{ name: 'm', champion: { version: '1' } }]);
-  });
-
-  it('tells a state although others move all the time', async () => {
-    await register(good(), heldOut);
-    await promote('1');
-    let moves = 100;
-    const moving = watchReader(
-      database,
-      () => {},
-      (row) => ('revision' in row && !('name' in row) ? { ...row, revision: moves++ } : row),
-    );
-    const state = await createDesiredStateReader({ database: moving }).read();
-    expect(state.models).toMatchObject([{ name: 'm', champion: { version: '1' } }]);
-    expect(Number(state.revision)).toBeLessThan(moves - 1);
-    expect(moves).toBeLessThan(120);
   });
 });
 

@@ -6,6 +6,7 @@ import { ingestFile } from '../../src/datasets/index.ts';
 import {
   type Delivery,
   type DeliveryDeps,
+  type Judge,
   judgeChallenger,
   type VariantCounts,
 } from '../../src/delivery/index.ts';
@@ -13,21 +14,39 @@ import type { App, Database } from '../../src/platform/index.ts';
 import type { Variant } from '../../src/serving/contract.ts';
 import { createControlPlaneApp } from './control-plane-app.ts';
 import { fixedClock } from './fixed-clock.ts';
+import { rememberJudgements } from './remember-judgements.ts';
 import { tempDir } from './temp-dir.ts';
 
 export const NOW = Date.UTC(2026, 2, 1);
 export const MINUTE = 60_000;
 export const DAY = 86_400_000;
 
-/** A table of `a`, `b` and `answer` (yes where a > b, with noise) as Parquet, rows evenly over some days. */
-export async function writeLabelledRows(options: {
+interface LabelledOptions {
   rows?: number;
   from?: number;
   days?: number;
   /** Says the opposite. */
   isTurned?: boolean;
-  path?: string;
-}): Promise<{ path: string; digest: string; rows: number }> {
+}
+
+interface LabelledFile {
+  path: string;
+  digest: string;
+  rows: number;
+}
+
+const writtenRows = new Map<string, Promise<LabelledFile>>();
+
+/** A table as `writeRows` writes it; who asks for the same rows gets the same file, to be read only. */
+export function writeLabelledRows(options: LabelledOptions): Promise<LabelledFile> {
+  const key = JSON.stringify(options);
+  const written = writtenRows.get(key) ?? writeRows(options);
+  writtenRows.set(key, written);
+  return written;
+}
+
+/** A table of `a`, `b` and `answer` (yes where a > b, with noise) as Parquet, rows evenly over some days. */
+async function writeRows(options: LabelledOptions): Promise<LabelledFile> {
   const { rows = 400, from = NOW - 7 * DAY, days = 7, isTurned = false } = options;
   const folder = tempDir();
   const csv = join(folder, 'rows.csv');
@@ -38,10 +57,13 @@ export async function writeLabelledRows(options: {
     return `${a},${b},${isYes ? 'yes' : 'no'},${Math.floor(from + (i / rows) * days * DAY)}`;
   });
   writeFileSync(csv, `a,b,answer,__time\n${lines.join('\n')}\n`);
-  const path = options.path ?? join(folder, 'rows.parquet');
+  const path = join(folder, 'rows.parquet');
   const { digest } = await ingestFile({ path: csv, outPath: path });
   return { path, digest, rows };
 }
+
+/** Judges as the product does, each question about the same files once in a test file. */
+export const judgeOnce: Judge = rememberJudgements(judgeChallenger);
 
 /** Counts of each part, for whichever of the first versions has it. */
 export const trafficOf = (traffic: Record<string, VariantCounts>) =>
@@ -58,7 +80,7 @@ export async function createDeliveryHarness(
   let delivery: Delivery | undefined;
   let told = Promise.withResolvers<void>();
   const app: App = await createControlPlaneApp({
-    judge: judgeChallenger,
+    judge: judgeOnce,
     ...options,
     database,
     clock,

@@ -4,6 +4,7 @@ import {
   createDeliveryHarness,
   DAY,
   type DeliveryHarness,
+  judgeOnce,
   NOW,
   writeLabelledRows,
 } from '../../../tests/support/delivery-harness.ts';
@@ -11,7 +12,7 @@ import { describeDatabases } from '../../../tests/support/index.ts';
 import { tinyClassifier } from '../../../tests/support/tiny-model.ts';
 import { ApiError } from '../../platform/index.ts';
 import type { RolloutLog } from '../delivery-deps.ts';
-import { type Judge, judgeChallenger } from '../index.ts';
+import type { Judge } from '../index.ts';
 import { describeGain, type Gain } from './gain.ts';
 
 const good = () => tinyClassifier({ weights: [3, -3] });
@@ -44,7 +45,7 @@ describeDatabases('what a promotion brought', (openDatabase) => {
   beforeEach(async () => {
     asked = [];
     hasLabels = true;
-    judge = (input) => judgeChallenger(input);
+    judge = (input) => judgeOnce(input);
     harness = await createDeliveryHarness(await openDatabase(), {
       policyOf: () => ({ gate: {}, rollout: { watch: '8d' } }),
       judge: (...input) => judge(...input),

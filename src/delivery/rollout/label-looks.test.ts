@@ -4,6 +4,7 @@ import {
   createDeliveryHarness,
   DAY,
   type DeliveryHarness,
+  judgeOnce,
   MINUTE,
   NOW,
   trafficOf,
@@ -13,7 +14,7 @@ import { describeDatabases } from '../../../tests/support/index.ts';
 import { tinyClassifier } from '../../../tests/support/tiny-model.ts';
 import { ApiError } from '../../platform/index.ts';
 import type { RolloutLog, VariantCounts } from '../delivery-deps.ts';
-import { type Judge, judgeChallenger } from '../index.ts';
+import type { Judge } from '../index.ts';
 import { assessScores } from './assess-evidence.ts';
 
 const good = () => tinyClassifier({ weights: [3, -3] });
@@ -59,7 +60,7 @@ describeDatabases('looks at the labels of a rollout', (openDatabase) => {
     labelled = 200;
     exported = undefined;
     scores = undefined;
-    judge = (input) => judgeChallenger(input);
+    judge = (input) => judgeOnce(input);
     harness = await createDeliveryHarness(await openDatabase(), {
       policyOf: () => policy,
       variantCounts: async () => trafficOf(traffic),
@@ -160,7 +161,7 @@ describeDatabases('looks at the labels of a rollout', (openDatabase) => {
       expect(await harness.advance()).toEqual({ didSomething: false });
     }
     expect((await harness.rollout()).evidence.labels).toBeUndefined();
-    judge = (input) => judgeChallenger(input);
+    judge = (input) => judgeOnce(input);
     harness.clock.advance(DAY);
     await harness.advance();
     expect((await harness.rollout()).evidence.labels).toMatchObject({ look: 1 });
@@ -204,7 +205,7 @@ describeDatabases('looks at the labels of a rollout', (openDatabase) => {
     const begun = Promise.withResolvers<void>();
     const held = Promise.withResolvers<void>();
     judge = async (input) => {
-      if (input.question?.shownAlpha === undefined) return judgeChallenger(input);
+      if (input.question?.shownAlpha === undefined) return judgeOnce(input);
       begun.resolve();
       await held.promise;
       throw new ApiError('TEMPORARILY_UNAVAILABLE', 'the judge was ended');
