@@ -24,12 +24,10 @@ export async function answerSelect(
     if (statement.parameterCount > 0)
       throw new ApiError('INVALID_PARAMETER_VALUE', 'The SELECT has parameters, which get no values here');
     const result = await statement.stream();
-    const columns = result
-      .columnNames()
-      .map((name, index) => ({
-        name,
-        type: result.columnType(index).alias ?? String(result.columnType(index)),
-      }));
+    const columns = result.columnNames().map((name, index) => ({
+      name,
+      type: result.columnType(index).alias ?? String(result.columnType(index)),
+    }));
     const rows: unknown[][] = [];
     let characters = 0;
     const addSize = (more: number) => {
