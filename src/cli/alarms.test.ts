@@ -93,6 +93,7 @@ it('shows an alarm with the values that moved and where, or what a change of per
       importance: 0.25,
       moved: [{ label: 'from 20', reference: 0.094, window: 0.31 }],
       by_segment: [{ segment: 'carrier=AA', rows: 220, psi: 0.9, p: 1e-6 }],
+      unseen_values: [{ value: 'XYZ', rows: 31 }],
       sequence: { log_m: 13.4, log_threshold: 11.2 },
     },
   };
@@ -100,6 +101,7 @@ it('shows an alarm with the values that moved and where, or what a change of per
   expect(drift.status).toBe(0);
   expect(drift.stdout).toMatch(/importance +25\.0 %\n/);
   expect(drift.stdout).toMatch(/log M 13\.4; the alarm is at 11\.2\n/);
+  expect(drift.stdout).toMatch(/new values +XYZ \(31 rows\)\n/);
   expect(drift.stdout).toMatch(/from 20 +9\.4 % +31\.0 %\n/);
   expect(drift.stdout).toMatch(/carrier=AA +220 +0\.900 +0\.0000010\n/);
   const change = {

@@ -33,6 +33,7 @@ interface Evidence {
   importance?: number;
   moved?: { label: string; reference: number; window: number }[];
   by_segment?: { segment: string; rows: number; psi: number; p: number }[];
+  unseen_values?: { value: string; rows: number }[];
   notes?: string[];
   segments?: string | Record<string, ChangeBySegment>;
   sequence?: { log_m: number | null; log_threshold: number };
@@ -154,6 +155,7 @@ function showAlarm(terminal: Terminal, alarm: WireAlarm): void {
         ? undefined
         : `log M ${sequence.log_m.toFixed(1)}; the alarm is at ${sequence.log_threshold.toFixed(1)}`,
     ],
+    ['new values', evidence.unseen_values?.map((each) => `${each.value} (${each.rows} rows)`).join(', ')],
     ['why closed', alarm.close_reason],
     ['note', evidence.notes?.join('; ')],
   ];

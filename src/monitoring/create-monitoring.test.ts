@@ -277,6 +277,28 @@ describeDatabases('monitoring', (openDatabase) => {
       expect(await raised()).toHaveLength(1);
     });
 
+    it('name the values that the reference does not have, asked of the log once', async () => {
+      await monitoring.stop();
+      const asked: string[] = [];
+      monitoring = start({
+        log: {
+          measureWindows: async () => [],
+          query: async (sql) => {
+            asked.push(sql);
+            return { rows: [['51.2', 3]] };
+          },
+        },
+      });
+      await report(day(0, { shift: 50 }));
+      clock.advance(DAY_MS + HOUR_MS);
+      await monitoring.advance();
+      const unseen = (await raised()).filter(({ aspect }) => aspect === 'unseen');
+      expect(unseen).toMatchObject([
+        { column: 'amount', evidence: { p: 1e-12, unseen_values: [{ value: '51.2', rows: 3 }] } },
+      ]);
+      expect(asked).toHaveLength(1);
+    });
+
     it('survive a crash: windows are not tested again, and alarms are not raised again', async () => {
       await report(day(0, { missing: 0.9 }));
       clock.advance(2 * DAY_MS);

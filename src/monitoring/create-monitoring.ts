@@ -92,7 +92,11 @@ export function createMonitoring(deps: MonitoringDeps) {
     const [received, happened] = [await entries.newestReport(), await entries.newestWatermark()];
     return Math.max(received ?? 0, happened ?? 0) >= until;
   }
+  const { query } = deps.log;
+  const asking: { query?: QueryLog } =
+    query === undefined ? {} : { query: (sql, options) => query(sql, options) };
   const closing: CloseWindowDeps = {
+    ...asking,
     isReported,
     database,
     clock,
@@ -100,12 +104,11 @@ export function createMonitoring(deps: MonitoringDeps) {
     referenceOf: createReferenceReader((version) => deps.files.referencePath(version)),
     importanceOf: async (version) => deps.files.importanceOf?.(version),
   };
-  const { query } = deps.log;
   const measuring: PerformanceDeps = {
     database,
     clock,
     logger,
-    ...(query === undefined ? {} : { query: (sql, options) => query(sql, options) }),
+    ...asking,
     measureWindows: (request) => deps.log.measureWindows(request),
     baselineOf:
       deps.baselineOf ??

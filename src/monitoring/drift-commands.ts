@@ -139,6 +139,13 @@ export const acknowledgeAlarm = command(
   },
 );
 
+/** Adds what was found out about an alarm after it was raised. */
+export const addEvidence = command(
+  'monitoring.addEvidence',
+  (tx, { id, evidence }: { id: number; evidence: Record<string, unknown> }): Promise<void> =>
+    createAlarmStore(tx).addEvidence(id, evidence),
+);
+
 export const settleMessage = command(
   'monitoring.settleMessage',
   (
@@ -173,6 +180,7 @@ export const driftCommands: Command<any, any>[] = [
   beginWatch,
   closeAlarm,
   acknowledgeAlarm,
+  addEvidence,
   settleMessage,
   keepBaseline,
 ];

@@ -15,7 +15,7 @@ describeDatabases('what a version reached on its evaluation set', (openDatabase)
       heldoutSha256: 'x',
     };
     const asked: EvaluationRequest[] = [];
-    const { baselineOf } = createBaselineReader({
+    const reader = createBaselineReader({
       database,
       logger: silentLogger,
       files: { modelPath: async () => 'model.onnx', heldOutPath: async () => 'heldout.parquet' },
@@ -25,11 +25,11 @@ describeDatabases('what a version reached on its evaluation set', (openDatabase)
       },
     });
     const daily = monitorPolicySchema.parse({});
-    expect(await baselineOf(version, 'roc_auc', daily)).toEqual([0.1]);
-    expect(await baselineOf(version, 'roc_auc', daily)).toEqual([0.1]);
+    expect(await reader.baselineOf(version, 'roc_auc', daily)).toEqual([0.1]);
+    expect(await reader.baselineOf(version, 'roc_auc', daily)).toEqual([0.1]);
     const weekly = monitorPolicySchema.parse({ window: { every: '7d', rows: 1000 } });
-    expect(await baselineOf(version, 'roc_auc', weekly)).toEqual([0.2]);
-    expect(await baselineOf(version, 'roc_auc', weekly)).toEqual([0.2]);
+    expect(await reader.baselineOf(version, 'roc_auc', weekly)).toEqual([0.2]);
+    expect(await reader.baselineOf(version, 'roc_auc', weekly)).toEqual([0.2]);
     expect(asked.map(({ everyMs, rows }) => [everyMs / 86_400_000, rows])).toEqual([
       [1, 500],
       [7, 1000],
