@@ -31,8 +31,10 @@ const kinds = [
 ] as const;
 
 describe.each(kinds)('a process that is killed while it works on a job (%s)', (dialect, isMissing) => {
+  // Most of a killed process's time is waited: for its start, and for the lease of the one before.
   it.skipIf(isMissing).each(points)(
     'leaves a run that the next one completes, with no effect twice (%s of every step)',
+    { timeout: 180_000, concurrent: true },
     async (point) => {
       const folder = tempDir();
       const { url, drop } =

@@ -67,9 +67,10 @@ const kinds = [
 ] as const;
 
 describe.each(kinds)('a retraining whose process is killed (%s)', (dialect, points, isMissing) => {
+  // Most of a killed process's time is waited: for its start, and for the lease of the one before.
   it.skipIf(isMissing).each(points)(
     'has each effect once (%s of every step)',
-    { timeout: 300_000 },
+    { timeout: 300_000, concurrent: true },
     async (point) => {
       const folder = await makeFolder();
       const { url, drop } =
