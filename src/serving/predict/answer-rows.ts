@@ -146,7 +146,6 @@ export function createRowAnswerer(options: AnswerOptions) {
     let lines = '';
     let rows = 0;
     let newest = Number.NEGATIVE_INFINITY;
-    let newestTold = Number.NEGATIVE_INFINITY;
     try {
       for (const { rows: given, context, answers } of requests) {
         const { variant, keys, cloudEvent } = context;
@@ -171,24 +170,27 @@ export function createRowAnswerer(options: AnswerOptions) {
         }
         rows += given.length;
         if (time > newest) newest = time;
-        if (context.timeMs !== undefined && time > newestTold) newestTold = time;
         if (ids !== undefined) context.ids = ids;
       }
     } catch (error) {
       for (const { context } of requests) context.texts = [];
       throw error;
     }
-    return { lines, rows, newest, newestTold };
+    return { lines, rows, newest };
   }
 
   return {
     /** Throws what one of them brings about, and then none of them is logged or has texts. */
     answer(requests: AnsweredRequest<RequestContext>[]): void {
       const nowMs = now();
-      const { lines, rows, newest, newestTold } = write(requests, nowMs);
+      const { lines, rows, newest } = write(requests, nowMs);
       log?.append(lines, rows, newest);
       // Only what is answered moves the clock: a request that is refused has not happened.
-      if (newestTold > Number.NEGATIVE_INFINITY) onEventTime?.(newestTold);
+      if (onEventTime !== undefined) {
+        // Each of them: one that is far ahead of all others is ignored, and must not hide the others.
+        for (const { context } of requests)
+          if (context.timeMs !== undefined && context.variant !== 'shadow') onEventTime(context.timeMs);
+      }
       try {
         countProfile(requests, nowMs);
       } catch (error) {
