@@ -5,12 +5,18 @@ import {
   type ExpectedChampion,
   expectChampion,
 } from '../registry/index.ts';
-import { createDecisionStore, type DecisionRecord } from './decision-store.ts';
 import type { GatePolicy, RolloutPolicy } from './delivery-policy.ts';
 import { openGain } from './gain/gain.ts';
 import { createGainStore } from './gain/gain-store.ts';
 import { settleGain } from './gain/settle-gains.ts';
-import { addDecision, auditDecision, endWatches, moveTo, type NewDecision } from './record-decision.ts';
+import { createDecisionStore, type DecisionRecord } from './promotion/decision-store.ts';
+import {
+  addDecision,
+  auditDecision,
+  endWatches,
+  moveTo,
+  type NewDecision,
+} from './promotion/record-decision.ts';
 import { describeRollout } from './rollout/describe-rollout.ts';
 import {
   changeRollout,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DECISION_KINDS, OUTCOMES, VERDICTS } from './decision-store.ts';
+import { DECISION_KINDS, OUTCOMES, VERDICTS } from './promotion/decision-store.ts';
 import { ROLLOUT_STATES } from './tables.ts';
 
 export const modelParams = z.object({ name: z.string() });

@@ -1,5 +1,4 @@
 export { createDelivery, type Delivery } from './create-delivery.ts';
-export type { DecisionRecord, Outcome, Verdict } from './decision-store.ts';
 export type { DeliveryDeps, RolloutLog, VariantCounts } from './delivery-deps.ts';
 export {
   type DeliveryPolicy,
@@ -17,7 +16,8 @@ export { judgeChallenger } from './judge/judge-challenger.ts';
 export type { Comparison, GateQuestion, JudgeInput, Judgement } from './judge/judge-input.ts';
 export { createWarmJudge, type Judge, judgeInProcess } from './judge/run-judge.ts';
 export type { LabelledRows } from './judge/score-model.ts';
-export type { PromoteRequest, Promotion } from './promote-model.ts';
+export type { DecisionRecord, Outcome, Verdict } from './promotion/decision-store.ts';
+export type { PromoteRequest, Promotion } from './promotion/promote-model.ts';
 export { createDesiredStateReader } from './read-desired-state.ts';
 export type { Rollout } from './rollout/rollout-store.ts';
 export type { RolloutState } from './tables.ts';

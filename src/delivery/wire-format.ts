@@ -1,9 +1,9 @@
 import type { z } from 'zod';
 import type * as contract from './contract.ts';
-import type { DecisionRecord } from './decision-store.ts';
 import { canaryWeights, rolloutTimes } from './delivery-policy.ts';
 import { describeGain, type Gain } from './gain/gain.ts';
-import type { Promotion } from './promote-model.ts';
+import type { DecisionRecord } from './promotion/decision-store.ts';
+import type { Promotion } from './promotion/promote-model.ts';
 import type { Rollout } from './rollout/rollout-store.ts';
 
 export const toText = (version: number | undefined) => (version === undefined ? undefined : String(version));

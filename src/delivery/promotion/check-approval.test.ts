@@ -3,9 +3,9 @@ import {
   createDeliveryHarness,
   type DeliveryHarness,
   writeLabelledRows,
-} from '../../tests/support/delivery-harness.ts';
-import { describeDatabases } from '../../tests/support/index.ts';
-import { tinyClassifier } from '../../tests/support/tiny-model.ts';
+} from '../../../tests/support/delivery-harness.ts';
+import { describeDatabases } from '../../../tests/support/index.ts';
+import { tinyClassifier } from '../../../tests/support/tiny-model.ts';
 
 let heldOut: string;
 beforeAll(async () => {

@@ -1,5 +1,5 @@
-import { ApiError } from '../platform/index.ts';
-import type { Approvers } from './delivery-policy.ts';
+import { ApiError } from '../../platform/index.ts';
+import type { Approvers } from '../delivery-policy.ts';
 
 /**
  * Who lets a version in on their own word approves it: where a project names who may, others may not, and nobody approves what

@@ -1,7 +1,7 @@
-import type { ModelVersion } from '../registry/index.ts';
+import type { ModelVersion } from '../../registry/index.ts';
+import { isMoreBetter } from '../delivery-policy.ts';
+import type { Comparison, Judgement } from '../judge/judge-input.ts';
 import type { Verdict } from './decision-store.ts';
-import { isMoreBetter } from './delivery-policy.ts';
-import type { Comparison, Judgement } from './judge/judge-input.ts';
 
 interface Case {
   challenger: ModelVersion;

@@ -1,5 +1,5 @@
-import type { Tx } from '../platform/index.ts';
-import type { DeliveryDb, DeliveryTables } from './tables.ts';
+import type { Tx } from '../../platform/index.ts';
+import type { DeliveryDb, DeliveryTables } from '../tables.ts';
 
 /** What was found of a version, in one word. */
 export const VERDICTS = [

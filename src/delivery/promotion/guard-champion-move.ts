@@ -1,5 +1,5 @@
-import { ApiError } from '../platform/index.ts';
-import { type PolicyOf, readPolicy } from './delivery-policy.ts';
+import { ApiError } from '../../platform/index.ts';
+import { type PolicyOf, readPolicy } from '../delivery-policy.ts';
 
 /** Refuses a move of what serves that goes past the gate of a project. */
 export type GuardChampionMove = (name: string, version?: number) => Promise<void>;

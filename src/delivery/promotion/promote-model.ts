@@ -1,29 +1,29 @@
-import { ApiError, createKeyedQueue } from '../platform/index.ts';
+import { ApiError, createKeyedQueue } from '../../platform/index.ts';
 import {
   createChampionStore,
   createModelVersionStore,
   type ExpectedChampion,
   type ModelVersion,
   notServable,
-} from '../registry/index.ts';
-import { lookAlpha } from '../statistics/index.ts';
-import { checkApproval } from './check-approval.ts';
-import { countGateLook, decideAtGate, type GateEffect, rolloutUnderWay } from './commands.ts';
-import { decidePromotion } from './decide-promotion.ts';
-import { createDecisionStore, type DecisionRecord, type Outcome, type Verdict } from './decision-store.ts';
-import type { DeliveryDeps } from './delivery-deps.ts';
+} from '../../registry/index.ts';
+import { lookAlpha } from '../../statistics/index.ts';
+import { countGateLook, decideAtGate, type GateEffect, rolloutUnderWay } from '../commands.ts';
+import type { DeliveryDeps } from '../delivery-deps.ts';
 import {
   canaryWeights,
   type DeliveryPolicy,
   type GatePolicy,
   readPolicy,
   rolloutTimes,
-} from './delivery-policy.ts';
-import type { JudgeInput, Judgement } from './judge/judge-input.ts';
-import type { JudgeQueue } from './judge/judge-queue.ts';
-import type { Judge } from './judge/run-judge.ts';
-import { countTraffic, requests } from './rollout/count-traffic.ts';
-import { createRolloutStore } from './rollout/rollout-store.ts';
+} from '../delivery-policy.ts';
+import type { JudgeInput, Judgement } from '../judge/judge-input.ts';
+import type { JudgeQueue } from '../judge/judge-queue.ts';
+import type { Judge } from '../judge/run-judge.ts';
+import { countTraffic, requests } from '../rollout/count-traffic.ts';
+import { createRolloutStore } from '../rollout/rollout-store.ts';
+import { checkApproval } from './check-approval.ts';
+import { decidePromotion } from './decide-promotion.ts';
+import { createDecisionStore, type DecisionRecord, type Outcome, type Verdict } from './decision-store.ts';
 
 export interface PromoteRequest {
   name: string;

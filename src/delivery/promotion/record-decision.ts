@@ -1,12 +1,12 @@
-import { ApiError, appendAudit, type Tx } from '../platform/index.ts';
+import { ApiError, appendAudit, type Tx } from '../../platform/index.ts';
 import {
   createChampionStore,
   type ExpectedChampion,
   type MoveCause,
   putChampion,
-} from '../registry/index.ts';
+} from '../../registry/index.ts';
+import { createRolloutStore } from '../rollout/rollout-store.ts';
 import { createDecisionStore, type DecisionRecord } from './decision-store.ts';
-import { createRolloutStore } from './rollout/rollout-store.ts';
 
 /** What somebody decided, before it has its number. */
 export type NewDecision = Omit<DecisionRecord, 'id' | 'rolloutId'>;

@@ -1,5 +1,5 @@
-import type { DeliveryDeps } from './delivery-deps.ts';
-import { rollBackDelivery } from './rollout/rollout-commands.ts';
+import type { DeliveryDeps } from '../delivery-deps.ts';
+import { rollBackDelivery } from '../rollout/rollout-commands.ts';
 
 export interface RollbackRequest {
   name: string;

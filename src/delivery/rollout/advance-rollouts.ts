@@ -3,7 +3,7 @@ import { createChampionStore, createModelVersionStore } from '../../registry/ind
 import type { Gain } from '../gain/gain.ts';
 import { createGainStore } from '../gain/gain-store.ts';
 import { createGainSettler, settlementOf } from '../gain/settle-gains.ts';
-import type { NewDecision } from '../record-decision.ts';
+import type { NewDecision } from '../promotion/record-decision.ts';
 import { decide, isLabelLookDue, kindOf, lengthOf, SHORTEST_LOOK_MS } from './decide-step.ts';
 import { gatherEvidence } from './gather-evidence.ts';
 import { createLabelledJudge } from './judge-labelled.ts';

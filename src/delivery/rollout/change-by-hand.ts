@@ -1,7 +1,7 @@
 import { ApiError } from '../../platform/index.ts';
-import type { Outcome } from '../decision-store.ts';
 import type { DeliveryDeps } from '../delivery-deps.ts';
-import type { NewDecision } from '../record-decision.ts';
+import type { Outcome } from '../promotion/decision-store.ts';
+import type { NewDecision } from '../promotion/record-decision.ts';
 import { nextStep } from './next-step.ts';
 import { changeRollout, type RolloutEffect } from './rollout-commands.ts';
 import type { Rollout, RolloutChange } from './rollout-store.ts';

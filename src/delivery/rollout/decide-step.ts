@@ -1,5 +1,5 @@
-import type { DecisionKind } from '../decision-store.ts';
 import { rolloutTimes } from '../delivery-policy.ts';
+import type { DecisionKind } from '../promotion/decision-store.ts';
 import { nextStep } from './next-step.ts';
 import type { Rollout } from './rollout-store.ts';
 import type { Evidence, Gathered, Transition } from './rollout-types.ts';

@@ -5,9 +5,9 @@ import { type ColumnType, readSignature } from '../../models/index.ts';
 import { createModelVersionStore, type ModelVersion } from '../../registry/index.ts';
 import { lookAlpha } from '../../statistics/index.ts';
 import { countGateLook, endGateLook } from '../commands.ts';
-import { describeComparison, toEvidence } from '../decide-promotion.ts';
 import type { JudgeInput } from '../judge/judge-input.ts';
-import { questionOf } from '../promote-model.ts';
+import { describeComparison, toEvidence } from '../promotion/decide-promotion.ts';
+import { questionOf } from '../promotion/promote-model.ts';
 import type { AdvancerDeps, JudgeLabelled } from './rollout-types.ts';
 
 /** Below this a comparison tells nothing, and a look would be wasted. */

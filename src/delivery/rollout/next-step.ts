@@ -1,5 +1,5 @@
-import type { Outcome } from '../decision-store.ts';
 import { canaryWeights, rolloutTimes } from '../delivery-policy.ts';
+import type { Outcome } from '../promotion/decision-store.ts';
 import type { RolloutEffect } from './rollout-commands.ts';
 import type { Rollout, RolloutChange } from './rollout-store.ts';
 

@@ -5,9 +5,9 @@ import {
   type MoveCause,
   putPredecessorBack,
 } from '../../registry/index.ts';
-import type { DecisionRecord } from '../decision-store.ts';
 import { type Gain, openGain } from '../gain/gain.ts';
 import { createGainStore } from '../gain/gain-store.ts';
+import type { DecisionRecord } from '../promotion/decision-store.ts';
 import {
   addDecision,
   auditDecision,
@@ -15,7 +15,7 @@ import {
   endWatches,
   moveTo,
   type NewDecision,
-} from '../record-decision.ts';
+} from '../promotion/record-decision.ts';
 import { describeRollout } from './describe-rollout.ts';
 import { createRolloutStore, type Rollout, type RolloutChange } from './rollout-store.ts';
 

@@ -1,8 +1,8 @@
-import type { Outcome, Verdict } from '../decision-store.ts';
 import type { DeliveryDeps, ShadowPairs, VariantCounts } from '../delivery-deps.ts';
 import type { Comparison } from '../judge/judge-input.ts';
 import type { JudgeQueue } from '../judge/judge-queue.ts';
 import type { Judge } from '../judge/run-judge.ts';
+import type { Outcome, Verdict } from '../promotion/decision-store.ts';
 import type { Assessment } from './assess-evidence.ts';
 import type { RolloutEffect } from './rollout-commands.ts';
 import type { Looks, Rollout, RolloutChange } from './rollout-store.ts';
