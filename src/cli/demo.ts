@@ -171,6 +171,7 @@ async function showRollback(terminal: Terminal, client: HttpClient, serve: HttpC
   const { from, to, ms, requests, errors, p50_ms: p50, p99_ms: p99 } = rollback;
   terminal.line(`   version ${to} answers again in the place of ${from} after ${ms} ms`);
   terminal.line(`   meanwhile ${requests} requests, ${errors} errors, p50 ${p50} ms, p99 ${p99} ms`);
+  if (rollback.first_error) terminal.warn(`the first that failed: ${rollback.first_error}`);
   return rollback;
 }
 

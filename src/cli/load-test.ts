@@ -75,7 +75,8 @@ export function configureLoadTest(command: Command, act: Act): void {
         terminal.document({ url: target, duration_seconds: options.duration, results });
         if (signal.aborted) throw new CliError('interrupted', { exit: 'interrupted' });
         const failed = results.reduce((sum, { errors }) => sum + errors, 0);
-        if (failed > 0) throw new CliError(`${failed} requests failed`);
+        const firstError = results.find(({ first_error }) => first_error !== undefined)?.first_error;
+        if (failed > 0) throw new CliError(`${failed} requests failed; the first: ${firstError}`);
       }),
     );
   withExamples(command, [

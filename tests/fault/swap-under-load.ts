@@ -88,11 +88,13 @@ export async function swapUnderLoad({
 /** A load that sent hardly anything proves nothing. */
 export function findProblems(
   swaps: number,
-  { requests, errors }: Pick<LoadResult, 'requests' | 'errors'>,
+  { requests, errors, first_error }: Pick<LoadResult, 'requests' | 'errors' | 'first_error'>,
 ): string[] {
   const least = Math.max(1, 10 * swaps);
   return [
-    ...(errors > 0 ? [`${errors} requests failed`] : []),
+    ...(errors > 0
+      ? [`${errors} requests failed${first_error === undefined ? '' : `; the first: ${first_error}`}`]
+      : []),
     ...(requests < least ? [`the load made ${requests} requests, needed are ${least}`] : []),
   ];
 }

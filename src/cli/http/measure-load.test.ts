@@ -71,11 +71,13 @@ describe('measureLoad', () => {
     const options = { body: '{}', concurrency: 2, durationMs: 100, warmUpMs: 0 };
     const half = await measureLoad({ url: `${url}/predict`, ...options });
     expect(half.errors).toBeGreaterThan(0);
+    expect(half.first_error).toMatch(/^503 /);
     expect(Math.abs(half.errors - half.requests)).toBeLessThanOrEqual(2);
     closers.splice(0)[0]?.();
     const none = await measureLoad({ url: `${url}/predict`, ...options });
     expect(none.requests).toBe(0);
     expect(none.errors).toBeGreaterThan(0);
+    expect(none.first_error).toBe('the connection broke');
   });
 
   it('ends at once when it is told to', async () => {

@@ -2,6 +2,9 @@ import net from 'node:net';
 import { performance } from 'node:perf_hooks';
 import tls from 'node:tls';
 
+/** So much of an answer explains a failure. */
+const ERROR_LENGTH = 300;
+
 export interface LoadResult {
   concurrency: number;
   requests: number;
@@ -11,6 +14,8 @@ export interface LoadResult {
   p95_ms: number;
   p99_ms: number;
   max_ms: number;
+  /** What the first request that failed was answered, where one failed. */
+  first_error?: string;
 }
 
 /**
@@ -39,7 +44,11 @@ export async function measureLoad({
   const target = new URL(url);
   const request = prepareRequest(target, body);
   const latencies: number[] = [];
-  const count = { errors: 0 };
+  const count = { errors: 0, first: undefined as string | undefined };
+  const fail = (what: string) => {
+    count.errors += 1;
+    count.first ??= what;
+  };
   const startedAt = performance.now();
   const measureFrom = startedAt + warmUpMs;
   const endsAt = measureFrom + durationMs;
@@ -59,14 +68,14 @@ export async function measureLoad({
         sockets,
         request,
         endsAt,
-        onAnswer: (latencyMs, status) => {
+        onAnswer: (latencyMs, { status, body }) => {
           if (performance.now() < measureFrom) return;
           if (status >= 200 && status < 300) latencies.push(latencyMs);
-          else count.errors += 1;
+          else fail(`${status} ${body().slice(0, ERROR_LENGTH)}`);
         },
       });
       if (isBroken && !signal?.aborted) {
-        count.errors += 1;
+        fail('the connection broke');
         // A server that refuses every connection is not to be hammered.
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
@@ -86,6 +95,7 @@ export async function measureLoad({
     p95_ms: round(quantile(sorted, 0.95)),
     p99_ms: round(quantile(sorted, 0.99)),
     max_ms: round(sorted.at(-1) ?? 0),
+    ...(count.first !== undefined && { first_error: count.first }),
   };
 }
 
@@ -125,7 +135,7 @@ function driveConnection({
   sockets: Set<net.Socket>;
   request: Buffer;
   endsAt: number;
-  onAnswer: (latencyMs: number, status: number) => void;
+  onAnswer: (latencyMs: number, answer: { status: number; body: () => string }) => void;
 }): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect();
@@ -154,8 +164,10 @@ function driveConnection({
       pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
       const answer = readAnswer(pending);
       if (!answer) return;
+      const whole = pending.subarray(0, answer.length);
       pending = pending.subarray(answer.length);
-      onAnswer(performance.now() - sentAt, answer.status);
+      const body = () => whole.toString('utf8', whole.indexOf('\r\n\r\n') + 4);
+      onAnswer(performance.now() - sentAt, { status: answer.status, body });
       if (performance.now() >= endsAt) finish(false);
       else send();
     });

@@ -16,6 +16,8 @@ export interface RollbackUnderLoad {
   errors: number;
   p50_ms: number;
   p99_ms: number;
+  /** What the first request that failed was answered, where one failed. */
+  first_error?: string;
 }
 
 /** Undoes the last promotion of a model while requests run, and says what they met. */
@@ -56,8 +58,8 @@ export async function rollBackUnderLoad({
     const ms = Math.round(performance.now() - startedAt);
     await settle();
     stop.abort();
-    const { requests, errors, p50_ms, p99_ms } = await load;
-    return { from, to, ms, requests, errors, p50_ms, p99_ms };
+    const { requests, errors, p50_ms, p99_ms, first_error } = await load;
+    return { from, to, ms, requests, errors, p50_ms, p99_ms, ...(first_error && { first_error }) };
   } finally {
     stop.abort();
   }
