@@ -34,6 +34,7 @@ export async function migrate(options: {
   now: () => number;
   /** Names the database in errors. */
   where: string;
+  onApplied?: (id: string) => void;
 }): Promise<Migrated> {
   const { db, dialect, inTransaction, now, where } = options;
   const migrations = [...options.migrations].sort((a, b) => (a.id < b.id ? -1 : 1));
@@ -60,6 +61,7 @@ export async function migrate(options: {
         .execute();
     });
     applied.push(migration.id);
+    options.onApplied?.(migration.id);
   }
   return {
     applied,

@@ -12,6 +12,8 @@ const MIGRATION_LOCK = 7_070_001;
 /** How long `close` waits for work under way. */
 const CLOSE_WAIT_MS = 5000;
 const MOST_ATTEMPTS = 6;
+/** All migrations together may take so many times as long as one command. */
+const MIGRATION_SHARE = 10;
 
 /** PostgreSQL: a command is a transaction in this process, repeated when the server asks for that. */
 export async function openPostgres(options: DatabaseOptions): Promise<Database> {
@@ -34,17 +36,17 @@ export async function openPostgres(options: DatabaseOptions): Promise<Database> 
   });
   const writer = writes.kysely;
 
-  function withinLimit<T>(work: Promise<T>, onTimeout?: () => void): Promise<T> {
+  function withinLimit<T>(
+    work: Promise<T>,
+    onTimeout: () => void,
+    limitMs = timeoutMs,
+    describeTimeout = () => `The PostgreSQL server ${where} did not answer within ${limitMs} ms`,
+  ): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const timer = setTimeout(() => {
-      onTimeout?.();
-      reject(
-        new ApiError(
-          'TEMPORARILY_UNAVAILABLE',
-          `The PostgreSQL server ${where} did not answer within ${timeoutMs} ms`,
-        ),
-      );
-    }, timeoutMs);
+      onTimeout();
+      reject(new ApiError('TEMPORARILY_UNAVAILABLE', describeTimeout()));
+    }, limitMs);
     work
       .then(resolve, (error) => reject(describePostgresError(error, where)))
       .finally(() => clearTimeout(timer));
@@ -80,7 +82,10 @@ export async function openPostgres(options: DatabaseOptions): Promise<Database> 
   const closeAll = (waitMs: number) =>
     Promise.all([writes.close(waitMs), reads.close(waitMs)]).then(() => {});
   let migrated: Migrated;
+  let isGivenUp = false;
+  const done: string[] = [];
   try {
+    await withinLimit(writer.executeQuery(CompiledQuery.raw('select 1')), () => {});
     migrated = await withinLimit(
       writer.connection().execute(async (db) => {
         await db.executeQuery(CompiledQuery.raw(`select pg_advisory_lock(${MIGRATION_LOCK})`));
@@ -89,7 +94,12 @@ export async function openPostgres(options: DatabaseOptions): Promise<Database> 
             db,
             dialect: 'postgres',
             migrations: module.migrations,
-            inTransaction: (body) => db.transaction().execute(body),
+            inTransaction: (body) =>
+              db.transaction().execute(async (tx) => {
+                await body(tx);
+                if (isGivenUp) throw new ApiError('TEMPORARILY_UNAVAILABLE', 'The migrations took too long');
+              }),
+            onApplied: (id) => done.push(id),
             now: Date.now,
             where: `The PostgreSQL database ${where}`,
           });
@@ -97,6 +107,14 @@ export async function openPostgres(options: DatabaseOptions): Promise<Database> 
           await db.executeQuery(CompiledQuery.raw(`select pg_advisory_unlock(${MIGRATION_LOCK})`));
         }
       }),
+      () => {
+        isGivenUp = true;
+      },
+      MIGRATION_SHARE * timeoutMs,
+      () =>
+        `The schema of the PostgreSQL database ${where} could not be brought up to date within ${MIGRATION_SHARE * timeoutMs} ms ` +
+        `(${done.length === 0 ? 'no migration was applied' : `the last migration that was applied is '${done.at(-1)}'`}); ` +
+        'the server is slow, or another process migrates it: start again',
     );
   } catch (error) {
     await closeAll(0);

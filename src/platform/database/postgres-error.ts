@@ -30,6 +30,12 @@ export function isConnectionLost(error: unknown): boolean {
 export function describePostgresError(error: unknown, where: string): unknown {
   if (error instanceof ApiError) return error;
   const { code = '', message = '' } = error as { code?: string; message?: string };
+  if (message.startsWith('Cannot use a pool after calling end')) {
+    return new ApiError(
+      'TEMPORARILY_UNAVAILABLE',
+      `The connections to the PostgreSQL server ${where} are closed`,
+    );
+  }
   if (!UNAVAILABLE.test(code) && !REPEAT.has(code) && !CONNECTION_LOST.test(message)) return error;
   return new ApiError(
     'TEMPORARILY_UNAVAILABLE',

@@ -32,6 +32,14 @@ describe('a PostgreSQL server that is away', () => {
     silent.close();
   });
 
+  it('is told in words to have been closed', () => {
+    const error = new Error('Cannot use a pool after calling end on the pool');
+    expect(describePostgresError(error, 'here')).toMatchObject({
+      code: 'TEMPORARILY_UNAVAILABLE',
+      message: 'The connections to the PostgreSQL server here are closed',
+    });
+  });
+
   it('is told apart from an error of the statement', () => {
     const error = Object.assign(new Error('duplicate key'), { code: '23505' });
     expect(describePostgresError(error, 'here')).toBe(error);
@@ -55,6 +63,25 @@ describe.skipIf('problem' in inject('postgresServer'))('a PostgreSQL database', 
     meeting.between = async () => {};
     await database.close();
     await created.drop();
+  });
+
+  it('says how far the migrations came when they take too long, and applies no more of them', async () => {
+    const slowly = new URL('../../../tests/support/slow-migrations.ts', import.meta.url);
+    const opening = openDatabase({
+      url: created.url,
+      commandsModule: slowly,
+      logger: silentLogger,
+      poolSize: 2,
+      timeoutMs: 300,
+    });
+    await expect(opening).rejects.toThrow(
+      /^The schema of the PostgreSQL database .* could not be brought up to date within 3000 ms \(the last migration that was applied is '0901-test-quick'\); the server is slow/,
+    );
+    const migrations = await sql<{ id: string }>`select id from tidemill_migrations order by id`.execute(
+      database.reader,
+    );
+    expect(migrations.rows.map(({ id }) => id)).not.toContain('0902-test-slow');
+    expect(migrations.rows.map(({ id }) => id)).toContain('0901-test-quick');
   });
 
   it('repeats a command that the server chose as the victim of a deadlock', async () => {
