@@ -56,7 +56,8 @@ export function runInChild(work: TableWork, signal?: AbortSignal): Promise<Table
         reject(Object.assign(error, { stack: stack ?? error.stack }));
       }
     });
-    child.once('error', reject);
+    // A process that cannot be started fails twice: to start, and to be written to.
+    child.on('error', reject);
     child.once('exit', (code, killedBy) => {
       signal?.removeEventListener('abort', stop);
       // After a message this changes nothing: the promise is settled.

@@ -107,6 +107,8 @@ export function startStepChild({ entry, env, killAfterMs, recycleRssBytes, onRea
     exited.resolve();
     onExit({ wasReady: isReady, why: error });
   }
+  // A process that cannot be started fails twice: to start, and to be written to.
+  child.on('error', () => {});
   child.once('error', (error) => {
     if (child.pid === undefined) ended(`could not be started (${error.message})`);
   });

@@ -79,7 +79,8 @@ export function createLogClient({ setUp, logger }: { setUp: ProcessSetUp; logger
       if ('result' in message) asked?.resolve(message.result);
       else asked?.reject(fromSentError(message.error));
     });
-    child.once('error', (error) => end(new LogProcessDied(error.message)));
+    // More than one comes of a process that could not be started.
+    child.on('error', (error) => end(new LogProcessDied(error.message)));
     child.once('exit', (code, killedBy) => {
       const how = killedBy ?? `exit code ${code}`;
       if (!stopped.has(child)) {

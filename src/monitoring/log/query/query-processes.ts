@@ -1,4 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ApiError, type Logger } from '../../../platform/index.ts';
@@ -63,7 +64,10 @@ export function createQueryProcesses({ setUp, workFolder, logger, idleMs = IDLE_
         .then(() => all.delete(started))
         .then(() => end());
     };
-    child.once('error', (error) => leave(error.message));
+    // Of a process that was never there more than one error comes, and no end; of all others the end.
+    child.on('error', (error) => {
+      if (child.pid === undefined) leave(error.message);
+    });
     child.once('exit', (code, killedBy) => leave(killedBy ?? `exit code ${code}`));
     all.set(started, ended);
     child.send({ ...setUp, workFolder: folder } satisfies QuerySetUp);
@@ -164,7 +168,7 @@ class QueryProcessEnded extends Error {
  * fails, which DuckDB tells as an error. Its environment is empty, so that there is nothing to be read there.
  */
 function forkLimited(limitMb: number): ChildProcess {
-  const isLimited = process.platform === 'linux';
+  const isLimited = process.platform === 'linux' && existsSync('/bin/sh');
   const nodeOptions = ['--max-old-space-size=384'];
   const start = `ulimit -d ${limitMb * 1024} 2>/dev/null; exec "$0" "$@"`;
   return fork(new URL(`./process/query-process${import.meta.url.slice(-3)}`, import.meta.url), {
