@@ -100,30 +100,31 @@ export function entryOf(
   };
 }
 
-/** Registers versions of a model without a file, for tests that never run it. */
+/** Registers versions of a model without a file, for tests that never run it; the first one serves. */
 export async function registerWatched(database: Database, model: string, versions: number): Promise<void> {
+  const rows = Array.from(
+    { length: versions },
+    (_, i) =>
+      `('${model}', ${i + 1}, '', '', 'None', '', '', '', 0, 0, 1, null, 'sha-${i + 1}', 1, null, 'binary', null)`,
+  );
+  // In one go: each call opens a connection of its own.
   await tamperWith(
     database,
     `insert into registered_models (name, description, creation_time, last_updated_time, last_version)
-     values ('${model}', '', 0, 0, ${versions})`,
+       values ('${model}', '', 0, 0, ${versions});
+     insert into model_versions (name, version, description, user_id, stage, source, run_id, run_link,
+       creation_time, last_updated_time, servable, not_servable_reason, sha256, size_bytes, framework, task, heldout_sha256)
+       values ${rows.join(', ')};
+     ${serve(model, 1)}`,
   );
-  for (let version = 1; version <= versions; version++) {
-    await tamperWith(
-      database,
-      `insert into model_versions (name, version, description, user_id, stage, source, run_id, run_link,
-         creation_time, last_updated_time, servable, not_servable_reason, sha256, size_bytes, framework, task, heldout_sha256)
-       values ('${model}', ${version}, '', '', 'None', '', '', '', 0, 0, 1, null, 'sha-${version}', 1, null, 'binary', null)`,
-    );
-  }
-  await serveWatched(database, model, 1);
 }
 
 /** Makes a version the champion. */
 export async function serveWatched(database: Database, model: string, version: number): Promise<void> {
-  await tamperWith(database, `delete from model_aliases where name = '${model}'`);
-  await tamperWith(
-    database,
-    `insert into model_aliases (name, alias, version) values ('${model}', 'champion', ${version})`,
-  );
-  await tamperWith(database, 'update serving_revision set revision = revision + 1');
+  await tamperWith(database, serve(model, version));
 }
+
+const serve = (model: string, version: number) =>
+  `delete from model_aliases where name = '${model}';
+   insert into model_aliases (name, alias, version) values ('${model}', 'champion', ${version});
+   update serving_revision set revision = revision + 1`;
