@@ -45,10 +45,15 @@ it.each([10_100, 60])('finds in a wide table of %i rows what it finds in a narro
   expect(narrow.schema.map(({ type }) => type)).toEqual([
     'double',
     'long',
-    ...['string', 'string', 'string', 'string'],
+    'string',
+    'string',
+    'string',
+    'string',
     'boolean',
     'datetime',
-    ...['string', 'string', 'string'],
+    'string',
+    'string',
+    'string',
     'double',
   ]);
   for (let copy = 0; copy < COPIES; copy++) {

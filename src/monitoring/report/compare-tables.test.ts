@@ -87,6 +87,21 @@ it('names the columns that drifted and what moved, the strongest first', async (
   expect(failed[1]!.detail).toMatch(/"New, <City>" \(\d+\)/);
 });
 
+it('says that a file without rows was not tested, and fails it', async () => {
+  const empty = join(folder, 'empty.parquet');
+  await withDuckdb({ read: [reference], write: [empty] }, (session) =>
+    session.run(`COPY (SELECT * FROM read_csv('${reference}') LIMIT 0) TO '${empty}' (FORMAT parquet)`),
+  );
+  const found = await compareTables({ referencePath: reference, currentPath: empty });
+  expect(found.drift).toMatchObject({ found: false, tests: 0 });
+  expect(found.quality.checks[0]).toMatchObject({ check: 'rows', passed: false });
+  expect(found.columns.filter(({ kind }) => kind === 'number').map(({ note }) => note)).toEqual([
+    'the current file has no rows',
+    'the current file has no rows',
+  ]);
+  expect(writeHtml(found)).toContain('the current file has no rows');
+});
+
 it('calls missing values drift and a failed check', async () => {
   const found = await compareWith({ rows: 3000, seed: 4, missing: 0.9 });
   expect(found.drift.columns).toEqual(['amount']);
@@ -179,12 +194,16 @@ it('is written as one HTML file that loads nothing and shows text as text', asyn
   const found = await compareWith({ rows: 3000, seed: 7, newCity: 0.3, shift: 1 });
   const html = writeHtml(found);
   // Cities are counted, the many ids estimated.
-  expect(html).toContain('values</th><td class="n">12</td><td class="n">13</td>');
-  expect(html).toMatch(/values<\/th><td class="n">about [^<]+<\/td><td class="n">about /);
+  expect(html).toContain('different values</th><td class="n">12</td><td class="n">13</td>');
+  expect(html).toMatch(/different values<\/th><td class="n">about [^<]+<\/td><td class="n">about /);
   expect(html).toContain('▲ 2 columns have drifted');
   expect(html).toContain('New, &lt;City&gt;');
   expect(html).not.toContain('<City>');
   expect(html).not.toMatch(/<(script|link|img|iframe)|https?:|@import|url\(/);
+  // Every measure that is shown is explained.
+  for (const word of ['PSI', 'KS', 'p', 'Window', 'Drifted', 'Missing'])
+    expect(html).toContain(`<dt>${word}</dt><dd>`);
+  expect(html).toMatch(/<td>its values.* → /);
   // Every chart has its table, every table its headings.
   expect(html.match(/<figure>/g)!.length).toBe(html.match(/As a table/g)!.length);
   expect(html.match(/<table/g)!.length).toBe(html.match(/<thead>/g)!.length);

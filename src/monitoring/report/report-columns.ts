@@ -35,7 +35,12 @@ export function reportColumn(column: TableFileColumn, findings: Findings): Colum
     name: column.name,
     kind: column.kind,
     status: own.length === 0 ? 'not tested' : drifted.length > 0 ? 'drifted' : 'same',
-    ...(own.length === 0 ? { note: 'it has too few values, or each of its own' } : {}),
+    ...(own.length === 0
+      ? {
+          note:
+            now?.rows === 0 ? 'the current file has no rows' : 'it has too few values, or each of its own',
+        }
+      : {}),
     effect: Math.max(0, ...own.map(({ test }) => test.psi)),
     tests: own.map(({ test: { aspect, p, psi, ks, rate, referenceRate }, drifted: isDrifted }) => ({
       aspect,

@@ -33,6 +33,9 @@ svg .ref { fill: var(--ref); }
 svg .cur { fill: none; stroke: var(--cur); stroke-width: 2; }
 svg .cur-bar { fill: var(--cur); }
 svg .axis { stroke: var(--line); }
+dl { display: grid; grid-template-columns: minmax(8rem, max-content) 1fr; gap: .35rem 1.25rem; max-width: 60rem; font-size: .9rem; }
+dt { font-weight: 600; }
+dd { margin: 0; color: var(--soft); }
 .key { color: var(--soft); margin: 0 0 .75rem; }
 .swatch { display: inline-block; width: .9em; height: .9em; vertical-align: -.1em; margin-left: .75em; }
 .swatch.ref { background: var(--ref); margin-left: 0; }
@@ -43,7 +46,7 @@ summary { cursor: pointer; color: var(--soft); font-size: .9rem; margin: .5rem 0
   .cards { grid-template-columns: 1fr 1fr; }
   .card { break-inside: avoid; background: none; }
   thead { display: table-header-group; }
-  tr { break-inside: avoid; }
+  tr, dd { break-inside: avoid; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 `;

@@ -40,13 +40,13 @@ export function writeHtml(report: DriftReport): string {
 <table>
 <thead><tr><th scope="col">File</th><th scope="col" class="n">Rows</th><th scope="col" class="n">Columns</th><th scope="col">Role</th></tr></thead>
 <tbody>
-<tr><th scope="row">${escapeHtml(reference.file)}</th><td class="n">${reference.rows}</td><td class="n">${reference.columns}</td><td>reference, in ${countOf(reference.windows, 'window')} (${reference.windows_by === 'day' ? 'its days' : 'random chunks'})</td></tr>
-<tr><th scope="row">${escapeHtml(current.file)}</th><td class="n">${current.rows}</td><td class="n">${current.columns}</td><td>current</td></tr>
+<tr><th scope="row">${escapeHtml(reference.file)}</th><td class="n">${grouped(reference.rows)}</td><td class="n">${grouped(reference.columns)}</td><td>reference, in ${countOf(reference.windows, 'window')} (${reference.windows_by === 'day' ? 'its days' : 'random chunks'})</td></tr>
+<tr><th scope="row">${escapeHtml(current.file)}</th><td class="n">${grouped(current.rows)}</td><td class="n">${grouped(current.columns)}</td><td>current</td></tr>
 </tbody>
 </table>
-<p class="note">A column has drifted when it differs from the reference by more than chance and the reference's own windows explain:
-a chi-square test of homogeneity with day effects, at a false discovery rate of ${percent(drift.false_discovery_rate)} over ${drift.tests} tests.
-PSI and KS are shown for comparison.</p>
+<p class="note">A column has drifted when it differs from the reference by more than chance and the reference's own windows explain.
+${countOf(drift.tests, 'test')} ${drift.tests === 1 ? 'was' : 'were'} made; of those that call a column drifted, at most ${percent(drift.false_discovery_rate)} are expected to be wrong.
+<a href="#words">What the words and numbers mean</a></p>
 ${report.notes.length === 0 ? '' : `<ul class="note">${report.notes.map((note) => `<li>${escapeHtml(note)}</li>`).join('')}</ul>`}
 </section>
 <section aria-labelledby="columns">
@@ -59,11 +59,12 @@ ${qualityTable(report)}
 </section>
 <section aria-labelledby="details" class="details">
 <h2 id="details">Column by column</h2>
-<p class="key" aria-hidden="true"><span class="swatch ref"></span> reference <span class="swatch cur"></span> current</p>
+<p class="key" aria-hidden="true"><span class="swatch ref"></span> reference (filled area, upper bar) <span class="swatch cur"></span> current (line, lower bar)</p>
 <div class="cards">
 ${report.columns.map(card).join('\n')}
 </div>
 </section>
+${glossary()}
 </main>
 </body>
 </html>
@@ -92,10 +93,10 @@ function columnTable(columns: ColumnReport[]): string {
     const what = column.tests.filter(({ drifted }) => drifted).map(({ aspect }) => ASPECT[aspect]);
     const said =
       column.note ?? [what.join(', '), column.words ?? ''].filter((text) => text !== '').join(': ');
-    return `<tr class="${column.status.replace(' ', '-')}"><th scope="row"><a href="#${anchor(column.name)}">${escapeHtml(column.name)}</a></th><td>${KIND[column.kind]}</td><td class="status">${STATUS[column.status]}</td><td class="n">${smallest === undefined ? '' : showP(smallest.p)}</td><td class="n">${values === undefined ? '' : values.psi.toFixed(3)}</td><td class="n">${values?.ks === undefined ? '' : values.ks.toFixed(3)}</td><td class="n">${missing[0]}</td><td class="n">${missing[1]}</td><td>${escapeHtml(said)}</td></tr>`;
+    return `<tr class="${column.status.replace(' ', '-')}"><th scope="row"><a href="#${anchor(column.name)}">${escapeHtml(column.name)}</a></th><td>${KIND[column.kind]}</td><td class="status">${STATUS[column.status]}</td><td class="n">${smallest === undefined ? '' : showP(smallest.p)}</td><td class="n">${values === undefined ? '' : values.psi.toFixed(3)}</td><td class="n">${values?.ks === undefined ? '' : values.ks.toFixed(3)}</td><td class="n">${missing[0]}</td><td class="n">${missing[1]}</td><td>${withArrows(escapeHtml(said))}</td></tr>`;
   });
   return `<div class="wide"><table>
-<thead><tr><th scope="col">Column</th><th scope="col">Type</th><th scope="col">Verdict</th><th scope="col" class="n">Smallest p</th><th scope="col" class="n">PSI</th><th scope="col" class="n">KS</th><th scope="col" class="n">Missing, reference</th><th scope="col" class="n">Missing, current</th><th scope="col">What moved (reference -&gt; current)</th></tr></thead>
+<thead><tr><th scope="col">Column</th><th scope="col">Type</th><th scope="col">Verdict</th><th scope="col" class="n">Smallest p</th><th scope="col" class="n">PSI</th><th scope="col" class="n">KS</th><th scope="col" class="n">Missing, reference</th><th scope="col" class="n">Missing, current</th><th scope="col">What moved (reference → current)</th></tr></thead>
 <tbody>
 ${rows.join('\n')}
 </tbody>
@@ -144,24 +145,37 @@ function summaryTable({ kind, reference: before, current: now }: ColumnReport): 
       : showNumber(value);
   };
   const keys = ['distinct', 'min', 'max', 'mean', 'sd'] as const;
-  const names = { distinct: 'values', min: 'smallest', max: 'largest', mean: 'mean', sd: 'sd' };
+  const names = {
+    distinct: 'different values',
+    min: 'smallest',
+    max: 'largest',
+    mean: 'mean',
+    sd: 'standard deviation',
+  };
   const rows = keys
     .filter((key) => before?.[key] !== undefined || now?.[key] !== undefined)
     .map(
       (key) =>
         `<tr><th scope="row">${names[key]}</th><td class="n">${show(before, key)}</td><td class="n">${show(now, key)}</td></tr>`,
     );
+  const missing = [before, now].map((side) =>
+    side === undefined ? '' : percent(side.missing / Math.max(1, side.rows)),
+  );
+  if (before || now)
+    rows.push(
+      `<tr><th scope="row">missing</th><td class="n">${missing[0]}</td><td class="n">${missing[1]}</td></tr>`,
+    );
   if (rows.length === 0) return '';
-  return `<table class="small"><thead><tr><td></td><th scope="col" class="n">reference</th><th scope="col" class="n">current</th></tr></thead><tbody>${rows.join('')}</tbody></table>`;
+  return `<table class="small"><thead><tr><th scope="col">its values</th><th scope="col" class="n">reference</th><th scope="col" class="n">current</th></tr></thead><tbody>${rows.join('')}</tbody></table>`;
 }
 
 function testTable({ tests }: ColumnReport): string {
   if (tests.length === 0) return '';
   const rows = tests.map(
     ({ aspect, p, psi, rate, reference_rate: before, drifted }) =>
-      `<tr class="${drifted ? 'drifted' : ''}"><th scope="row">${ASPECT[aspect]}</th><td class="n">${showP(p)}</td><td class="n">${rate === undefined || before === undefined ? `PSI ${psi.toFixed(3)}` : `${percent(before)} -&gt; ${percent(rate)}`}</td><td class="status">${drifted ? '▲' : '●'}</td></tr>`,
+      `<tr class="${drifted ? 'drifted' : ''}"><th scope="row">${ASPECT[aspect]}</th><td class="n">${showP(p)}</td><td class="n">${rate === undefined || before === undefined ? `PSI ${psi.toFixed(3)}` : `${percent(before)} → ${percent(rate)}`}</td><td class="status">${STATUS[drifted ? 'drifted' : 'same']}</td></tr>`,
   );
-  return `<table class="small"><thead><tr><th scope="col">test of</th><th scope="col" class="n">p</th><th scope="col" class="n">found</th><td></td></tr></thead><tbody>${rows.join('')}</tbody></table>`;
+  return `<table class="small"><thead><tr><th scope="col">test of</th><th scope="col" class="n">p</th><th scope="col" class="n">found</th><th scope="col">verdict</th></tr></thead><tbody>${rows.join('')}</tbody></table>`;
 }
 
 function histogramTable(histogram: NonNullable<ColumnReport['histogram']>): string {
@@ -178,6 +192,48 @@ function histogramTable(histogram: NonNullable<ColumnReport['histogram']>): stri
     )
     .join('')}</tbody></table>`;
 }
+
+/** What a reader who knows no statistics needs to know. */
+const WORDS: [string, string][] = [
+  ['Reference', 'the rows that show how the data should be; the current rows are judged by them.'],
+  [
+    'Window',
+    'a day of the reference, or a random part of it. How much its windows differ from each other is what a difference has to exceed.',
+  ],
+  [
+    'p',
+    'how often rows of the same kind would differ this much. 0.5 is nothing, 0.001 is rare. The smallest p of a column counts.',
+  ],
+  [
+    'Drifted',
+    'its p is below the line that keeps the wrong ones among all drifted columns at the stated share (Benjamini and Hochberg). The test is chi-square on ten bins or on the categories, with room for the differences between windows.',
+  ],
+  [
+    'PSI',
+    'population stability index, the size of a change: below 0.1 small, 0.1 to 0.25 worth a look, above 0.25 large. 0 is no change. It does not decide here.',
+  ],
+  [
+    'KS',
+    'Kolmogorov-Smirnov distance, from 0 to 1: the largest difference between the shares of rows below any value. It does not decide here.',
+  ],
+  ['Missing', 'no value, an empty text, NaN, or an infinite number.'],
+  [
+    'Values that the reference lacks',
+    'categories that it never had, or numbers below its smallest or above its largest.',
+  ],
+  ['Quality check', 'a statement that the reference makes one expect; it needs no statistics.'],
+];
+
+const glossary = (): string => `<section aria-labelledby="words">
+<h2 id="words">What the words and numbers mean</h2>
+<dl>
+${WORDS.map(([word, meaning]) => `<dt>${word}</dt><dd>${meaning}</dd>`).join('\n')}
+</dl>
+</section>`;
+
+const grouped = (count: number): string => count.toLocaleString('en-US');
+
+const withArrows = (html: string): string => html.replaceAll('-&gt;', '→');
 
 function showP(p: number): string {
   if (p <= 1e-12) return '&lt; 1e-12';
