@@ -240,7 +240,10 @@ function showJob(terminal: Terminal, job: JobDetail): void {
   terminal.line(
     `${colors.bold(job.run_id)}  ${job.status}${job.waiting_for ? `, waits at ${job.waiting_for}` : ''}`,
   );
-  terminal.line(`${job.flow} of ${job.subject}, by ${job.trigger.kind} (${job.actor})`);
+  const why = (job.trigger.detail as { why?: unknown } | null | undefined)?.why;
+  terminal.line(
+    `${job.flow} of ${job.subject}, ${typeof why === 'string' ? `because: ${why}` : `by ${job.trigger.kind}`} (${job.actor})`,
+  );
   terminal.line(
     `created ${formatTime(job.created_at)}, finished ${formatTime(job.finished_at)}, work ${formatDuration(job.work_ms)}`,
   );

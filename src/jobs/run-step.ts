@@ -78,6 +78,9 @@ export async function runStep<T>(host: StepHost, request: StepRequest<T>): Promi
   }
 }
 
+const inWords = (ms: number): string =>
+  ms < 1000 ? `${ms} ms` : ms < 120_000 ? `${ms / 1000} s` : `${Math.round(ms / 60_000)} min`;
+
 type Outcome = { workMs: number } & ({ result: string | null } | { error: unknown });
 
 /** One attempt; it is over when its time is, whether the work heeds its signal or not. */
@@ -93,7 +96,7 @@ async function makeAttempt<T>(
   const timer = setTimeout(
     () =>
       limit.abort(
-        new ApiError('TEMPORARILY_UNAVAILABLE', `The step '${name}' took longer than ${timeoutMs} ms`),
+        new ApiError('TEMPORARILY_UNAVAILABLE', `The step '${name}' took longer than ${inWords(timeoutMs)}`),
       ),
     Math.min(timeoutMs, MOST_TIMEOUT_MS),
   );

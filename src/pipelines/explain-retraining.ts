@@ -102,7 +102,7 @@ export function explainRetraining(
     ),
     builtIn(
       'retraining: expected gain now',
-      describeGain(found.expectedGain),
+      describeGain(found.expectedGain).replace(/^expected gain /, ''),
       `of the newest ${RECENT_WINDOWS} labelled windows of the version that serves`,
     ),
     ...(found.lastHeldBack === undefined
