@@ -1,10 +1,15 @@
-export type { AttributeValue, Dimension, TensorValue } from './build-onnx-graph.ts';
-export { ML_DOMAIN, OnnxGraphBuilder } from './build-onnx-graph.ts';
-export { addCategoryCodes, addCategorySets } from './category-splits.ts';
-export { parseMoment, type TensorData } from './code-column.ts';
-export type { CodedBatch, RawRow, RowCoder } from './code-rows.ts';
-export { createRowCoder } from './code-rows.ts';
-export type { RecordedExample, RecordedOutputs } from './compare-outputs.ts';
+export type { AttributeValue, Dimension, TensorValue } from './onnx/build-onnx-graph.ts';
+export { ML_DOMAIN, OnnxGraphBuilder } from './onnx/build-onnx-graph.ts';
+export { addCategoryCodes, addCategorySets } from './onnx/category-splits.ts';
+export type { OnnxModel } from './onnx/onnx-schema.ts';
+export type { ValueDescription } from './onnx/read-onnx.ts';
+export { hasControlFlow, readOnnx } from './onnx/read-onnx.ts';
+export type { Tree, TreeEnsemble } from './onnx/tree-ensemble.ts';
+export { addTreeEnsemble } from './onnx/tree-ensemble.ts';
+export { parseMoment, type TensorData } from './rows/code-column.ts';
+export type { CodedBatch, RawRow, RowCoder } from './rows/code-rows.ts';
+export { createRowCoder } from './rows/code-rows.ts';
+export type { RecordedExample, RecordedOutputs } from './session/compare-outputs.ts';
 export {
   compareOutputs,
   exampleOf,
@@ -12,18 +17,17 @@ export {
   recordExample,
   recordOutputs,
   verifyExample,
-} from './compare-outputs.ts';
-export type { ModelSession, SessionOptions } from './create-session.ts';
-export { createSession } from './create-session.ts';
-export type { OnnxDescription } from './describe-onnx.ts';
-export { describeOnnx } from './describe-onnx.ts';
-export type { InferredSignature, SignatureHints } from './infer-signature.ts';
-export { inferSignature } from './infer-signature.ts';
-export type { OnnxModel } from './onnx-schema.ts';
-export type { ValueDescription } from './read-onnx.ts';
-export { hasControlFlow, readOnnx } from './read-onnx.ts';
-export type { BatchOutput, FeatureValues } from './read-outputs.ts';
-export { FEATURE_PREFIX } from './read-outputs.ts';
+} from './session/compare-outputs.ts';
+export type { ModelSession, SessionOptions } from './session/create-session.ts';
+export { createSession } from './session/create-session.ts';
+export type { BatchOutput, FeatureValues } from './session/read-outputs.ts';
+export { FEATURE_PREFIX } from './session/read-outputs.ts';
+export type { SampleRow } from './session/try-model.ts';
+export { madeUpRow, TRIAL_BATCH_ROWS, tryModel } from './session/try-model.ts';
+export type { OnnxDescription } from './signature/describe-onnx.ts';
+export { describeOnnx } from './signature/describe-onnx.ts';
+export type { InferredSignature, SignatureHints } from './signature/infer-signature.ts';
+export { inferSignature } from './signature/infer-signature.ts';
 export {
   addMetadata,
   EXAMPLE_KEY,
@@ -34,7 +38,7 @@ export {
   SIGNATURE_KEY,
   TRAINING_KEY,
   writeSignature,
-} from './read-signature.ts';
+} from './signature/read-signature.ts';
 export type {
   ClassifierOutput,
   ClassValue,
@@ -45,9 +49,5 @@ export type {
   OutputSpec,
   RegressionOutput,
   Signature,
-} from './signature.ts';
-export { MISSING_DATETIME, MISSING_TEXT, signatureSchema } from './signature.ts';
-export type { Tree, TreeEnsemble } from './tree-ensemble.ts';
-export { addTreeEnsemble } from './tree-ensemble.ts';
-export type { SampleRow } from './try-model.ts';
-export { madeUpRow, TRIAL_BATCH_ROWS, tryModel } from './try-model.ts';
+} from './signature/signature.ts';
+export { MISSING_DATETIME, MISSING_TEXT, signatureSchema } from './signature/signature.ts';

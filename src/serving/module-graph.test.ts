@@ -10,7 +10,7 @@ describe.each(['start-model-server.ts', 'serving/versions/model-worker.ts'])(
   (entry) => {
     it('holds no control-plane slice, no DuckDB and no AWS SDK, not even behind a dynamic import', () => {
       const { files, packages } = staticGraph(entry, sources, { dynamic: true });
-      expect(files).toContain('models/create-session.ts');
+      expect(files).toContain('models/session/create-session.ts');
       const slices = new Set(files.filter((file) => file.includes('/')).map((file) => file.split('/')[0]));
       expect([...slices].filter((slice) => !ALLOWED.includes(slice ?? ''))).toEqual([]);
       expect(packages.filter((name) => /duckdb|aws/.test(name))).toEqual([]);

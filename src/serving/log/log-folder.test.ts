@@ -10,7 +10,7 @@ import { irisModel, SETOSA_ROW, withProfile } from '../../../tests/support/serve
 import { startTestModelServer } from '../../../tests/support/test-model-server.ts';
 import { decodeProfile } from '../../profiles/index.ts';
 import { openLogFolder } from './log-folder.ts';
-import { recoverProfiles } from './recover-profiles.ts';
+import { recoverProfiles } from './profiles/recover-profiles.ts';
 
 describe('the folder of the log', () => {
   it('keeps the id of the replica, and cuts what a dead process left after its last whole line', async () => {

@@ -5,7 +5,7 @@ import type { Logger } from '../../platform/index.ts';
 import type { ProfileReport, Reporter, SegmentKind, SegmentName } from '../contract.ts';
 import { inspectSegment, newer } from './inspect-segment.ts';
 import type { LeftOver } from './log-folder.ts';
-import type { BookCapture, ProfileBook } from './profile-book.ts';
+import type { BookCapture, ProfileBook } from './profiles/profile-book.ts';
 import type { ClosedSegment } from './segment-writer.ts';
 import type { ServingLog } from './serving-log.ts';
 import { createRefusedSegments } from './set-aside.ts';
