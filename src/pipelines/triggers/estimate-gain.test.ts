@@ -30,6 +30,10 @@ it('counts the windows since the alarm, however many, and else the newest five',
   expect(known(windows).reached).toBeCloseTo(0.66, 10);
 });
 
+it('takes the baseline of the newest window that was tested', () => {
+  expect(known([day(1, 0.7), day(2, 0.6, {})], DAY)).toMatchObject({ windows: 2, baseline: { mean: 0.8 } });
+});
+
 it('expects no loss of a model that does better than its baseline', () => {
   const found = known([day(1, 0.9)]);
   expect(found.gain).toBe(0);

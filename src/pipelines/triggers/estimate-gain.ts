@@ -68,10 +68,11 @@ export function estimateGain(windows: readonly LabelledWindow[], since: number |
   if (labelled.length === 0) return { unknown: 'no window of the version that serves has its labels yet' };
   const counted =
     since === undefined ? labelled.slice(0, RECENT_WINDOWS) : labelled.filter(({ to }) => to > since);
-  const newest = counted[0]?.performance;
-  if (newest === undefined) return { unknown: 'no window since the alarm has its labels yet' };
-  const { metric, referenceMean: mean, referenceSd: sd, referenceWindows = 0 } = newest;
-  if (mean === undefined || sd === undefined || referenceWindows < 2) {
+  if (counted.length === 0) return { unknown: 'no window since the alarm has its labels yet' };
+  // A window that is measured but not tested, such as part of a day, tells no baseline; another one does.
+  const tested = counted.find(({ performance }) => (performance?.referenceWindows ?? 0) >= 2)?.performance;
+  const { metric, referenceMean: mean, referenceSd: sd, referenceWindows = 0 } = tested ?? {};
+  if (metric === undefined || mean === undefined || sd === undefined) {
     return { unknown: 'there is no baseline yet: too few labelled windows to compare with' };
   }
   const skills = counted.flatMap(({ performance }) =>
