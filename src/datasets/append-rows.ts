@@ -3,9 +3,9 @@ import { rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ApiError, nearestName } from '../platform/index.ts';
-import { parquetRelation, resolvePath, withDuckdb } from './duckdb-session.ts';
+import { parquetRelation, resolvePath, withDuckdb } from './duckdb/duckdb-session.ts';
+import { quoteIdentifier, quoteText } from './duckdb/quote-sql.ts';
 import { describeCanonical, type IngestedTable, rowsOfGroup } from './ingest/ingest-file.ts';
-import { quoteIdentifier, quoteText } from './quote-sql.ts';
 import type { DatasetColumn, DatasetColumnType } from './table.ts';
 
 export interface AppendRequest {

@@ -1,5 +1,5 @@
-import { type DuckdbSession, parquetRelation } from './duckdb-session.ts';
-import { quoteIdentifier } from './quote-sql.ts';
+import { type DuckdbSession, parquetRelation } from './duckdb/duckdb-session.ts';
+import { quoteIdentifier } from './duckdb/quote-sql.ts';
 import type { DatasetColumn } from './table.ts';
 
 /** What is known about the values of one column. Numbers that a column cannot have are null; datetimes are ISO texts. */

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { DuckDBDataChunk } from '@duckdb/node-api';
 import { columnsAtOnce } from './describe-table.ts';
-import { type DuckdbSession, parquetRelation } from './duckdb-session.ts';
-import { rawItems } from './duckdb-vectors.ts';
-import { quoteIdentifier } from './quote-sql.ts';
+import { type DuckdbSession, parquetRelation } from './duckdb/duckdb-session.ts';
+import { rawItems } from './duckdb/duckdb-vectors.ts';
+import { quoteIdentifier } from './duckdb/quote-sql.ts';
 import type { DatasetColumn } from './table.ts';
 
 /**

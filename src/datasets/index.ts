@@ -4,9 +4,10 @@ export { type DatasetRouteOptions, datasetRoutes } from './dataset-routes.ts';
 export { createDatasetStore } from './dataset-store.ts';
 export type { Dataset, DatasetSource, DatasetVersion } from './dataset-tables.ts';
 export type { ColumnStatistics, TableStatistics } from './describe-table.ts';
-export { type DuckdbSession, parquetRelation, resolvePath, withDuckdb } from './duckdb-session.ts';
-export { rawItems } from './duckdb-vectors.ts';
-export { createChunkFreer } from './free-chunks.ts';
+export { type DuckdbSession, parquetRelation, resolvePath, withDuckdb } from './duckdb/duckdb-session.ts';
+export { rawItems } from './duckdb/duckdb-vectors.ts';
+export { createChunkFreer } from './duckdb/free-chunks.ts';
+export { quoteIdentifier, quoteText, quoteTextList } from './duckdb/quote-sql.ts';
 export {
   type IngestedTable,
   type IngestProgress,
@@ -15,7 +16,6 @@ export {
   tellFormat,
 } from './ingest/ingest-file.ts';
 export type { SourceFormat } from './ingest/source-table.ts';
-export { quoteIdentifier, quoteText, quoteTextList } from './quote-sql.ts';
 export type {
   ClassValue,
   ColumnRole,

@@ -1,5 +1,5 @@
+import type { ColumnCounts } from './column-counts.ts';
 import { binTableOf, CELLS } from './count-numbers.ts';
-import type { ColumnCounts } from './profile.ts';
 import type { NumericColumn } from './profile-spec.ts';
 
 /** What is known of all numbers of a column, in whichever window. */

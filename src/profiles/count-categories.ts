@@ -1,5 +1,5 @@
+import type { ColumnCounts } from './column-counts.ts';
 import type { CodeValues, ColumnValues, TextValues } from './column-values.ts';
-import type { ColumnCounts } from './profile.ts';
 import { type CategoricalColumn, hashText } from './profile-spec.ts';
 
 /** Counters of values outside the dictionary: whether they are one new value or many. */

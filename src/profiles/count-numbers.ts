@@ -1,5 +1,5 @@
+import type { ColumnCounts } from './column-counts.ts';
 import type { ColumnValues } from './column-values.ts';
-import type { ColumnCounts } from './profile.ts';
 import type { NumericColumn } from './profile-spec.ts';
 
 /** Cells of the table that finds a bin; with 64 bins at quantiles, most cells then hold one edge at most. */

@@ -1,4 +1,5 @@
 export { finiteFloat, type NamedColumn, type SpecOptions, specOf } from './build-spec.ts';
+export type { ColumnCounts } from './column-counts.ts';
 export {
   type CodeValues,
   type ColumnValues,
@@ -11,7 +12,7 @@ export {
 export { createWindowedNumbers, type NumberFacts, type WindowedNumbers } from './count-by-window.ts';
 export { type CountedSegment, type SegmentColumn, segmentName } from './count-segments.ts';
 export { decodeProfile, encodeProfile } from './encode-profile.ts';
-export { type ColumnCounts, createProfile, type Profile } from './profile.ts';
+export { createProfile, type Profile } from './profile.ts';
 export {
   type CategoricalColumn,
   CLASS_COLUMN,

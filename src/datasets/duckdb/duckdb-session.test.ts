@@ -2,7 +2,7 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { tempDir } from '../../tests/support/index.ts';
+import { tempDir } from '../../../tests/support/index.ts';
 import { withDuckdb } from './duckdb-session.ts';
 
 describe('work in DuckDB', () => {

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir, totalmem } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { DuckDBConnection, DuckDBDataChunk } from '@duckdb/node-api';
-import { ApiError } from '../platform/index.ts';
+import { ApiError } from '../../platform/index.ts';
 import { quoteText, quoteTextList } from './quote-sql.ts';
 
 /** What one piece of work in DuckDB may touch and use; everything else on the machine is out of its reach. */

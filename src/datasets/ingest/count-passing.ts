@@ -1,5 +1,5 @@
-import type { DuckdbSession } from '../duckdb-session.ts';
-import { quoteIdentifier, quoteText, quoteTextList } from '../quote-sql.ts';
+import type { DuckdbSession } from '../duckdb/duckdb-session.ts';
+import { quoteIdentifier, quoteText, quoteTextList } from '../duckdb/quote-sql.ts';
 
 /** Texts that mean "missing" in columns of numbers, dates and truth values; in text columns only an empty field does. */
 const MISSING = ['', 'na', 'n/a', '#n/a', 'nan', 'null', 'none', '-', '?', '.'];

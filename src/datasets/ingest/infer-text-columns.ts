@@ -1,5 +1,5 @@
 import { ApiError } from '../../platform/index.ts';
-import type { DuckdbSession } from '../duckdb-session.ts';
+import type { DuckdbSession } from '../duckdb/duckdb-session.ts';
 import type { DatasetColumnType } from '../table.ts';
 import { type Counts, countPassing, numberText, present, testSql, trimmed } from './count-passing.ts';
 import type { SourceColumn } from './source-table.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { withDuckdb } from '../duckdb-session.ts';
-import { quoteText } from '../quote-sql.ts';
+import { withDuckdb } from '../duckdb/duckdb-session.ts';
+import { quoteText } from '../duckdb/quote-sql.ts';
 import { createIngestSuite, typesOf, valuesOf } from './ingest.suite.ts';
 import { ingestFile } from './ingest-file.ts';
 

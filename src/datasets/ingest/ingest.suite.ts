@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tempDir } from '../../../tests/support/index.ts';
-import { withDuckdb } from '../duckdb-session.ts';
-import { quoteText } from '../quote-sql.ts';
+import { withDuckdb } from '../duckdb/duckdb-session.ts';
+import { quoteText } from '../duckdb/quote-sql.ts';
 import { readRows } from '../training-data/read-rows.ts';
 import { type IngestedTable, type IngestRequest, ingestFile } from './ingest-file.ts';
 

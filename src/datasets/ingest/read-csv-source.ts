@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
-import { resolvePath } from '../duckdb-session.ts';
-import { quoteText } from '../quote-sql.ts';
+import { resolvePath } from '../duckdb/duckdb-session.ts';
+import { quoteText } from '../duckdb/quote-sql.ts';
 import { inferTextColumns } from './infer-text-columns.ts';
 import { lineOfCsvRecord, scanCsv } from './scan-csv.ts';
 import { sniffCsv } from './sniff-csv.ts';

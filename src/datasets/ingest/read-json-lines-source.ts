@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { ApiError } from '../../platform/index.ts';
-import { resolvePath } from '../duckdb-session.ts';
-import { quoteIdentifier, quoteText } from '../quote-sql.ts';
+import { resolvePath } from '../duckdb/duckdb-session.ts';
+import { quoteIdentifier, quoteText } from '../duckdb/quote-sql.ts';
 import { inferTextColumns, shorten } from './infer-text-columns.ts';
 import { convertColumn } from './read-parquet-source.ts';
 import {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { ApiError } from '../../platform/index.ts';
-import { parquetRelation } from '../duckdb-session.ts';
-import { quoteIdentifier } from '../quote-sql.ts';
+import { parquetRelation } from '../duckdb/duckdb-session.ts';
+import { quoteIdentifier } from '../duckdb/quote-sql.ts';
 import { infiniteNote } from './infer-text-columns.ts';
 import { checkColumnNames } from './sniff-csv.ts';
 import type { SourceColumn, SourceRequest, SourceTable } from './source-table.ts';

@@ -1,4 +1,4 @@
-import type { DuckdbSession } from '../duckdb-session.ts';
+import type { DuckdbSession } from '../duckdb/duckdb-session.ts';
 import type { DatasetColumnType } from '../table.ts';
 
 export type SourceFormat = 'csv' | 'parquet' | 'jsonl';

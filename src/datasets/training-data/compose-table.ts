@@ -1,9 +1,9 @@
 import { ApiError } from '../../platform/index.ts';
 import type { TableStatistics } from '../describe-table.ts';
-import { type DuckdbSession, parquetRelation, resolvePath, withDuckdb } from '../duckdb-session.ts';
+import { type DuckdbSession, parquetRelation, resolvePath, withDuckdb } from '../duckdb/duckdb-session.ts';
+import { quoteIdentifier, quoteText } from '../duckdb/quote-sql.ts';
 import { describeCanonical, rowsOfGroup } from '../ingest/ingest-file.ts';
 import { convertColumn } from '../ingest/read-parquet-source.ts';
-import { quoteIdentifier, quoteText } from '../quote-sql.ts';
 import type { DatasetColumn, DatasetColumnType } from '../table.ts';
 import { unknownColumn } from '../unknown-column.ts';
 import { ENTITY_COLUMN, TIME_COLUMN } from './export-held-out.ts';

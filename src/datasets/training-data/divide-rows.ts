@@ -1,7 +1,7 @@
 import { ApiError } from '../../platform/index.ts';
-import { type DuckdbSession, parquetRelation } from '../duckdb-session.ts';
-import { rawItems } from '../duckdb-vectors.ts';
-import { quoteIdentifier, quoteText } from '../quote-sql.ts';
+import { type DuckdbSession, parquetRelation } from '../duckdb/duckdb-session.ts';
+import { rawItems } from '../duckdb/duckdb-vectors.ts';
+import { quoteIdentifier, quoteText } from '../duckdb/quote-sql.ts';
 import type { SplitSpec, TrainingPlan } from '../table.ts';
 import { DROPPED, type RowPlaces, splitRows } from './split-rows.ts';
 

@@ -1,6 +1,6 @@
 import { createRandom } from '../../platform/index.ts';
-import { type DuckdbSession, parquetRelation, resolvePath, withDuckdb } from '../duckdb-session.ts';
-import { quoteIdentifier, quoteText, wholeMs } from '../quote-sql.ts';
+import { type DuckdbSession, parquetRelation, resolvePath, withDuckdb } from '../duckdb/duckdb-session.ts';
+import { quoteIdentifier, quoteText, wholeMs } from '../duckdb/quote-sql.ts';
 import type { SplitSpec, TrainingPlan } from '../table.ts';
 import { findTestRows } from './divide-rows.ts';
 import { shuffleFront } from './shuffle-front.ts';

@@ -1,5 +1,5 @@
-import { parquetRelation, resolvePath, withDuckdb } from '../duckdb-session.ts';
-import { quoteIdentifier, quoteText } from '../quote-sql.ts';
+import { parquetRelation, resolvePath, withDuckdb } from '../duckdb/duckdb-session.ts';
+import { quoteIdentifier, quoteText } from '../duckdb/quote-sql.ts';
 import type { TrainingPlan } from '../table.ts';
 
 export interface ExportLabelledRequest {

@@ -1,6 +1,6 @@
-import type { DuckdbSession } from '../duckdb-session.ts';
-import { rawItems } from '../duckdb-vectors.ts';
-import { quoteIdentifier } from '../quote-sql.ts';
+import type { DuckdbSession } from '../duckdb/duckdb-session.ts';
+import { rawItems } from '../duckdb/duckdb-vectors.ts';
+import { quoteIdentifier } from '../duckdb/quote-sql.ts';
 import type { DatasetColumnType, TrainingTask } from '../table.ts';
 
 export interface LeakageQuestion {

@@ -1,6 +1,6 @@
-import { type DuckdbSession, parquetRelation, withDuckdb } from '../duckdb-session.ts';
-import { rawItems } from '../duckdb-vectors.ts';
-import { quoteIdentifier, wholeMs } from '../quote-sql.ts';
+import { type DuckdbSession, parquetRelation, withDuckdb } from '../duckdb/duckdb-session.ts';
+import { rawItems } from '../duckdb/duckdb-vectors.ts';
+import { quoteIdentifier, wholeMs } from '../duckdb/quote-sql.ts';
 import type {
   DerivedColumns,
   FeatureColumn,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { withDuckdb } from '../duckdb-session.ts';
+import { withDuckdb } from '../duckdb/duckdb-session.ts';
 import { parseExpression } from './parse-expression.ts';
 
 const columns = ['delay', 'Origin', 'sepal length (cm)', '温度', 'a.b', '__proto__', 'it"s', 'day'];

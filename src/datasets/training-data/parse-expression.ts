@@ -1,6 +1,6 @@
 import { ApiError } from '../../platform/index.ts';
-import type { DuckdbSession } from '../duckdb-session.ts';
-import { quoteText } from '../quote-sql.ts';
+import type { DuckdbSession } from '../duckdb/duckdb-session.ts';
+import { quoteText } from '../duckdb/quote-sql.ts';
 import { unknownColumn } from '../unknown-column.ts';
 
 /** An expression over the columns of one row that was found harmless. */

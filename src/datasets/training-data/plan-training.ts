@@ -1,6 +1,6 @@
 import { ApiError } from '../../platform/index.ts';
-import { type DuckdbSession, parquetRelation, withDuckdb } from '../duckdb-session.ts';
-import { quoteIdentifier } from '../quote-sql.ts';
+import { type DuckdbSession, parquetRelation, withDuckdb } from '../duckdb/duckdb-session.ts';
+import { quoteIdentifier } from '../duckdb/quote-sql.ts';
 import type { DatasetColumn, DerivedColumns, FeatureColumn, TrainingPlan } from '../table.ts';
 import { unknownColumn } from '../unknown-column.ts';
 import { findCopy, scoreAlone } from './find-leakage.ts';

@@ -1,12 +1,12 @@
 import { basename } from 'node:path';
 import type { JS } from '@duckdb/node-api';
-import { type DuckdbSession, openDuckdb } from '../duckdb-session.ts';
+import { type DuckdbSession, openDuckdb } from '../duckdb/duckdb-session.ts';
+import { wholeMs } from '../duckdb/quote-sql.ts';
 import { sizeOfFile, tellFormat } from '../ingest/ingest-file.ts';
 import { readCsvSource } from '../ingest/read-csv-source.ts';
 import { readJsonLinesSource } from '../ingest/read-json-lines-source.ts';
 import { readParquetSource } from '../ingest/read-parquet-source.ts';
 import type { SourceFormat, SourceTable } from '../ingest/source-table.ts';
-import { wholeMs } from '../quote-sql.ts';
 import type { DatasetColumn } from '../table.ts';
 import { unknownColumn } from '../unknown-column.ts';
 import { ENTITY_COLUMN, TIME_COLUMN } from './export-held-out.ts';

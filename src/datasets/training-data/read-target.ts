@@ -1,7 +1,7 @@
 import { ApiError } from '../../platform/index.ts';
-import { type DuckdbSession, parquetRelation, withDuckdb } from '../duckdb-session.ts';
+import { type DuckdbSession, parquetRelation, withDuckdb } from '../duckdb/duckdb-session.ts';
+import { quoteIdentifier } from '../duckdb/quote-sql.ts';
 import { convertColumn } from '../ingest/read-parquet-source.ts';
-import { quoteIdentifier } from '../quote-sql.ts';
 import type { DatasetColumn, TrainingPlan } from '../table.ts';
 import { unknownColumn } from '../unknown-column.ts';
 import { parseExpression } from './parse-expression.ts';

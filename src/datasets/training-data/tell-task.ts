@@ -1,5 +1,5 @@
 import { ApiError } from '../../platform/index.ts';
-import type { DuckdbSession } from '../duckdb-session.ts';
+import type { DuckdbSession } from '../duckdb/duckdb-session.ts';
 import type { ClassValue, TrainingTask } from '../table.ts';
 import { refuseTarget, type Target } from './read-target.ts';
 

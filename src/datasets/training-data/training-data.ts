@@ -1,4 +1,4 @@
-import { withDuckdb } from '../duckdb-session.ts';
+import { withDuckdb } from '../duckdb/duckdb-session.ts';
 import type { DerivedColumns } from '../table.ts';
 import { type ExportHeldOutRequest, exportIn } from './export-held-out.ts';
 import { type LoadedTable, type LoadRequest, loadIn } from './load-table.ts';
