@@ -1,5 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { describeDatabases, fixedClock, silentLogger } from '../../tests/support/index.ts';
+import { describeDatabases, fixedClock, silentLogger, tamperWith } from '../../tests/support/index.ts';
 import {
   DAY_MS,
   entryOf,
@@ -397,6 +397,21 @@ describeDatabases('monitoring', (openDatabase) => {
       await monitoring.advance();
       expect((await monitoring.windows('flights'))[0]).toMatchObject({ version: '2', state: 'tested' });
       expect(await raised()).toHaveLength(1);
+    });
+
+    it('are not raised on the first day of a model that began to serve in the afternoon', async () => {
+      const noon = FIRST_DAY * DAY_MS + 12 * HOUR_MS;
+      await tamperWith(
+        database,
+        `insert into champion_moves (revision, name, at, action, from_version, to_version, below, actor, audit_sequence)
+         values (0, 'flights', ${noon}, 'promote', null, 1, null, 'ada', 1)`,
+      );
+      await report({ ...day(0, { shift: 1 }), hour: noon });
+      clock.advance(DAY_MS + HOUR_MS);
+      await monitoring.advance();
+      await liveThrough(1, 2);
+      expect(await monitoring.windows('flights')).toMatchObject([{ state: 'tested' }, { state: 'partial' }]);
+      expect(await raised()).toEqual([]);
     });
 
     it('end with the version that they are of, and another begins afresh', async () => {

@@ -1,8 +1,8 @@
 import type { Clock, Database, Logger } from '../../platform/index.ts';
 import { createProfile, decodeProfile, type Profile, type ProfileSpec } from '../../profiles/index.ts';
-import type { ModelVersion } from '../../registry/index.ts';
+import { createChampionStore, type ModelVersion } from '../../registry/index.ts';
 import { benjaminiHochberg } from '../../statistics/index.ts';
-import type { Alarm } from '../alarms/alarm.ts';
+import type { Alarm, Span } from '../alarms/alarm.ts';
 import { explainTest, weighTest } from '../drift/explain-tests.ts';
 import { type LoadedReference, notesFor } from '../drift/read-reference.ts';
 import { type ColumnTest, testWindow } from '../drift/test-window.ts';
@@ -18,6 +18,7 @@ import type { WatchedTest } from './sequence-store.ts';
 import { type SegmentReport, segmentsOf, testSegments } from './test-segments.ts';
 import { createWindowStore, type MonitorWindow, type NewWindow, type ReportedTest } from './window-store.ts';
 
+const HOUR_MS = 3_600_000;
 const FALSE_DISCOVERY_RATE = 0.05;
 /** Tests with a larger p are kept without the bins that moved. */
 const EXPLAINED_P = 0.05;
@@ -68,7 +69,9 @@ export async function closeNextWindow(
   const now = clock.now();
   if (now < found.closesAt || !(await deps.isReported(found.closesAt))) return { dueAt: found.closesAt };
   const inside = new Map([...byHour].filter(([hour]) => hour >= found.from && hour < found.to));
-  const wasPartial = isPartial(inside, await entries.answeredByAll(model, found));
+  const wasPartial =
+    isPartial(inside, await entries.answeredByAll(model, found)) ||
+    (after === undefined && (await beganWithin(deps, model, found)));
   const tested = await testFoundWindow(deps, version, policy, found, wasPartial);
   const window: NewWindow = {
     model,
@@ -100,6 +103,16 @@ async function nameValues(deps: CloseWindowDeps, version: ModelVersion, alarm: A
   const values = await nameUnseen(deps.query, { model, version: alarm.version, window, column }, deps.logger);
   if (values.length > 0)
     await deps.database.execute(addEvidence, { id: alarm.id, evidence: { unseen_values: values } });
+}
+
+/** On its first day a model has no other versions by which it could be seen that it came in the afternoon. */
+async function beganWithin(
+  { database }: CloseWindowDeps,
+  model: string,
+  { from, to }: Span,
+): Promise<boolean> {
+  const began = (await createChampionStore(database.reader).history(model)).at(-1)?.at;
+  return began !== undefined && began >= from + HOUR_MS && began < to;
 }
 
 interface TestedWindow {
