@@ -9,6 +9,11 @@ import {
 } from './mlflow-protocol.ts';
 import { RUN_STATUSES } from './tables.ts';
 
+/** No text of a client is longer than these, so that no check, search or answer of it takes long. */
+const shortText = z.string().max(1000);
+const longText = z.string().max(100_000);
+const pageToken = shortText.optional();
+
 const lifecycleStage = z.enum(['active', 'deleted']);
 const viewType = z.enum(['ACTIVE_ONLY', 'DELETED_ONLY', 'ALL']).default('ACTIVE_ONLY');
 
@@ -25,11 +30,11 @@ export const experimentSchema = z.strictObject({
 });
 export type WireExperiment = z.infer<typeof experimentSchema>;
 
-const tagInput = z.object({ key: requiredText, value: z.string().default('') });
+const tagInput = z.object({ key: requiredText, value: longText.default('') });
 
 export const createExperimentRequest = z.object({
   name: requiredText,
-  artifact_location: z.string().optional(),
+  artifact_location: z.string().max(4096).optional(),
   tags: z.array(tagInput).default([]),
 });
 export const createExperimentResponse = z.strictObject({ experiment_id: z.string() });
@@ -40,13 +45,13 @@ export const updateExperimentRequest = z.object({ experiment_id: requiredText, n
 export const experimentTagRequest = z.object({
   experiment_id: requiredText,
   key: requiredText,
-  value: z.string().default(''),
+  value: longText.default(''),
 });
 export const experimentTagKeyRequest = z.object({ experiment_id: requiredText, key: requiredText });
 export const searchExperimentsRequest = z.object({
   max_results: maxResults({ standard: 1000, cap: 50_000 }),
-  page_token: z.string().optional(),
-  filter: z.string().default(''),
+  page_token: pageToken,
+  filter: longText.default(''),
   order_by: textList.default([]),
   view_type: viewType,
 });
@@ -79,14 +84,15 @@ export const metricSchema = z.strictObject({
 export type WireMetric = z.infer<typeof metricSchema>;
 
 const datasetInputSchema = z.object({
-  tags: z.array(z.object({ key: requiredText, value: z.string().default('') })).optional(),
+  tags: z.array(z.object({ key: requiredText, value: longText.default('') })).optional(),
   dataset: z.object({
     name: requiredText,
     digest: requiredText,
-    source_type: z.string().default(''),
-    source: z.string().default(''),
-    schema: z.string().optional(),
-    profile: z.string().optional(),
+    source_type: shortText.default(''),
+    source: longText.default(''),
+    // MLflow's own limits.
+    schema: z.string().max(1_048_575).optional(),
+    profile: z.string().max(16_777_215).optional(),
   }),
 });
 
@@ -103,22 +109,22 @@ export type WireRun = z.infer<typeof runSchema>;
 export const runResponse = z.strictObject({ run: runSchema });
 
 export const createRunRequest = z.object({
-  experiment_id: z.string().default('0'),
-  user_id: z.string().default(''),
-  run_name: z.string().default(''),
+  experiment_id: shortText.default('0'),
+  user_id: shortText.default(''),
+  run_name: shortText.default(''),
   start_time: int64.optional(),
   tags: z.array(tagInput).default([]),
 });
 
 /** Clients of all ages name the run by `run_id`, by `run_uuid`, or by both. */
-const runId = { run_id: z.string().optional(), run_uuid: z.string().optional() };
+const runId = { run_id: shortText.optional(), run_uuid: shortText.optional() };
 
 export const runIdRequest = z.object(runId);
 export const updateRunRequest = z.object({
   ...runId,
   status: z.enum(RUN_STATUSES).optional(),
   end_time: int64.optional(),
-  run_name: z.string().optional(),
+  run_name: shortText.optional(),
 });
 export const updateRunResponse = z.strictObject({ run_info: runInfoSchema });
 
@@ -143,12 +149,12 @@ export const logBatchRequest = z.object({
 export const logInputsRequest = z.object({ ...runId, datasets: z.array(datasetInputSchema).default([]) });
 
 export const searchRunsRequest = z.object({
-  experiment_ids: z.array(z.string()).default([]),
-  filter: z.string().default(''),
+  experiment_ids: z.array(shortText).max(10_000).default([]),
+  filter: longText.default(''),
   run_view_type: viewType,
   max_results: maxResults({ standard: 1000, cap: 50_000 }),
-  order_by: z.array(z.string()).default([]),
-  page_token: z.string().optional(),
+  order_by: textList.default([]),
+  page_token: pageToken,
 });
 export const searchRunsResponse = z.strictObject({
   runs: z.array(runSchema).optional(),
@@ -159,7 +165,7 @@ export const metricHistoryRequest = z.object({
   ...runId,
   metric_key: requiredText,
   max_results: maxResults({ standard: 25_000, cap: 25_000 }),
-  page_token: z.string().optional(),
+  page_token: pageToken,
 });
 export const metricHistoryResponse = z.strictObject({
   metrics: z.array(metricSchema).optional(),

@@ -114,7 +114,7 @@ function shown(value: unknown): string {
 }
 
 /** A text that must be there and not be empty. */
-export const requiredText = z.string().min(1);
+export const requiredText = z.string().min(1).max(10_000);
 
 /** A 64-bit integer, which JSON clients send as a number or as text. */
 export const int64 = z.preprocess(
@@ -125,7 +125,7 @@ export const int64 = z.preprocess(
 /** A list that a query may carry as one value or as repeated keys. */
 export const textList = z.preprocess(
   (value) => (typeof value === 'string' ? [value] : value),
-  z.array(z.string()),
+  z.array(z.string().max(1000)).max(100),
 );
 
 /** A page size: default and largest differ by endpoint. */

@@ -51,6 +51,15 @@ describe('search filters', () => {
     expect(() => parseFilter(filter)).toThrow(message);
   });
 
+  it('refuses more than a database takes in one statement, and repeats no long text', () => {
+    const many = Array.from({ length: 51 }, (_, i) => `metrics.m${i} > 0`).join(' AND ');
+    expect(parseFilter(many.slice(0, many.lastIndexOf(' AND ')))).toHaveLength(50);
+    expect(() => parseFilter(many)).toThrow(/^Invalid filter 'metrics.m0 .{1,300}: it has more than 50/);
+    const list = Array.from({ length: 10_001 }, (_, i) => `'${i}'`).join(',');
+    expect(() => parseFilter(`run_id IN (${list})`)).toThrow('or 10000 values');
+    expect(() => parseFilter(`run_id ~ '${'x'.repeat(10_000)}'`)).toThrow(/^.{1,400}$/s);
+  });
+
   it('reads orders', () => {
     expect(parseOrderTerm('metrics.`val loss` DESC')).toEqual({
       qualifier: 'metrics',

@@ -33,6 +33,10 @@ export interface OrderTerm {
   descending: boolean;
 }
 
+/** What a database takes in one statement: PostgreSQL plans 100 comparisons of metrics for seconds, SQLite binds 32,766 values. */
+const MOST_COMPARISONS = 50;
+const MOST_VALUES = 10_000;
+
 type Token =
   | { kind: 'word'; text: string; at: number }
   | { kind: 'string'; text: string; at: number }
@@ -51,10 +55,18 @@ const TOKEN =
 export function parseFilter(filter: string): Comparison[] {
   const reader = createReader(filter, 'filter');
   const comparisons: Comparison[] = [];
+  let values = 0;
   if (reader.done()) return comparisons;
   for (;;) {
     const { qualifier, key } = readName(reader);
-    comparisons.push({ qualifier, key, ...readCondition(reader) });
+    const condition = readCondition(reader);
+    comparisons.push({ qualifier, key, ...condition });
+    values += Array.isArray(condition.value) ? condition.value.length : 1;
+    if (comparisons.length > MOST_COMPARISONS || values > MOST_VALUES) {
+      throw invalid(
+        `Invalid filter '${shorten(filter)}': it has more than ${MOST_COMPARISONS} comparisons or ${MOST_VALUES} values; ask in parts`,
+      );
+    }
     if (reader.done()) return comparisons;
     if (!reader.takeWord('AND')) throw reader.error(`'AND' or the end`);
   }
@@ -93,8 +105,8 @@ function createReader(text: string, what: string) {
     },
     error(expected: string): ApiError {
       const token = tokens[position];
-      const found = token ? `found '${token.text}' at position ${token.at + 1}` : 'it ends';
-      return invalid(`Invalid ${what} '${text}': expected ${expected}, but ${found}`);
+      const found = token ? `found '${shorten(token.text)}' at position ${token.at + 1}` : 'it ends';
+      return invalid(`Invalid ${what} '${shorten(text)}': expected ${expected}, but ${found}`);
     },
   };
 }
@@ -107,7 +119,7 @@ function tokenize(text: string, what: string): Token[] {
     const match = pattern.exec(text);
     if (!match) {
       throw invalid(
-        `Invalid ${what} '${text}': '${text.slice(at, at + 20)}' at position ${at + 1} is not understood`,
+        `Invalid ${what} '${shorten(text)}': '${text.slice(at, at + 20)}' at position ${at + 1} is not understood`,
       );
     }
     const [, single, double, backtick, number, word, symbol] = match;
@@ -121,6 +133,8 @@ function tokenize(text: string, what: string): Token[] {
   }
   return tokens;
 }
+
+const shorten = (text: string) => (text.length > 300 ? `${text.slice(0, 297)}...` : text);
 
 const unescapeQuotes = (text: string) => text.replace(/\\(['"])/g, '$1');
 

@@ -348,6 +348,21 @@ describeDatabases('tracking routes', (openDatabase) => {
     expect(nothing.statusCode).toBe(400);
   });
 
+  it('answers a search that is as large as it may be, and refuses a larger one', async () => {
+    const clauses = (count: number) =>
+      Array.from({ length: count }, (_, i) => `metrics.m${i} > 0`).join(' AND ');
+    const ids = (count: number) => Array.from({ length: count }, (_, i) => String(i));
+    const search = async (body: object) => (await post('/runs/search', body)).status;
+    expect(await search({ experiment_ids: ids(10_000), filter: clauses(50) })).toBe(200);
+    expect(await search({ experiment_ids: ['0'], filter: clauses(51) })).toBe(400);
+    expect(await search({ experiment_ids: ids(100_000) })).toBe(400);
+    expect(await search({ experiment_ids: ['0'], order_by: ids(101).map((id) => `metrics.m${id}`) })).toBe(
+      400,
+    );
+    const long = { name: 'long', artifact_location: `file:///${'x'.repeat(5000)}` };
+    expect((await post('/experiments/create', long)).status).toBe(400);
+  });
+
   it('searches runs by metrics, params, tags and attributes, in order, page by page', async () => {
     const ids: string[] = [];
     const values = [0.2, 0.8, 'NaN', undefined];
@@ -466,7 +481,7 @@ describeDatabases('tracking routes', (openDatabase) => {
       headers,
       payload,
     });
-    expect(refused.statusCode).toBe(400);
-    expect(refused.json().message).toContain("Invalid value [...] for parameter 'name'");
+    expect(refused.statusCode).toBe(413);
+    expect(refused.json().message).toMatch(/1,?000/);
   });
 });
