@@ -1,4 +1,5 @@
 import type { ElementType } from '../signature/signature.ts';
+import { encodeMessage } from './encode-message.ts';
 import {
   ATTRIBUTE_TYPE,
   attributeMessage,
@@ -9,7 +10,7 @@ import {
   tensorMessage,
   type valueInfoMessage,
 } from './onnx-schema.ts';
-import { type Encodable, encodeMessage, type Integer } from './protobuf-message.ts';
+import type { Encodable, Integer } from './protobuf-message.ts';
 
 /** A dimension: a size, or the name of a free one, such as 'rows'. */
 export type Dimension = number | string;

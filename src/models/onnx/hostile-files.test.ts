@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { describeOnnx } from '../signature/describe-onnx.ts';
 import { addMetadata, readMetadata, readSignature, SIGNATURE_KEY } from '../signature/read-signature.ts';
 import { OnnxGraphBuilder } from './build-onnx-graph.ts';
+import { encodeMessage } from './encode-message.ts';
 import { attributeMessage, graphMessage, modelHeaderMessage } from './onnx-schema.ts';
-import { encodeMessage } from './protobuf-message.ts';
 
 type Graph = Parameters<typeof encodeMessage<typeof graphMessage>>[1];
 

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ApiError } from '../../platform/index.ts';
-import { decodeMessage, defineMessage, encodeMessage, many, one } from './protobuf-message.ts';
+import { encodeMessage } from './encode-message.ts';
+import { decodeMessage, defineMessage, many, one } from './protobuf-message.ts';
 
 const inner = defineMessage('Inner', { text: one(1, 'string'), number: one(2, 'int64') });
 const outer = defineMessage('Outer', {

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ApiError } from '../../platform/index.ts';
 import { type Dimension, OnnxGraphBuilder } from '../onnx/build-onnx-graph.ts';
+import { encodeMessage } from '../onnx/encode-message.ts';
 import {
   attributeMessage,
   graphMessage,
@@ -10,7 +11,6 @@ import {
   tensorMessage,
   type valueInfoMessage,
 } from '../onnx/onnx-schema.ts';
-import { encodeMessage } from '../onnx/protobuf-message.ts';
 import { readOnnx, refuseExternalData } from '../onnx/read-onnx.ts';
 import { createRowCoder } from '../rows/code-rows.ts';
 import { compareOutputs, type RecordedExample } from '../session/compare-outputs.ts';

@@ -1,14 +1,8 @@
 import { z } from 'zod';
 import { ApiError } from '../../platform/index.ts';
+import { encodeMessage } from '../onnx/encode-message.ts';
 import { metadataEntryMessage, modelHeaderMessage } from '../onnx/onnx-schema.ts';
-import {
-  type Decoded,
-  decodeMessage,
-  defineMessage,
-  encodeMessage,
-  fieldBudget,
-  many,
-} from '../onnx/protobuf-message.ts';
+import { type Decoded, decodeMessage, defineMessage, fieldBudget, many } from '../onnx/protobuf-message.ts';
 import { readOnnx } from '../onnx/read-onnx.ts';
 import { refuseOtherFormats } from '../onnx/refuse-other-formats.ts';
 import { inferSignature, type SignatureHints } from './infer-signature.ts';
