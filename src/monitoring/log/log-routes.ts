@@ -86,6 +86,7 @@ export function logRoutes({
         },
       },
       async ({ params: { name } }) => {
+        await log.checkModel(name);
         const { newestEvent, badLines, droppingServers, ...counts } = await log.counts(name);
         return {
           model: name,

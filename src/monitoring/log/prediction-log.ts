@@ -161,16 +161,8 @@ export function createPredictionLog(deps: PredictionLogDeps) {
     ...createUserQueries({ processes, rows, catalog, models, catchUp }),
     ...createMeasurements({ ask, models }),
 
-    /** @throws ApiError RESOURCE_DOES_NOT_EXIST when nothing is known of such a model. */
     async counts(model: string): Promise<LogCounts> {
       const counted = await ask('count', { model });
-      if (counted.rows + counted.labels === 0 && !(await models.viewOf(model))) {
-        const logged = [...catalog.models().keys()].sort().slice(0, 20).join(', ');
-        throw new ApiError(
-          'RESOURCE_DOES_NOT_EXIST',
-          `The log holds no predictions of a model ${JSON.stringify(model)}, ${logged === '' ? 'nor of any other' : `but of ${logged}`}`,
-        );
-      }
       const drops = await store.drops();
       const rowsOf = (name: string, cause: string) =>
         drops.find((drop) => drop.model === name && drop.cause === cause)?.rows ?? 0;
@@ -196,6 +188,17 @@ export function createPredictionLog(deps: PredictionLogDeps) {
 
     /** Files what is new, merges small files, drops old ones; it happens by itself, and this awaits it. */
     compact: schedule.compact,
+
+    /** @throws ApiError RESOURCE_DOES_NOT_EXIST when there are neither rows nor a version of a model. */
+    async checkModel(model: string): Promise<void> {
+      await catchUp();
+      if (await models.viewOf(model)) return;
+      const logged = [...catalog.models().keys()].sort().slice(0, 20).join(', ');
+      throw new ApiError(
+        'RESOURCE_DOES_NOT_EXIST',
+        `The log holds no predictions of a model ${JSON.stringify(model)}, ${logged === '' ? 'nor of any other' : `but of ${logged}`}`,
+      );
+    },
 
     /** The models that have rows. */
     async models(): Promise<string[]> {

@@ -211,11 +211,12 @@ describe('segments over HTTP', () => {
     });
     const counted = await (await fetch(`${url}/api/v1/models/flights/log`)).json();
     expect(counted).toMatchObject({ rows: 1, labelled: 0, newest_event: START, bad_lines: 0 });
-    expect(await (await fetch(`${url}/api/v1/models/nobody/log`)).json()).toMatchObject({
-      rows: 0,
-      newest_event: null,
-      groups: [],
+    const unknown = await fetch(`${url}/api/v1/models/nobody/log`);
+    expect(unknown.status).toBe(404);
+    expect(await unknown.json()).toMatchObject({
+      message: expect.stringContaining('no predictions of a model "nobody", but of flights'),
     });
+    expect(await log.counts('nobody')).toMatchObject({ rows: 0, newestEvent: undefined, groups: [] });
   });
 
   it('are not taken when the body breaks off', async () => {
