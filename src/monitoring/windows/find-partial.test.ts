@@ -2,15 +2,17 @@ import { expect, it } from 'vitest';
 import { createRandom } from '../../platform/index.ts';
 import { isPartial } from './find-partial.ts';
 
+const HOUR_MS = 3_600_000;
 const HOURS = Array.from({ length: 24 }, (_, hour) => hour);
-const rowsBy = (rowsOf: (hour: number) => number) => new Map(HOURS.map((hour) => [hour, rowsOf(hour)]));
+const rowsBy = (rowsOf: (hour: number) => number) =>
+  new Map(HOURS.map((hour) => [hour * HOUR_MS, rowsOf(hour)]));
 const all = rowsBy((hour) => (hour < 6 ? 10 : 100));
 
 it('a version that answered all, or the same share of every hour, was there all the time', () => {
   expect(isPartial(all, all)).toBe(false);
   expect(
     isPartial(
-      rowsBy((hour) => all.get(hour)! / 4),
+      rowsBy((hour) => all.get(hour * HOUR_MS)! / 4),
       all,
     ),
   ).toBe(false);
@@ -20,26 +22,26 @@ it('a version that answered all, or the same share of every hour, was there all 
 it('a version that came or went at noon, or at half of the rows, was not', () => {
   expect(
     isPartial(
-      rowsBy((hour) => (hour < 12 ? 0 : all.get(hour)!)),
+      rowsBy((hour) => (hour < 12 ? 0 : all.get(hour * HOUR_MS)!)),
       all,
     ),
   ).toBe(true);
   expect(
     isPartial(
-      rowsBy((hour) => (hour < 12 ? all.get(hour)! : 0)),
+      rowsBy((hour) => (hour < 12 ? all.get(hour * HOUR_MS)! : 0)),
       all,
     ),
   ).toBe(true);
   expect(
     isPartial(
-      rowsBy((hour) => all.get(hour)! / (hour < 12 ? 1 : 2)),
+      rowsBy((hour) => all.get(hour * HOUR_MS)! / (hour < 12 ? 1 : 2)),
       all,
     ),
   ).toBe(true);
   // A quarter that goes to a canary from noon on moves so little that no window of it alone raises an alarm.
   expect(
     isPartial(
-      rowsBy((hour) => all.get(hour)! * (hour < 12 ? 1 : 0.75)),
+      rowsBy((hour) => all.get(hour * HOUR_MS)! * (hour < 12 ? 1 : 0.75)),
       all,
     ),
   ).toBe(false);
@@ -51,10 +53,25 @@ it('a share that is drawn at random is even, however small', () => {
     for (let round = 0; round < 500; round++) {
       const drawn = rowsBy((hour) => {
         let rows = 0;
-        for (let row = 0; row < all.get(hour)!; row++) if (random() < share) rows++;
+        for (let row = 0; row < all.get(hour * HOUR_MS)!; row++) if (random() < share) rows++;
         return rows;
       });
       expect(isPartial(drawn, all)).toBe(false);
     }
   }
+});
+
+it('a version whose share grew from day to day has seen every hour of the day alike', () => {
+  const days = (shareOf: (day: number) => number) =>
+    new Map(
+      [0, 1, 2].flatMap((day) =>
+        HOURS.map((hour) => [(day * 24 + hour) * HOUR_MS, all.get(hour * HOUR_MS)! * shareOf(day)]),
+      ),
+    );
+  expect(
+    isPartial(
+      days((day) => (day < 2 ? 0.25 : 1)),
+      days(() => 1),
+    ),
+  ).toBe(false);
 });
