@@ -18,6 +18,16 @@ const ENTRIES = {
 } as const;
 /** A judge and a table's process come and go: how long one is waited for. */
 const CHILD_WITHIN_MS = 30_000;
+/** What a round acknowledges before its kill, so that a slow machine proves as much as a quick one. */
+const LEAST_A_ROUND: AcknowledgedCounts = {
+  runs: 1,
+  metrics: 5,
+  artifacts: 1,
+  promotions: 1,
+  tables: 1,
+  predictions: 10,
+};
+const ENOUGH_WITHIN_MS = 60_000;
 
 export interface FaultReport {
   rounds: number;
@@ -74,6 +84,7 @@ export async function killRounds({
         unexpected,
       };
       const working = workOnPlatform(work);
+      await untilEnoughIsAcknowledged(work);
       await pause(50 + random() * 2000);
       if (await killOne(work, target, random)) report.kills[target] += 1;
       else unexpected('there was nothing to kill');
@@ -98,6 +109,17 @@ export async function killRounds({
   }
   report.unexpected.push(...findTooLittle(report));
   return report;
+}
+
+/** Waits until the work of a round has got somewhere; when it does not in time, the end tells that it was too little. */
+async function untilEnoughIsAcknowledged({ acknowledged }: Work): Promise<void> {
+  const end = performance.now() + ENOUGH_WITHIN_MS;
+  while (performance.now() < end) {
+    const counts = countAcknowledged(acknowledged);
+    const kinds = Object.keys(LEAST_A_ROUND) as (keyof AcknowledgedCounts)[];
+    if (kinds.every((kind) => counts[kind] >= LEAST_A_ROUND[kind])) return;
+    await pause(20);
+  }
 }
 
 /** Each kind once, the control plane twice; where children cannot be found, only the control plane. */
