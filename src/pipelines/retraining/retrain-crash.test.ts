@@ -70,7 +70,7 @@ describe.each(kinds)('a retraining whose process is killed (%s)', (dialect, poin
   // Most of a killed process's time is waited: for its start, and for the lease of the one before.
   it.skipIf(isMissing).each(points)(
     'has each effect once (%s of every step)',
-    { timeout: 300_000, concurrent: true },
+    { timeout: 900_000, concurrent: true },
     async (point) => {
       const folder = await makeFolder();
       const { url, drop } =
