@@ -19,6 +19,34 @@ it('groups by day in UTC where the time is known, whatever else is', () => {
   expect(Array.from(found.of.subarray(0, 7))).toEqual([0, 0, 0, 0, 0, 0, 1]);
 });
 
+it('counts the rest of a day with the day beside it, and says so', () => {
+  const hours = (day: number, rows: number) => Array.from({ length: rows }, (_, i) => (day + i / rows) * DAY);
+  const evening = [3.95, 3.97].map((day) => day * DAY);
+  const times = [
+    ...hours(4, 40),
+    ...evening,
+    ...hours(5, 30),
+    ...hours(6, 7),
+    ...hours(8, 35),
+    ...hours(9, 8),
+  ];
+  const found = clusterRows({ rows: times.length, times: Float64Array.from(times), maxClusters, seed });
+  expect(found).toMatchObject({
+    by: 'day',
+    count: 5,
+    notes: [expect.stringContaining('1 of 6 days has so few')],
+  });
+  const sizes = Array.from({ length: 5 }, (_, cluster) => found.of.filter((each) => each === cluster).length);
+  expect(sizes).toEqual([42, 30, 7, 35, 8]);
+  const rest = clusterRows({
+    rows: 93,
+    times: Float64Array.from([...hours(4, 30), ...hours(5, 30), ...hours(6, 30), ...hours(7, 3)]),
+    maxClusters,
+    seed,
+  });
+  expect([rest.count, rest.of[92]]).toEqual([3, 2]);
+});
+
 it('cuts rows of fewer than three days in blocks of as many rows each, and says so', () => {
   const { by, count, of, notes } = clusterRows({
     rows: 100,

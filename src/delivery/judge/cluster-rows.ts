@@ -12,6 +12,9 @@ export interface Clusters {
 
 const DAY_MS = 86_400_000;
 
+/** A day with a smaller part of an ordinary day's rows is counted with the one before or after it. */
+const SMALL_DAY = 0.2;
+
 /** Days below which a comparison by days has nothing to tell from chance. */
 const FEWEST_DAYS = 3;
 const BLOCKS_INSTEAD = 20;
@@ -56,12 +59,17 @@ export function clusterRows(request: {
 }
 
 function byTime(times: Float64Array, askedBlocks: number | undefined, maxClusters: number): Clusters {
-  const days = numberDays(times);
+  const all = numberDays(times);
+  const days = joinSmallDays(times, all);
   if (askedBlocks === undefined && days.count > maxClusters) {
     const note = `the rows are of ${days.count} days: clustered in ${maxClusters} blocks of consecutive days`;
     return { by: 'block', of: joinDays(times, days, maxClusters), count: maxClusters, notes: [note] };
   }
-  if (askedBlocks === undefined && days.count >= FEWEST_DAYS) return { by: 'day', ...days, notes: [] };
+  if (askedBlocks === undefined && days.count >= FEWEST_DAYS) {
+    const small = all.count - days.count;
+    const note = `${small} of ${all.count} days ${small === 1 ? 'has' : 'have'} so few rows that ${small === 1 ? 'it counts' : 'they count'} with the day beside`;
+    return { by: 'day', ...days, notes: small === 0 ? [] : [note] };
+  }
   const count = Math.min(askedBlocks ?? BLOCKS_INSTEAD, times.length);
   const note = `the rows are of ${days.count} days: clustered in ${count} blocks of consecutive rows, as if days did not differ`;
   return { by: 'block', of: cutInBlocks(times, count), count, notes: [note] };
@@ -76,6 +84,38 @@ function numberDays(times: Float64Array): { of: Int32Array; count: number } {
     return index;
   });
   return { of, count: known.size };
+}
+
+/**
+ * Each cluster weighs alike in a comparison by few days, so that a rest of a day, such as the hours before midnight where
+ * the rows begin in the evening, would drown the whole days beside it. Which days are joined depends on counts alone.
+ */
+function joinSmallDays(
+  times: Float64Array,
+  days: { of: Int32Array; count: number },
+): { of: Int32Array; count: number } {
+  const rowsOf = new Float64Array(days.count);
+  const timeOf = new Float64Array(days.count);
+  for (const [row, day] of days.of.entries()) {
+    rowsOf[day] = (rowsOf[day] as number) + 1;
+    timeOf[day] = times[row] as number;
+  }
+  const ordinary = rowsOf.toSorted()[Math.floor(days.count / 2)] as number;
+  const least = SMALL_DAY * ordinary;
+  const inTime = Array.from(timeOf.keys()).sort((a, b) => placeInTime(timeOf[a]) - placeInTime(timeOf[b]));
+  const clusterOf = new Int32Array(days.count);
+  let count = 0;
+  let rowsOfLast = 0;
+  for (const day of inTime) {
+    const rows = rowsOf[day] as number;
+    if (count === 0 || (rows >= least && rowsOfLast >= least)) {
+      count++;
+      rowsOfLast = 0;
+    }
+    clusterOf[day] = count - 1;
+    rowsOfLast += rows;
+  }
+  return { of: days.of.map((day) => clusterOf[day] as number), count };
 }
 
 /** Blocks of as many days each that have rows; days of unknown time come last. */
