@@ -12,6 +12,7 @@ export {
 } from './move-champion.ts';
 export { createVersionRegistrar, type RegisterRequest } from './register-version.ts';
 export { createRegisteredModelStore } from './registered-model-store.ts';
-export { type RegistryDeps, registryRoutes } from './registry-routes.ts';
+export type { RegistryDeps } from './registry-deps.ts';
+export { registryRoutes } from './registry-routes.ts';
 export { createServingSignal, type ServingSignal } from './serving-signal.ts';
 export type { Champion, ModelVersion, Move, RegisteredModel } from './tables.ts';

@@ -6,7 +6,7 @@ import { readVersion } from './check-names.ts';
 import * as contract from './contract.ts';
 import { createModelVersionStore } from './model-version-store.ts';
 import { createRegisteredModelStore } from './registered-model-store.ts';
-import type { RegistryDeps } from './registry-routes.ts';
+import type { RegistryDeps } from './registry-deps.ts';
 import type { ModelVersion, Move, RegisteredModel } from './tables.ts';
 
 /** Models with what serves and why, the bytes of their versions, and the audit. */

@@ -17,7 +17,7 @@ import {
 import * as contract from './contract.ts';
 import { createModelVersionStore } from './model-version-store.ts';
 import { createVersionRegistrar } from './register-version.ts';
-import type { RegistryDeps } from './registry-routes.ts';
+import type { RegistryDeps } from './registry-deps.ts';
 import { searchModelVersions } from './search-registry.ts';
 import type { Stage } from './tables.ts';
 import { toWireVersion } from './wire-format.ts';
@@ -143,9 +143,12 @@ export function modelVersionRoutes({
       summary: 'Delete a version and its aliases',
       request: contract.deleteVersionRequest,
       response: contract.emptyResponse,
-      async handle({ name, version, reason }, { actor }) {
+      async handle({ name, reason, ...input }, { actor }) {
+        const version = readVersion(input.version);
+        const current = await createChampionStore(database.reader).find(name);
+        if (current?.version === version) await guardChampionMove?.(name, version, 'delete');
         const cause = { action: 'delete-version', actor, reason, at: clock.now() };
-        await database.execute(deleteModelVersion, { name, version: readVersion(version), cause });
+        await database.execute(deleteModelVersion, { name, version, cause });
         moved.notify();
         return {};
       },

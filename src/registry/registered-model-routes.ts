@@ -27,7 +27,7 @@ import {
 import * as contract from './contract.ts';
 import { createModelVersionStore } from './model-version-store.ts';
 import { createRegisteredModelStore } from './registered-model-store.ts';
-import type { RegistryDeps } from './registry-routes.ts';
+import type { RegistryDeps } from './registry-deps.ts';
 import { searchRegisteredModels } from './search-registry.ts';
 import { CHAMPION_ALIAS } from './tables.ts';
 import { toWireModel, toWireVersion } from './wire-format.ts';
@@ -117,6 +117,7 @@ export function registeredModelRoutes({
       response: contract.registeredModelResponse,
       async handle({ name, new_name: newName, reason }, { actor }) {
         checkModelName(newName);
+        for (const each of [name, newName]) await guardChampionMove?.(each, undefined, 'rename');
         const cause = { action: 'rename', actor, reason, at: clock.now() };
         await database.execute(renameRegisteredModel, { name, newName, cause });
         moved.notify();

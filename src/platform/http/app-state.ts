@@ -1,6 +1,6 @@
 import type { Logger } from '../logging.ts';
 import type { App } from './app-type.ts';
-import type { HotLane } from './hot-lane.ts';
+import type { HotLane } from './hot-route.ts';
 import type { HostPolicy } from './request-origin.ts';
 import type { Connections } from './watch-connections.ts';
 

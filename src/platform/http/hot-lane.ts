@@ -1,90 +1,13 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
-import type { FastifySchema } from 'fastify';
-import type { ZodType } from 'zod';
 import type { Logger } from '../logging.ts';
-import { stateOf } from './app-state.ts';
-import type { App } from './app-type.ts';
-import { compileVerifyingSerializer } from './contracts.ts';
 import { errorBody, retryAfterSeconds, toApiError } from './error-response.ts';
+import type { HotLane, HotRequest, HotRoute } from './hot-route.ts';
 import { parseJsonText } from './json-body.ts';
 import { actorOf } from './request-identity.ts';
 import { createRequestLog, logFailure, logFinishedRequest } from './request-log.ts';
 import { type HostPolicy, isSameOrigin } from './request-origin.ts';
 import type { RouteMetrics } from './route-metrics.ts';
-
-/** What a hot route's handler may know of its request. */
-export interface HotRequest {
-  readonly id: string;
-  readonly actor: string;
-  readonly headers: IncomingHttpHeaders;
-  /** The path's parameters, decoded. */
-  readonly params: Readonly<Record<string, string>>;
-  /** Whether the client has gone, so that nobody waits for the answer. */
-  readonly isGone: boolean;
-  /** The body as it came, where it was read as one piece of JSON text. */
-  readonly text?: string | undefined;
-}
-
-export interface HotRoute {
-  /** A path; its parameters, as `/models/:name`, are whole segments. */
-  url: string;
-  /** Described in the OpenAPI document, but not applied: the handler validates its body by itself. */
-  schema?: FastifySchema;
-  /**
-   * Takes the parsed JSON body (undefined when there is none) and gives the answer: a value to serialise, or a
-   * string that is JSON text already. Throws ApiError as any other handler.
-   */
-  handler: (body: unknown, request: HotRequest) => unknown;
-}
-
-/**
- * Adds a `POST` route for JSON bodies whose cost counts, as `/predict`. The common request (JSON with a
- * Content-Length, no query string, an allowed host) is answered right from `node:http`, with the same checks, errors,
- * metrics and ids; every other one takes Fastify's way to the same handler.
- */
-export function addHotRoute(app: App, route: HotRoute): void {
-  const state = stateOf(app);
-  const handler = state.verifyResponses ? verified(route) : route.handler;
-  app.post(
-    route.url,
-    { schema: route.schema ? { ...route.schema } : {}, config: { logLevel: 'debug', ownValidation: true } },
-    async (request, reply) => {
-      const { id, actor, headers } = request;
-      const params = request.params as Record<string, string>;
-      const answer = await handler(request.body, {
-        id,
-        actor,
-        headers,
-        params,
-        get isGone() {
-          return reply.raw.destroyed;
-        },
-      });
-      void reply.type('application/json; charset=utf-8');
-      return typeof answer === 'string' ? answer : JSON.stringify(answer);
-    },
-  );
-  state.hotLane.add(`${app.prefix}${route.url}`, handler);
-}
-
-/** The handler of a route that keeps its contract or fails, for tests. */
-function verified({ url, schema, handler }: HotRoute): HotRoute['handler'] {
-  const contract = (schema?.response as Record<string, ZodType> | undefined)?.['200'];
-  if (contract === undefined) return handler;
-  const serialize = compileVerifyingSerializer({ schema: contract, method: 'POST', url });
-  return async (body, request) => {
-    const answer = await handler(body, request);
-    return serialize(typeof answer === 'string' ? JSON.parse(answer) : answer);
-  };
-}
-
-export interface HotLane {
-  add(url: string, handler: HotRoute['handler']): void;
-  wrap(next: Listener): Listener;
-}
-
-type Listener = (request: IncomingMessage, response: ServerResponse) => void;
 
 class LaneRequest implements HotRequest {
   readonly id: string;

@@ -1,7 +1,8 @@
 import { ApiError, type HotRequest } from '../../platform/index.ts';
-import type { DesiredRollout, Variant } from '../contract.ts';
+import type { Variant } from '../contract.ts';
 import { rowTextOf } from '../log/row-text.ts';
 import type { ServingMetrics } from '../serving-metrics.ts';
+import type { Candidate } from '../versions/candidate.ts';
 import type { ServedVersion } from '../versions/served-version.ts';
 import type { RequestContext } from './answer-rows.ts';
 import type { Chosen } from './choose-model.ts';
@@ -9,12 +10,6 @@ import type { InputRow } from './join-answers.ts';
 import { readCloudEvent } from './read-cloud-event.ts';
 import type { PredictionRequest } from './read-prediction-request.ts';
 import { type Draw, drawSides } from './split-traffic.ts';
-
-/** The warm candidate of a rollout. */
-export interface Candidate {
-  served: ServedVersion;
-  rollout: DesiredRollout;
-}
 
 /** A candidate that does not answer in this part of the time limit is a broken one: the champion still has the rest. */
 const CANDIDATE_SHARE_OF_LIMIT = 4;

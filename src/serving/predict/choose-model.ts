@@ -1,8 +1,8 @@
 import { ApiError, nearestName } from '../../platform/index.ts';
 import type { Variant } from '../contract.ts';
+import type { Candidate } from '../versions/candidate.ts';
 import type { ModelRoster } from '../versions/model-roster.ts';
 import type { ServedVersion } from '../versions/served-version.ts';
-import type { Candidate } from './answer-request.ts';
 
 export interface Chosen {
   served: ServedVersion;

@@ -1,6 +1,6 @@
 import type { Logger } from '../../platform/index.ts';
 import type { DesiredRollout, DesiredState, DesiredVersion } from '../contract.ts';
-import type { Candidate } from '../predict/answer-request.ts';
+import type { Candidate } from './candidate.ts';
 import { createLoadFailures } from './load-failures.ts';
 import type { PreparedModel } from './prepare-model.ts';
 import type { ServedVersion } from './served-version.ts';
