@@ -12,6 +12,8 @@ import { parseCount, withExamples, withServeUrl, withUrl } from './terminal/opti
 const DAY_MS = 86_400_000;
 /** A first training may take this long. */
 const SERVED_WITHIN_MS = 120_000;
+const TOO_LATE = (days: number): string =>
+  `the platform is ${days} days ahead of these rows: a request or label of a later time, or of none, came before. They count as late: no window tests them and nothing is retrained for them. To live through them, start \`tidemill up --clock events\` with another --data folder`;
 
 interface ReplayCommandOptions {
   url?: string;
@@ -60,6 +62,7 @@ export function configureReplay(command: Command, act: Act): void {
         const { replayWeeks } = await import('./replay/replay-weeks.ts');
         const totals = { requests: 0, labels: 0, errors: 0 };
         const showWeek = showWeeks(terminal);
+        let isTold = false;
         const replay = replayWeeks({
           model,
           serveUrl: serve.url,
@@ -70,13 +73,18 @@ export function configureReplay(command: Command, act: Act): void {
           connections: options.connections,
           signal,
           isPaced: options.pace,
-          onStep: ({ from, sent, week }) =>
+          onStep: ({ from, sent, week, aheadMs = 0 }) => {
+            if (aheadMs > DAY_MS && !isTold) {
+              isTold = true;
+              terminal.warn(TOO_LATE(Math.round(aheadMs / DAY_MS)));
+            }
             terminal.progress({
               label: new Date(from).toISOString().slice(0, 10),
               done: sent,
               total: rows.length,
               detail: `${totals.labels + week.labels} labels, ${totals.errors + week.errors} errors`,
-            }),
+            });
+          },
         });
         for await (const week of replay) {
           totals.requests += week.requests;

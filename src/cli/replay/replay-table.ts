@@ -28,6 +28,8 @@ export interface ReplayStep {
   rows: { row: ReplayRow; answer: ReplayAnswer | undefined }[];
   labels: number;
   errors: number;
+  /** How far the platform's own time is ahead of the step's newest event; left out when it was not waited for. */
+  aheadMs?: number;
 }
 
 /**
@@ -127,7 +129,7 @@ export async function* replayTable(options: ReplayOptions): AsyncGenerator<Repla
         else step.errors += 1;
       }
       const newest = Math.max(batch.at(-1)?.at ?? 0, due.at(-1)?.dueAt ?? 0);
-      if (isPaced) await waitUntilSettled(client, newest, signal);
+      if (isPaced) step.aheadMs = (await waitUntilSettled(client, newest, signal)) - newest;
       yield step;
       at = end;
     }
@@ -163,12 +165,16 @@ export async function waitUntilAnswered(
   }
 }
 
-/** Waits until the control plane has seen events up to `until` and has done all that they made due. */
+/**
+ * Waits until the control plane has seen events up to `until` and has done all that they made due.
+ *
+ * @returns the platform's own time then
+ */
 export async function waitUntilSettled(
   client: HttpClient,
   until: number,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
   const end = performance.now() + SETTLE_LIMIT_MS;
   for (;;) {
     const loop = await client.request<{
@@ -179,7 +185,7 @@ export async function waitUntilSettled(
       query: { until, wait_ms: LOOP_WAIT_MS },
       signal,
     });
-    if ((loop.settled_until ?? Number.NEGATIVE_INFINITY) >= until) return;
+    if ((loop.settled_until ?? Number.NEGATIVE_INFINITY) >= until) return loop.now;
     const [problem] = Object.entries(loop.problems);
     if (problem !== undefined) throw new CliError(`the platform cannot go on: ${problem[0]}: ${problem[1]}`);
     if (performance.now() > end) {

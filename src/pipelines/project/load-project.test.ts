@@ -64,6 +64,12 @@ it('loads the same project from TypeScript and YAML and JSON, far from any node_
   expect(yaml?.project.models['churn']?.retrain).toMatchObject({ timeZone: 'UTC', cooldown: '6h' });
 });
 
+it('loads a project of code whatever its file is called', () => {
+  const staging = loadElsewhere(join(folderWith({ 'staging.ts': TYPED }), 'staging.ts'));
+  expect(staging.error).toBeUndefined();
+  expect(Object.keys(staging.written.models)).toEqual(['churn']);
+});
+
 it('answers undefined where a folder has no project file', async () => {
   expect(await loadProject(tempDir(), { door })).toBeUndefined();
 });

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, realpath, stat } from 'node:fs/promises';
 import { registerHooks } from 'node:module';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -50,9 +50,7 @@ async function findProjectFile(place: string): Promise<string | undefined> {
   if (!found.isDirectory()) return place;
   const names = PROJECT_FILES.filter((name) => existsSync(join(place, name)));
   if (names.length > 1) {
-    throw new ConfigError(
-      `${place} has ${names.join(' and ')}: keep one, or name the one that is meant by --config`,
-    );
+    throw new ConfigError(`${place} has ${names.join(' and ')}: keep one, or name the file that is meant`);
   }
   return names[0] && join(place, names[0]);
 }
@@ -87,13 +85,13 @@ async function parseText(path: string, parse: (text: string) => unknown): Promis
 
 async function importProject(path: string, door: URL): Promise<unknown> {
   resolvePackage(door);
+  const { href } = pathToFileURL(await realpath(path));
+  projectUrls.add(href);
   const { mtimeMs } = await stat(path);
   let loaded: { default?: unknown };
   try {
     // The query makes Node read the file anew after it changed.
-    loaded = (await import(
-      /* @vite-ignore */ `${pathToFileURL(path).href}?changed=${mtimeMs}`
-    )) as typeof loaded;
+    loaded = (await import(/* @vite-ignore */ `${href}?changed=${mtimeMs}`)) as typeof loaded;
   } catch (error) {
     const missing = /does not provide an export named '(\w+)'/.exec((error as Error).message)?.[1];
     throw new ConfigError(
@@ -111,6 +109,8 @@ async function importProject(path: string, door: URL): Promise<unknown> {
 }
 
 let isResolved = false;
+/** The files that were loaded as projects, whatever they are called. */
+const projectUrls = new Set<string>();
 
 /** A project may lie where no node_modules has `tidemill`; whoever loads it is that package. */
 function resolvePackage(door: URL): void {
@@ -118,10 +118,14 @@ function resolvePackage(door: URL): void {
   isResolved = true;
   registerHooks({
     resolve(specifier, context, next) {
-      const isOurs = specifier === 'tidemill' && PROJECT_FILES.includes(fileNameOf(context.parentURL));
-      return isOurs ? { url: door.href, shortCircuit: true } : next(specifier, context);
+      return specifier === 'tidemill' && isProject(context.parentURL)
+        ? { url: door.href, shortCircuit: true }
+        : next(specifier, context);
     },
   });
 }
 
-const fileNameOf = (url: string | undefined): string => basename((url ?? '').replace(/\?.*$/, ''));
+function isProject(url: string | undefined): boolean {
+  const file = (url ?? '').replace(/\?.*$/, '');
+  return projectUrls.has(file) || PROJECT_FILES.includes(basename(file));
+}
