@@ -249,6 +249,8 @@ function showJob(terminal: Terminal, job: JobDetail): void {
   );
   if (job.error)
     terminal.line(`${colors.red('✗')} ${job.failed_step ? `${job.failed_step}: ` : ''}${job.error.message}`);
+  const { summary } = (job.output ?? {}) as { summary?: unknown };
+  if (typeof summary === 'string') terminal.line(summary);
   if (job.steps.length === 0) return;
   terminal.line();
   terminal.table(

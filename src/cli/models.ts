@@ -38,6 +38,17 @@ interface Gain {
   summary: string;
 }
 
+interface RolloutSummary {
+  id: string;
+  version: string;
+  state: string;
+  weight: number;
+  gain?: Gain;
+}
+
+/** Whether its version answers some requests, or copies of them, beside the champion. */
+const isOpen = ({ state }: RolloutSummary): boolean => ['shadow', 'canary', 'paused'].includes(state);
+
 /** The newest. */
 const SHOWN_GAINS = 5;
 
@@ -57,10 +68,10 @@ export function configureModels(command: Command, act: Act): void {
       if (name !== undefined) {
         const path = `/api/v1/models/${encodeURIComponent(name)}`;
         const model = await client.get<ModelDetails>(path);
-        const { rollouts } = await client.get<{ rollouts: { gain?: Gain }[] }>(`${path}/rollouts`);
+        const { rollouts } = await client.get<{ rollouts: RolloutSummary[] }>(`${path}/rollouts`);
         const gains = rollouts.flatMap(({ gain }) => gain ?? []).slice(0, SHOWN_GAINS);
         terminal.document({ ...model, gains });
-        showModel(terminal, model);
+        showModel(terminal, model, rollouts.find(isOpen));
         showGains(terminal, gains);
         return;
       }
@@ -90,7 +101,7 @@ export function configureModels(command: Command, act: Act): void {
   ]);
 }
 
-function showModel(terminal: Terminal, model: ModelDetails): void {
+function showModel(terminal: Terminal, model: ModelDetails, open: RolloutSummary | undefined): void {
   const { colors } = terminal;
   terminal.line(`${colors.bold(model.name)}${model.description ? `  ${model.description}` : ''}`);
   terminal.line(
@@ -98,6 +109,12 @@ function showModel(terminal: Terminal, model: ModelDetails): void {
       ? `serves version ${model.champion.version} (by ${model.champion.by}${model.champion.servable ? '' : ', not servable'})`
       : `nothing serves yet: tidemill promote ${model.name} VERSION`,
   );
+  if (open !== undefined) {
+    const { id, version, state, weight } = open;
+    terminal.line(
+      `version ${version} is on its way in, ${state} at ${weight} %: \`tidemill rollout show ${model.name}\` (${id})${state === 'paused' ? '; nothing is retrained before somebody decides' : ''}`,
+    );
+  }
   terminal.line();
   const versions = model.model_versions;
   // What says the same of every version says nothing.

@@ -9,6 +9,7 @@ interface DecisionDocument {
   kind: 'gate' | 'shadow' | 'canary' | 'watch' | 'hand';
   version: string;
   verdict: string;
+  outcome: string;
   at: number;
 }
 interface MoveDocument {
@@ -22,9 +23,12 @@ interface MoveDocument {
 export interface PlatformEvents {
   /** Alarms that were opened. */
   alarms: string[];
-  /** Verdicts of the gate, and moves of what serves. */
+  /** Verdicts of the gate, rollouts that were paused or stopped by their evidence, and moves of what serves. */
   decisions: string[];
 }
+
+/** Outcomes of a step that keep a version from going on. */
+const HALTS: Partial<Record<string, string>> = { paused: 'paused', undone: 'stopped' };
 
 /** Reads what happened to a model in `[from, to)`, milliseconds of the platform's clock, in the order of time. */
 export async function readEvents(
@@ -47,6 +51,10 @@ export async function readEvents(
   const verdicts = decisions
     .filter(({ kind }) => kind === 'gate')
     .map(({ version, verdict, at }) => ({ at, text: `v${version} ${verdict}` }));
+  const halts = decisions.flatMap(({ kind, version, outcome, at }) => {
+    const word = kind === 'canary' || kind === 'shadow' ? HALTS[outcome] : undefined;
+    return word === undefined ? [] : { at, text: `v${version} rollout ${word}` };
+  });
   const moves = history.map(({ action, from: before, to: after, at }) => ({
     at,
     text: action === 'promote' ? `v${after} champion` : `v${before} undone`,
@@ -58,6 +66,6 @@ export async function readEvents(
         text: column === undefined ? kind : `drift of ${column}`,
       })),
     ),
-    decisions: told([...verdicts, ...moves]),
+    decisions: told([...verdicts, ...halts, ...moves]),
   };
 }

@@ -41,7 +41,7 @@ export function createTrainingRecorder(deps: PipelineDeps) {
       await database.execute(createRun, {
         runId,
         experimentId,
-        runName: `${input.model}-retrain-${step.runId.slice(0, 8)}`,
+        runName: `${input.model}-${step.runId}`,
         userId: input.actor,
         startTime: startedAt,
         tags: toPairs(
