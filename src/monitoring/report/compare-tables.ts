@@ -8,8 +8,9 @@ import { benjaminiHochberg } from '../../statistics/index.ts';
 import { prepareWindows } from '../drift/prepare-reference.ts';
 import { testWindow } from '../drift/test-window.ts';
 import { checkQuality, countOf } from './check-quality.ts';
+import { convertTexts, type ReadableTable, type WorkLimits } from './convert-text.ts';
 import { countTables } from './count-tables.ts';
-import { openTable, scratchPath, type TableFile, type TableFileColumn } from './open-table.ts';
+import { openTable, type TableFile, type TableFileColumn } from './open-table.ts';
 import type { DriftReport } from './report.ts';
 import { reportColumn, reportLeft } from './report-columns.ts';
 
@@ -35,15 +36,19 @@ const MEMORY_LIMIT_MB = 80;
 export async function compareTables(request: CompareRequest): Promise<DriftReport> {
   const folder = await mkdtemp(join(tmpdir(), 'tidemill-drift-'));
   try {
+    const limits: WorkLimits = {
+      ...(request.threads === undefined ? {} : { threads: request.threads }),
+      ...(request.memoryLimitMb === undefined ? {} : { memoryLimitMb: request.memoryLimitMb }),
+      ...(request.signal === undefined ? {} : { signal: request.signal }),
+    };
+    const tables = await convertTexts(
+      { reference: request.referencePath, current: request.currentPath },
+      folder,
+      limits,
+    );
     return await withDuckdb(
-      {
-        read: [request.referencePath, request.currentPath],
-        write: [scratchPath(folder, 'reference'), scratchPath(folder, 'current')],
-        memoryLimitMb: request.memoryLimitMb ?? MEMORY_LIMIT_MB,
-        ...(request.threads === undefined ? {} : { threads: request.threads }),
-        ...(request.signal === undefined ? {} : { signal: request.signal }),
-      },
-      (session) => compare(session, folder, request),
+      { memoryLimitMb: MEMORY_LIMIT_MB, ...limits, read: [tables.reference.parquet, tables.current.parquet] },
+      (session) => compare(session, tables, request),
     );
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -52,17 +57,11 @@ export async function compareTables(request: CompareRequest): Promise<DriftRepor
 
 async function compare(
   session: DuckdbSession,
-  folder: string,
+  tables: { reference: ReadableTable; current: ReadableTable },
   request: CompareRequest,
 ): Promise<DriftReport> {
-  const reference = leaveOut(
-    await openTable(session, request.referencePath, { folder, which: 'reference' }),
-    request,
-  );
-  const current = leaveOut(
-    await openTable(session, request.currentPath, { folder, which: 'current' }),
-    request,
-  );
+  const reference = leaveOut(await openTable(session, tables.reference), request);
+  const current = leaveOut(await openTable(session, tables.current), request);
   if (reference.rows === 0) throw new ApiError('INVALID_PARAMETER_VALUE', `${reference.name} has no rows`);
   const time = request.time === undefined ? undefined : findTime(reference, request.time);
   const notes = [...reference.notes, ...current.notes.map((note) => `current: ${note}`)];

@@ -39,8 +39,8 @@ it.each(['whole days', 'random chunks'])(
       );
       await session.run(`COPY (${rowsSql(CURRENT_ROWS, 1)}) TO '${paths[1]}' (FORMAT parquet)`);
       const [reference, current] = [
-        await openTable(session, paths[0], { folder, which: 'reference' }),
-        await openTable(session, paths[1], { folder, which: 'current' }),
+        await openTable(session, { name: 'reference', parquet: paths[0], notes: [] }),
+        await openTable(session, { name: 'current', parquet: paths[1], notes: [] }),
       ];
       const compared = reference.columns.filter(({ kind }) => kind !== 'date');
       const day = reference.columns.find(({ kind }) => kind === 'date')!;

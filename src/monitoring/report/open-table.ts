@@ -1,13 +1,12 @@
-import { basename, join } from 'node:path';
 import {
   type DuckdbSession,
   parquetRelation,
   quoteIdentifier,
   quoteText,
   resolvePath,
-  tellFormat,
 } from '../../datasets/index.ts';
 import { ApiError } from '../../platform/index.ts';
+import type { ReadableTable } from './convert-text.ts';
 
 export type TableColumnKind = 'number' | 'boolean' | 'text' | 'date';
 
@@ -31,29 +30,12 @@ export interface TableFile {
   notes: string[];
 }
 
-/** Small enough that DuckDB's parallel readers stay within the memory of the session. */
-const CSV_BUFFER_BYTES = 2 * 2 ** 20;
-
-/** What a CSV file becomes while it is looked at. */
-export const scratchPath = (folder: string, which: string): string => join(folder, `${which}.parquet`);
-
-/**
- * Opens a Parquet, CSV or JSON lines file. Text is read once, into a Parquet file in `folder`, since it is counted
- * several times.
- */
+/** Opens what is in Parquet by now. */
 export async function openTable(
   session: DuckdbSession,
-  path: string,
-  { folder, which }: { folder: string; which: string },
+  { name, parquet, notes: before }: ReadableTable,
 ): Promise<TableFile> {
-  const name = basename(path);
-  const format = await tellFormat(path, name);
-  const notes: string[] = [];
-  let parquet = path;
-  if (format !== 'parquet') {
-    parquet = scratchPath(folder, which);
-    await convert(session, path, format, parquet, notes);
-  }
+  const notes = [...before];
   const described = await session
     .rows(`DESCRIBE SELECT * FROM ${parquetRelation(parquet)}`)
     .catch((error: unknown) => {
@@ -81,36 +63,6 @@ export async function openTable(
     rows: Number(rows),
     notes,
   };
-}
-
-async function convert(
-  session: DuckdbSession,
-  path: string,
-  format: 'csv' | 'jsonl',
-  out: string,
-  notes: string[],
-): Promise<void> {
-  const from = quoteText(resolvePath(path));
-  const to = `${quoteText(resolvePath(out))} (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 65536)`;
-  const reader = (sample: string) =>
-    format === 'csv'
-      ? `read_csv(${from}, header = true, null_padding = false, sample_size = ${sample}, buffer_size = ${CSV_BUFFER_BYTES}, max_line_size = ${CSV_BUFFER_BYTES / 4})`
-      : `read_json(${from}, format = 'newline_delimited', sample_size = ${sample})`;
-  try {
-    await session.run(`COPY (SELECT * FROM ${reader('20480')}) TO ${to}`);
-  } catch {
-    // Its first rows do not show the types of all: look at every row, which takes longer.
-    notes.push('types were taken from all rows, since the first ones do not show them');
-    await session.run(`COPY (SELECT * FROM ${reader('-1')}) TO ${to}`).catch((error: unknown) => {
-      const problem = (error as Error).message.split('\n').slice(0, 2).join(' ');
-      throw new ApiError(
-        'INVALID_PARAMETER_VALUE',
-        `${basename(path)} cannot be read as ${format === 'csv' ? 'CSV' : 'JSON lines'}: ${problem}`,
-        undefined,
-        { cause: error },
-      );
-    });
-  }
 }
 
 function toColumn(name: string, duckdbType: string): TableFileColumn | undefined {
