@@ -59,7 +59,7 @@ export async function putPredecessorBack(
   if (!target) {
     throw new ApiError(
       'RESOURCE_CONFLICT',
-      `Nothing to roll back to: ${shown(current)} of '${name}' has no predecessor that still exists and can be served. To put another version there: tidemill promote ${name}/VERSION`,
+      `Nothing to roll back to: ${current === undefined ? 'no version' : shown(current)} of '${name}' has ${current === undefined ? 'served, or none of those that did' : 'no predecessor that'} still exists and can be served. To put another version there: tidemill promote ${name}/VERSION`,
     );
   }
   const { version } = target.version;

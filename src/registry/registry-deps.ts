@@ -9,5 +9,7 @@ export interface RegistryDeps {
   /** Told after every write that may change what serves. */
   moved: ServingSignal;
   /** Refuses, by throwing, a change of what serves that does not come from a promotion or a rollback. */
-  guardChampionMove?: ((name: string, version?: number) => Promise<void>) | undefined;
+  guardChampionMove?:
+    | ((name: string, version?: number, how?: 'rename' | 'delete') => Promise<void>)
+    | undefined;
 }

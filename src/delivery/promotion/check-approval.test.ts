@@ -15,11 +15,13 @@ beforeAll(async () => {
 describeDatabases('a project that names who approves', (openDatabase) => {
   let harness: DeliveryHarness;
   let approve: unknown;
+  let gate: object | undefined;
 
   beforeEach(async () => {
     approve = ['ann', 'bob'];
+    gate = {};
     harness = await createDeliveryHarness(await openDatabase(), {
-      policyOf: () => ({ gate: {}, rollout: { canary: [50, 100] }, approve }),
+      policyOf: (name) => (name === 'm' ? { gate, rollout: { canary: [50, 100] }, approve } : undefined),
     });
     return () => harness.close();
   });
@@ -68,5 +70,28 @@ describeDatabases('a project that names who approves', (openDatabase) => {
     expect((await as('eve', 'promote', { version: '1', force: true, reason: 'mine' })).status).toBe(200);
     const told = (await harness.delivery.explain('m')).find(({ source: key }) => key === 'approve');
     expect(told).toMatchObject({ value: 'anybody', isDefault: true });
+  });
+
+  it('leaves no way past it: no alias or stage, no other name in between, no deletion of what serves', async () => {
+    approve = undefined;
+    await harness.register(tinyClassifier({ weights: [3, -3] }), heldOut);
+    await harness.register(tinyClassifier({ weights: [-3, 3] }), heldOut);
+    await harness.promote('1');
+    gate = undefined;
+    approve = ['ann', 'bob'];
+    const refused = async (path: string, body: object, method: 'POST' | 'DELETE' = 'POST') => {
+      const { status, body: answer } = await harness.ask(method, `/api/2.0/mlflow${path}`, body);
+      expect([path, status]).toEqual([path, 409]);
+      expect(answer.message).toContain("is decided by the project's approve");
+    };
+    await refused('/registered-models/alias', { name: 'm', alias: 'champion', version: '2' });
+    await refused('/registered-models/alias', { name: 'm', alias: 'champion' }, 'DELETE');
+    await refused('/registered-models/rename', { name: 'm', new_name: 'n' });
+    await refused('/registered-models/rename', { name: 'other', new_name: 'm' });
+    // Where no alias is, the newest version in stage Production would serve.
+    const stage = { name: 'm', version: '2', stage: 'Production', archive_existing_versions: false };
+    expect((await harness.mlflow('/model-versions/transition-stage', stage)).status).toBe(200);
+    await refused('/model-versions/delete', { name: 'm', version: '1' }, 'DELETE');
+    expect((await harness.model()).champion.version).toBe('1');
   });
 });
