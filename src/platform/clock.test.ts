@@ -17,7 +17,6 @@ describe('a clock that follows events', () => {
   it('does not follow single events that are too far ahead', () => {
     const clock = createEventClock({ mostAheadMs: MOST_AHEAD_MS });
     const far = Date.UTC(9999, 0, 1);
-    expect(clock.cap(far)).toBe(far);
     expect(clock.advance(START)).toBe(true);
     for (let hour = 1; hour <= 100; hour++) {
       expect(clock.advance(far)).toBe(false);
@@ -26,6 +25,19 @@ describe('a clock that follows events', () => {
     }
     expect(clock.now()).toBe(START + (100 * DAY_MS) / 24);
     expect(clock.advance(clock.now() + MOST_AHEAD_MS)).toBe(true);
+  });
+
+  it("does not begin with an event that is far ahead of the machine's own time, unless they all are", () => {
+    const far = Date.UTC(9999, 0, 1);
+    const clock = createEventClock({ mostAheadMs: MOST_AHEAD_MS, before: { now: () => START } });
+    expect(clock.cap(far)).toBeNull();
+    expect(clock.advance(far)).toBe(false);
+    expect(clock.hasBegun).toBe(false);
+    expect(clock.advance(START - 365 * DAY_MS)).toBe(true);
+    expect(clock.now()).toBe(START - 365 * DAY_MS);
+    const ofTheFuture = createEventClock({ mostAheadMs: MOST_AHEAD_MS, before: { now: () => START } });
+    const moved = Array.from({ length: 20 }, () => ofTheFuture.advance(START + 60 * DAY_MS));
+    expect([moved.lastIndexOf(false), ofTheFuture.now()]).toEqual([18, START + 60 * DAY_MS]);
   });
 
   it('goes on after a gap when all events are beyond it', () => {

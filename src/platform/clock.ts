@@ -11,8 +11,8 @@ export const systemClock: Clock = { now: () => Date.now() };
 export interface EventClock extends Clock {
   /** Moves the clock to an event's time, unless it is past it already. Answers false when the event is too far ahead. */
   advance(eventMs: number): boolean;
-  /** The time itself, or the clock's where the event is too far ahead. */
-  readonly cap: (eventMs: number) => number;
+  /** The time itself; where the event is too far ahead the clock's, null before it has begun. */
+  readonly cap: (eventMs: number) => number | null;
   /** Whether it has seen an event; until then it tells the machine's own time. */
   readonly hasBegun: boolean;
 }
@@ -20,7 +20,7 @@ export interface EventClock extends Clock {
 export interface EventClockOptions {
   /** The newest event that is known from before. */
   startMs?: number | undefined;
-  /** An event further ahead than this is taken for a mistake. */
+  /** An event further ahead than this, the first one of the machine's own time, is taken for a mistake. */
   mostAheadMs?: number;
   before?: Clock;
 }
@@ -41,9 +41,10 @@ export function createEventClock({
 }: EventClockOptions = {}): EventClock {
   let newest = startMs;
   let ahead: number[] = [];
-  const isTooFar = (eventMs: number) => newest !== undefined && eventMs - newest > mostAheadMs;
+  const now = () => newest ?? before.now();
+  const isTooFar = (eventMs: number) => eventMs - now() > mostAheadMs;
   return {
-    now: () => newest ?? before.now(),
+    now,
     get hasBegun() {
       return newest !== undefined;
     },
@@ -60,7 +61,7 @@ export function createEventClock({
       ahead = [];
       return true;
     },
-    cap: (eventMs) => (isTooFar(eventMs) ? (newest as number) : eventMs),
+    cap: (eventMs) => (isTooFar(eventMs) ? (newest ?? null) : eventMs),
   };
 }
 

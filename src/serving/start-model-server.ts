@@ -42,7 +42,7 @@ export interface ModelServerOptions extends RecordOptions {
   /** Told the event times of requests and labels: moves the clock where that follows events. */
   onEventTime?: ((timeMs: number) => void) | undefined;
   /** What of an event's time the clock follows: its own time where the event is too far ahead. */
-  capEventTime?: ((timeMs: number) => number) | undefined;
+  capEventTime?: ((timeMs: number) => number | null) | undefined;
   /** How many events were too far ahead. */
   ignoredEvents?: (() => number) | undefined;
   host: string;

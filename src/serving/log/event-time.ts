@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Logger, MOST_AHEAD_MS } from '../../platform/index.ts';
+import { type Logger, MOST_AHEAD_MS, systemClock } from '../../platform/index.ts';
 import { writeAtomically } from '../versions/model-cache.ts';
 import { inspectSegment, newer } from './inspect-segment.ts';
 import type { LeftOver } from './log-folder.ts';
@@ -37,8 +37,8 @@ export function createEventTimeKeeper(root: string, logger: Logger) {
       for (const segment of leftOvers.flatMap(({ segments }) => segments)) {
         const inspected = await inspectSegment(segment);
         segment.newest = inspected?.newest ?? null;
-        const isMistake =
-          newest !== null && segment.newest !== null && segment.newest - newest > MOST_AHEAD_MS;
+        const known = newest ?? systemClock.now();
+        const isMistake = segment.newest !== null && segment.newest - known > MOST_AHEAD_MS;
         if (!isMistake) newest = newer(newest, segment.newest);
       }
       if (newest !== null) await keep(newest);

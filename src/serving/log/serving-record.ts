@@ -59,7 +59,7 @@ export async function openServingRecord(
     /** The clock is the newest event time, so that this has to outlive the process. */
     followsEvents: boolean;
     /** What of an event's time the clock follows. */
-    capEventTime?: ((eventMs: number) => number) | undefined;
+    capEventTime?: ((eventMs: number) => number | null) | undefined;
     /** The id of this start. */
     incarnation: string;
     onDrop: (rows: number) => void;

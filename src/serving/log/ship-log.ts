@@ -69,7 +69,7 @@ export interface ShipperOptions {
   /** Told the newest event time before the folder that says it is removed. */
   keepEventTime?: ((newest: number) => Promise<void>) | undefined;
   /** Where the clock follows events: what of an event's time it follows. */
-  capEventTime?: ((eventMs: number) => number) | undefined;
+  capEventTime?: ((eventMs: number) => number | null) | undefined;
   random?: () => number;
 }
 
@@ -104,7 +104,7 @@ export function createLogShipper(options: ShipperOptions) {
   let loop: Promise<void> | undefined;
 
   const capped = (newest: number | null): number | null =>
-    newest === null ? null : (options.capEventTime?.(newest) ?? newest);
+    newest === null || !options.capEventTime ? newest : options.capEventTime(newest);
 
   async function ship(
     owner: Reporter,
