@@ -8,9 +8,9 @@ import {
   NOW,
   writeLabelledRows,
 } from '../../../tests/support/delivery-harness.ts';
-import { describeDatabases } from '../../../tests/support/index.ts';
+import { describeDatabases, tamperWith } from '../../../tests/support/index.ts';
 import { tinyClassifier } from '../../../tests/support/tiny-model.ts';
-import { ApiError } from '../../platform/index.ts';
+import { ApiError, type Database } from '../../platform/index.ts';
 import type { RolloutLog } from '../delivery-deps.ts';
 import type { Judge } from '../index.ts';
 import { describeGain, type Gain } from './gain.ts';
@@ -27,6 +27,7 @@ beforeAll(async () => {
 });
 
 describeDatabases('what a promotion brought', (openDatabase) => {
+  let database: Database;
   let harness: DeliveryHarness;
   let asked: [number | undefined, number | undefined][];
   let judge: Judge;
@@ -46,7 +47,8 @@ describeDatabases('what a promotion brought', (openDatabase) => {
     asked = [];
     hasLabels = true;
     judge = (input) => judgeOnce(input);
-    harness = await createDeliveryHarness(await openDatabase(), {
+    database = await openDatabase();
+    harness = await createDeliveryHarness(database, {
       policyOf: () => ({ gate: {}, rollout: { watch: '8d' } }),
       judge: (...input) => judge(...input),
       log,
@@ -152,6 +154,16 @@ describeDatabases('what a promotion brought', (openDatabase) => {
       rows: 400,
       note: 'the judge was ended',
     });
+  });
+
+  it('of which nothing is left keeps no other rollout from going on', async () => {
+    await promote(good(), { force: true, reason: 'again' });
+    const { id } = await harness.rollout();
+    harness.clock.advance(DAY / 2);
+    await promote(better());
+    await tamperWith(database, `delete from rollouts where id = '${id}'`);
+    await after(9 * DAY);
+    expect((await harness.rollout()).state).toBe('done');
   });
 
   it('is said to be unmeasured when no labels came', async () => {

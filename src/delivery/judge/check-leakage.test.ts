@@ -39,6 +39,12 @@ describe('a column beside a target of values', () => {
     ).toBe('near');
   });
 
+  it('is none as a text whose values have the same mean, from which each row alone takes its own part away', () => {
+    const half = values.slice(0, 200);
+    const texts = [...half.map(() => 'a'), ...half.map(() => 'b')];
+    expect(compareWithValues(texts, Float64Array.from([...half, ...half]))).toBeUndefined();
+  });
+
   it.each([
     ['strong and honest', (y: number) => y + 2 * noise()],
     ['coarse', (y: number) => (y > 20 ? 1 : 0)],

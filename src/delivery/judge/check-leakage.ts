@@ -67,7 +67,7 @@ export function compareWithValues(values: readonly unknown[], labels: ArrayLike<
   const rows = values.flatMap((value, row) => (isNumber(value) ? [row] : []));
   if (rows.length < SMALLEST_ROWS) {
     const predicted = meansOfOthers(values, labels);
-    return predicted && squaredCorrelation(predicted, labels) >= SUSPICIOUS_R2 ? 'near' : undefined;
+    return predicted && determination(predicted, labels) >= SUSPICIOUS_R2 ? 'near' : undefined;
   }
   const xs = rows.map((row) => Number(values[row]));
   const ys = rows.map((row) => labels[row] as number);
@@ -189,6 +189,13 @@ function fitLine(xs: readonly number[], ys: readonly number[]): { slope: number;
   const { meanX, meanY, sumXX, sumXY } = momentsOf(xs, ys);
   const slope = sumXX > 0 ? sumXY / sumXX : 0;
   return { slope, intercept: meanY - slope * meanX };
+}
+
+/** The share of the variance that predictions explain as they are: means that leave a row out fall where it rises. */
+function determination(predicted: ArrayLike<number>, ys: ArrayLike<number>): number {
+  const { sumXX, sumYY, sumXY, meanX, meanY } = momentsOf(predicted, ys);
+  const errors = sumXX + sumYY - 2 * sumXY + ys.length * (meanX - meanY) ** 2;
+  return sumYY > 0 ? 1 - errors / sumYY : 0;
 }
 
 function squaredCorrelation(xs: ArrayLike<number>, ys: ArrayLike<number>): number {

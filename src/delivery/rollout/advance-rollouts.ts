@@ -40,7 +40,12 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
     const all = await rollouts.inStates(['shadow', 'canary', 'paused', 'watching']);
     const unsettled = await settler.findDue(new Set(all.map(({ id }) => id)));
     background.dropOthers(new Set([...all.map(lookOf), ...unsettled.map(settlementOf)]));
-    for (const gain of unsettled) await settler.settle(gain);
+    for (const gain of unsettled) {
+      // What a promotion brought decides nothing, so it keeps no rollout waiting either.
+      await settler.settle(gain).catch((error: unknown) => {
+        logger?.warn({ err: error, rollout: gain.rolloutId, model: gain.model }, 'gain not settled');
+      });
+    }
     for (const rollout of all) {
       try {
         if (await advanceOne(rollout)) didSomething = true;
