@@ -83,7 +83,7 @@ export function composeLoop(deps: LoopDeps) {
     jobs: () => jobs,
     delivery,
     openAlarms: (model) => monitoring.alarms({ model, state: 'open', limit: 1000 }),
-    windows: (model, filter) => monitoring.windows(model, filter),
+    windows: (model, filter) => monitoring.performances(model, filter),
     log,
     runner: workers,
     workFolder: join(workFolder, 'pipelines'),

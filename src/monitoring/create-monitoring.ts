@@ -233,6 +233,9 @@ export function createMonitoring(deps: MonitoringDeps) {
     alarm: (id: number) => alarms.get(id),
     /** Newest first. */
     windows: (model: string, filter?: Parameters<typeof windows.list>[1]) => windows.list(model, filter),
+    /** How a version did in its newest windows. */
+    performances: (model: string, filter: { version: string; limit: number }) =>
+      windows.performances(model, filter),
     sequences: (model: string) => sequences.list(model),
     /** What each version answered, and how, in a span of event time. */
     traffic: (model: string, from: number, to: number) => entries.traffic(model, from, to),

@@ -50,6 +50,9 @@ export interface MonitorWindow extends Span {
 
 export type NewWindow = Omit<MonitorWindow, 'lateRows' | 'performanceState' | 'performance'>;
 
+/** How a version did in a window, as far as that is known. */
+export type MeasuredSpan = Span & Pick<MonitorWindow, 'performanceState' | 'performance'>;
+
 /** Closed windows of models with what was found in them. */
 export function createWindowStore(tx: Tx) {
   const db = tx as DriftDb;
@@ -118,6 +121,22 @@ export function createWindowStore(tx: Tx) {
       return (await query.limit(filter.limit ?? 100).execute()).map(toWindow);
     },
 
+    /** Newest first, without their tests: of a wide table these are megabytes, and this is asked in every pass of the loop. */
+    async performances(
+      model: string,
+      { version, limit }: { version: string; limit: number },
+    ): Promise<MeasuredSpan[]> {
+      const rows = await db
+        .selectFrom('monitor_windows')
+        .select(['from_ms', 'to_ms', 'performance_state', 'performance'])
+        .where('model', '=', model)
+        .where('version', '=', version)
+        .orderBy('from_ms', 'desc')
+        .limit(limit)
+        .execute();
+      return rows.map((row) => ({ from: row.from_ms, to: row.to_ms, ...toPerformance(row) }));
+    },
+
     /** Windows of which no performance is known yet, oldest first. */
     async withoutPerformance(model: string, limit: number): Promise<MonitorWindow[]> {
       const rows = await db
@@ -171,9 +190,19 @@ function toWindow(row: DriftTables['monitor_windows']): MonitorWindow {
     segments: row.segments === null ? [] : (JSON.parse(row.segments) as SegmentReport[]),
     closedAt: row.closed_at,
     lateRows: row.late_rows,
-    ...(row.performance_state === null
-      ? {}
-      : { performanceState: row.performance_state as PerformanceState }),
-    ...(row.performance === null ? {} : { performance: JSON.parse(row.performance) as WindowPerformance }),
+    ...toPerformance(row),
+  };
+}
+
+function toPerformance({
+  performance_state: state,
+  performance,
+}: Pick<DriftTables['monitor_windows'], 'performance_state' | 'performance'>): Pick<
+  MonitorWindow,
+  'performanceState' | 'performance'
+> {
+  return {
+    ...(state === null ? {} : { performanceState: state as PerformanceState }),
+    ...(performance === null ? {} : { performance: JSON.parse(performance) as WindowPerformance }),
   };
 }

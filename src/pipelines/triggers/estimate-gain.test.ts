@@ -34,6 +34,11 @@ it('takes the baseline of the newest window that was tested', () => {
   expect(known([day(1, 0.7), day(2, 0.6, {})], DAY)).toMatchObject({ windows: 2, baseline: { mean: 0.8 } });
 });
 
+it('takes no notice of a window with too few labels', () => {
+  const few = { ...day(3, 0.2, {}), performanceState: 'too few labels' };
+  expect(known([day(1, 0.7), few])).toMatchObject({ windows: 1, reached: 0.7 });
+});
+
 it('expects no loss of a model that does better than its baseline', () => {
   const found = known([day(1, 0.9)]);
   expect(found.gain).toBe(0);

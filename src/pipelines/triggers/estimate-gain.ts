@@ -5,6 +5,7 @@ import type { Cause } from './find-causes.ts';
 export interface LabelledWindow {
   from: number;
   to: number;
+  performanceState?: string | undefined;
   performance?:
     | {
         metric: string;
@@ -63,7 +64,10 @@ export function shortfallOf(
  */
 export function estimateGain(windows: readonly LabelledWindow[], since: number | undefined): GainEstimate {
   const labelled = windows
-    .filter(({ performance }) => performance?.skill !== undefined)
+    // A handful of labels says too little to be compared, or to be a mean's equal part.
+    .filter(
+      (window) => window.performance?.skill !== undefined && window.performanceState !== 'too few labels',
+    )
     .toSorted((a, b) => b.from - a.from);
   if (labelled.length === 0) return { unknown: 'no window of the version that serves has its labels yet' };
   const counted =
