@@ -13,6 +13,7 @@ export function createLogSharing(main: DuckDBInstance, state: LogStateHolder) {
   const start = randomUUID().slice(0, 8);
   let files: readonly FileOnDisk[] | undefined;
   let filesNumber = 0;
+  let copies = 0;
 
   return async function share(
     { folder, known }: ShareRequest,
@@ -24,7 +25,8 @@ export function createLogSharing(main: DuckDBInstance, state: LogStateHolder) {
       if (revision === known) return undefined;
       if (snapshot.files !== files) filesNumber++;
       files = snapshot.files;
-      const hotFolder = join(folder, revision);
+      // Of its own: another copy of the same revision may be read still, or be removed at this moment.
+      const hotFolder = join(folder, `${revision}-${++copies}`);
       return {
         revision,
         filesRevision: `${start}-${filesNumber}`,
