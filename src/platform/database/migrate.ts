@@ -19,7 +19,7 @@ interface MigrationRow {
 export interface Migrated {
   applied: string[];
   /** Ids whose statements differ from those that ran on this database before. Takes as long as the rest of a start. */
-  findEdited(): Promise<string[]>;
+  findEdited: () => Promise<string[]>;
 }
 
 /**

@@ -39,7 +39,7 @@ export function plainIssue(issue: Issue): string {
 }
 
 function describeRight(issue: Issue): string | undefined {
-  switch (issue.code) {
+  switch (issue.code ?? '') {
     case 'invalid_type': {
       const kind = KINDS[issue.expected ?? ''];
       return kind && `be ${kind}`;
