@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { controlPlane } from './http/http-client.ts';
-import { csvCell } from './terminal/csv-cell.ts';
+import { controlPlane, type HttpClient } from './http/http-client.ts';
 import type { Act } from './terminal/act.ts';
 import { usageError } from './terminal/cli-error.ts';
+import { csvCell } from './terminal/csv-cell.ts';
 import { parseCount, withExamples, withUrl } from './terminal/options.ts';
 import { type Cell, formatCount, formatTime, type Terminal } from './terminal/terminal.ts';
 
@@ -140,10 +140,12 @@ export function configureLog(command: Command, act: Act): void {
       act(async (terminal, options: ForgetOptions) => {
         const at = options.key.indexOf('=');
         if (at < 1) throw usageError(`--key is ${options.key}; give it as column=value`);
-        const answer = await controlPlane(options, terminal.io.env).post<Record<string, number>>(
+        const client = controlPlane(options, terminal.io.env);
+        const column = options.key.slice(0, at);
+        const answer = await client.post<Record<string, number>>(
           '/api/v1/log/forget',
           {
-            column: options.key.slice(0, at),
+            column,
             value: options.key.slice(at + 1),
             reason: options.reason,
             ...(options.model !== undefined && { model: options.model }),
@@ -158,6 +160,8 @@ export function configureLog(command: Command, act: Act): void {
             ? `no prediction has ${options.key}; nothing was forgotten`
             : `forgot ${formatCount(predictions, 'predictions')} and ${formatCount(labels, 'labels')}${aside}; ${formatCount(files, 'files')} written anew`,
         );
+        if (predictions + setAside === 0 && !(await isLogged(client, column)))
+          terminal.warn(`no prediction in the log has a column ${column}: is it spelt so?`);
         terminal.note(
           'rows that arrive later are new, also those that a model server has logged but not sent yet; profiles and windows stay, since they hold counts and no rows; tables that a retraining was made of stay too, and backups keep what they hold',
         );
@@ -167,6 +171,14 @@ export function configureLog(command: Command, act: Act): void {
     ['tidemill log forget --key customer_id=4711 --reason "asked to, ticket 88"', ''],
     ['tidemill log forget --key email=ann@example.org --model churn --reason "asked to"', ''],
   ]);
+}
+
+/** Whether any prediction has the column, so that a slip of the pen is not taken for a person that is gone. */
+async function isLogged(client: HttpClient, column: string): Promise<boolean> {
+  if (column.startsWith('@')) return true;
+  const sql = `select 1 from predictions where list_contains(json_keys(features), '${column.replaceAll("'", "''")}') limit 1`;
+  const { rows } = await client.post<QueryAnswer>('/api/v1/log/query', { sql });
+  return rows.length > 0;
 }
 
 function showAnswer(terminal: Terminal, { columns, rows }: QueryAnswer, csv: boolean): void {
@@ -195,9 +207,8 @@ function showViews(terminal: Terminal, views: View[]): void {
   }
   const model = views.find(({ name }) => name !== 'predictions' && name !== 'labels');
   if (model) {
-    terminal.line('For example:');
     terminal.line(
-      `  tidemill log query "select version, count(*), count(label) from ${sqlName(model.name)} group by all"`,
+      `For example: tidemill log query "select version, count(*), count(label) from ${sqlName(model.name)} group by all"`,
     );
   } else {
     terminal.line('No prediction is logged yet: each model that answers gets a view with its columns.');
