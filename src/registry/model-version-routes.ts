@@ -1,8 +1,8 @@
 import {
-  decodePageToken,
-  encodePageToken,
   type MlflowRoute,
   mlflowRoute,
+  nextPageToken,
+  readSearchPage,
   unlessEmpty,
 } from '../tracking/index.ts';
 import { createChampionStore } from './champion-store.ts';
@@ -78,16 +78,11 @@ export function modelVersionRoutes({
       request: contract.searchRequest({ standard: 200_000, cap: 200_000 }),
       response: contract.searchVersionsResponse,
       async handle(input) {
-        const offset = decodePageToken(input.page_token);
-        const found = await searchModelVersions(database.reader, database.dialect, {
-          filter: input.filter,
-          orderBy: input.order_by,
-          limit: input.max_results,
-          offset,
-        });
+        const page = readSearchPage(input);
+        const found = await searchModelVersions(database.reader, database.dialect, page);
         return {
           model_versions: unlessEmpty(found.versions.map((each) => toWireVersion(each, 'without aliases'))),
-          next_page_token: found.hasMore ? encodePageToken(offset + input.max_results) : undefined,
+          next_page_token: nextPageToken(page, found.hasMore),
         };
       },
     }),

@@ -1,9 +1,9 @@
 import { ApiError } from '../platform/index.ts';
 import {
-  decodePageToken,
-  encodePageToken,
   type MlflowRoute,
   mlflowRoute,
+  nextPageToken,
+  readSearchPage,
   unlessEmpty,
 } from '../tracking/index.ts';
 import {
@@ -76,13 +76,8 @@ export function registeredModelRoutes({
       request: contract.searchRequest({ standard: 100, cap: 1000 }),
       response: contract.searchModelsResponse,
       async handle(input) {
-        const offset = decodePageToken(input.page_token);
-        const found = await searchRegisteredModels(database.reader, database.dialect, {
-          filter: input.filter,
-          orderBy: input.order_by,
-          limit: input.max_results,
-          offset,
-        });
+        const page = readSearchPage(input);
+        const found = await searchRegisteredModels(database.reader, database.dialect, page);
         const latest = await versions.latestByStage(found.models.map(({ name }) => name));
         return {
           registered_models: unlessEmpty(
@@ -93,7 +88,7 @@ export function registeredModelRoutes({
               ),
             ),
           ),
-          next_page_token: found.hasMore ? encodePageToken(offset + input.max_results) : undefined,
+          next_page_token: nextPageToken(page, found.hasMore),
         };
       },
     }),

@@ -7,17 +7,11 @@ import {
   parseFilter,
   parseOrderTerm,
   refused,
+  type SearchPage,
 } from '../tracking/index.ts';
 import { createModelVersionStore } from './model-version-store.ts';
 import { createRegisteredModelStore } from './registered-model-store.ts';
 import type { ModelVersion, RegisteredModel, RegistryDb } from './tables.ts';
-
-export interface RegistrySearch {
-  filter: string;
-  orderBy: string[];
-  limit: number;
-  offset: number;
-}
 
 /** What MLflow's clients add to every search of models; a model without this tag is no prompt. */
 const PROMPT_TAG = 'mlflow.prompt.is_prompt';
@@ -34,7 +28,7 @@ const VERSION_ORDERS: Record<string, string> = { ...MODEL_ORDERS, version_number
 export async function searchRegisteredModels(
   tx: Tx,
   dialect: DialectName,
-  search: RegistrySearch,
+  search: SearchPage,
 ): Promise<{ models: RegisteredModel[]; hasMore: boolean }> {
   const db = tx as RegistryDb;
   let query = db.selectFrom('registered_models').selectAll();
@@ -57,7 +51,7 @@ export async function searchRegisteredModels(
 export async function searchModelVersions(
   tx: Tx,
   dialect: DialectName,
-  search: RegistrySearch,
+  search: SearchPage,
 ): Promise<{ versions: ModelVersion[]; hasMore: boolean }> {
   const db = tx as RegistryDb;
   let query = db.selectFrom('model_versions').selectAll();

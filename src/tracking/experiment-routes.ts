@@ -10,7 +10,7 @@ import {
 import * as contract from './contract.ts';
 import { createExperimentStore } from './experiment-store.ts';
 import { type MlflowRoute, mlflowRoute } from './mlflow-protocol.ts';
-import { decodePageToken, encodePageToken } from './page-token.ts';
+import { nextPageToken, readSearchPage } from './page-token.ts';
 import { searchExperiments } from './search-experiments.ts';
 import type { LifecycleStage } from './tables.ts';
 import { readExperimentId, toWireExperiment, unlessEmpty } from './wire-format.ts';
@@ -25,17 +25,14 @@ export function experimentRoutes({ database, clock }: { database: Database; cloc
   const experiments = createExperimentStore(database.reader);
 
   const search = async (input: typeof contract.searchExperimentsRequest._output) => {
-    const offset = decodePageToken(input.page_token);
+    const page = readSearchPage(input);
     const found = await searchExperiments(database.reader, database.dialect, {
       stages: STAGES_BY_VIEW[input.view_type],
-      filter: input.filter,
-      orderBy: input.order_by,
-      limit: input.max_results,
-      offset,
+      ...page,
     });
     return {
       experiments: unlessEmpty(found.experiments.map(toWireExperiment)),
-      next_page_token: found.hasMore ? encodePageToken(offset + input.max_results) : undefined,
+      next_page_token: nextPageToken(page, found.hasMore),
     };
   };
 

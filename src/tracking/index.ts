@@ -21,7 +21,7 @@ export {
   rewriteMlflowUrl,
   textList,
 } from './mlflow-protocol.ts';
-export { decodePageToken, encodePageToken } from './page-token.ts';
+export { nextPageToken, readSearchPage, type SearchPage } from './page-token.ts';
 export { type Comparison, type OrderTerm, parseFilter, parseOrderTerm } from './parse-filter.ts';
 export { readRuns } from './read-runs.ts';
 export { createRunStore } from './run-store.ts';

@@ -1,7 +1,35 @@
 import { ApiError } from '../platform/index.ts';
 
+/** Which part of what a search finds is asked for. */
+export interface SearchPage {
+  filter: string;
+  orderBy: string[];
+  limit: number;
+  offset: number;
+}
+
+/** What every search of the MLflow API asks for in the same words. */
+export function readSearchPage(input: {
+  filter: string;
+  order_by: string[];
+  max_results: number;
+  page_token?: string | undefined;
+}): SearchPage {
+  return {
+    filter: input.filter,
+    orderBy: input.order_by,
+    limit: input.max_results,
+    offset: decodePageToken(input.page_token),
+  };
+}
+
+export const nextPageToken = (
+  { offset, limit }: Pick<SearchPage, 'offset' | 'limit'>,
+  hasMore: boolean,
+): string | undefined => (hasMore ? encodePageToken(offset + limit) : undefined);
+
 /** A page token that says how many results came before; opaque to clients. */
-export function encodePageToken(offset: number): string {
+function encodePageToken(offset: number): string {
   return Buffer.from(JSON.stringify({ offset })).toString('base64url');
 }
 

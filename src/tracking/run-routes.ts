@@ -14,7 +14,7 @@ import * as contract from './contract.ts';
 import { STAGES_BY_VIEW } from './experiment-routes.ts';
 import { createMetricStore } from './metric-store.ts';
 import { type MlflowRoute, mlflowRoute } from './mlflow-protocol.ts';
-import { decodePageToken, encodePageToken } from './page-token.ts';
+import { decodePageToken, nextPageToken, readSearchPage } from './page-token.ts';
 import { readRuns } from './read-runs.ts';
 import { randomRunName } from './run-names.ts';
 import { createRunStore, RUN_NAME_TAG } from './run-store.ts';
@@ -192,19 +192,16 @@ export function runRoutes(deps: { database: Database; clock: Clock; random: () =
       request: contract.searchRunsRequest,
       response: contract.searchRunsResponse,
       async handle(input) {
-        const offset = decodePageToken(input.page_token);
+        const page = readSearchPage(input);
         const found = await searchRuns(database.reader, database.dialect, {
           experimentIds: input.experiment_ids.map(readExperimentId),
           stages: STAGES_BY_VIEW[input.run_view_type],
-          filter: input.filter,
-          orderBy: input.order_by,
-          limit: input.max_results,
-          offset,
+          ...page,
         });
         const wanted = await readRuns(database.reader, found.infos);
         return {
           runs: unlessEmpty(wanted.map(toWireRun)),
-          next_page_token: found.hasMore ? encodePageToken(offset + input.max_results) : undefined,
+          next_page_token: nextPageToken(page, found.hasMore),
         };
       },
     }),
@@ -223,7 +220,7 @@ export function runRoutes(deps: { database: Database; clock: Clock; random: () =
         });
         return {
           metrics: unlessEmpty(found.metrics.map(toWireMetric)),
-          next_page_token: found.hasMore ? encodePageToken(offset + input.max_results) : undefined,
+          next_page_token: nextPageToken({ offset, limit: input.max_results }, found.hasMore),
         };
       },
     }),

@@ -2,15 +2,12 @@ import { type RawBuilder, sql } from 'kysely';
 import type { DialectName, Tx } from '../platform/index.ts';
 import { createExperimentStore } from './experiment-store.ts';
 import { compareNumber, compareText, refused } from './filter-sql.ts';
+import type { SearchPage } from './page-token.ts';
 import { type Comparison, parseFilter, parseOrderTerm } from './parse-filter.ts';
 import type { Experiment, LifecycleStage, TrackingDb } from './tables.ts';
 
-export interface ExperimentSearch {
+export interface ExperimentSearch extends SearchPage {
   stages: LifecycleStage[];
-  filter: string;
-  orderBy: string[];
-  limit: number;
-  offset: number;
 }
 
 const TIMES = ['creation_time', 'last_update_time'];

@@ -1,18 +1,15 @@
 import { type RawBuilder, sql } from 'kysely';
 import { ApiError, type DialectName, type Tx } from '../platform/index.ts';
 import { compareNumber, compareText, refused } from './filter-sql.ts';
+import type { SearchPage } from './page-token.ts';
 import { type Comparison, type OrderTerm, parseFilter, parseOrderTerm } from './parse-filter.ts';
 import { toRunInfo } from './run-store.ts';
 import type { LifecycleStage, RunInfo, TrackingDb } from './tables.ts';
 
-export interface RunSearch {
+export interface RunSearch extends SearchPage {
   experimentIds: number[];
   /** Runs of other lifecycle stages are left out. */
   stages: LifecycleStage[];
-  filter: string;
-  orderBy: string[];
-  limit: number;
-  offset: number;
 }
 
 const ENTITIES: Record<string, 'metric' | 'param' | 'tag' | 'attribute' | 'dataset'> = {
