@@ -3,6 +3,7 @@ import type { ServingLog } from '../log/serving-log.ts';
 import type { ServingMetrics } from '../serving-metrics.ts';
 import { feedbackAnswerSchema, feedbackBodySchema } from '../serving-schemas.ts';
 import type { ModelChooser } from './choose-model.ts';
+import { eventWitnesses } from './event-witnesses.ts';
 import { readFeedback } from './read-feedback.ts';
 
 const SCHEMA = { tags: ['Predict'], body: feedbackBodySchema, response: { 200: feedbackAnswerSchema } };
@@ -32,7 +33,7 @@ export function feedbackRoutes(deps: {
       if (timeMs > newest) newest = timeMs;
     }
     await log.keepFeedback(lines, newest);
-    for (const { timeMs } of labels) if (timeMs !== undefined) onEventTime?.(timeMs);
+    for (const timeMs of eventWitnesses(labels.flatMap((label) => label.timeMs ?? []))) onEventTime?.(timeMs);
     metrics.feedback.inc({ model: name }, labels.length);
     return `{"accepted":${labels.length}}`;
   }
