@@ -154,6 +154,20 @@ it('reads Parquet as it reads CSV', async () => {
   expect(b.columns[0]!.tests[0]!.psi).toBeCloseTo(a.columns[0]!.tests[0]!.psi, 2);
 });
 
+it('takes types from all rows of a wide CSV file whose first rows do not show them', async () => {
+  const names = Array.from({ length: 200 }, (_, i) => `n${i}`);
+  const lines = Array.from({ length: 22_000 }, (_, i) => `${i === 21_000 ? 'late' : i},${'1,'.repeat(198)}2`);
+  const path = join(folder, 'wide.csv');
+  writeFileSync(path, `${names.join(',')}\n${lines.join('\n')}\n`);
+  const found = await compareTables({ referencePath: path, currentPath: path, ignore: names.slice(2) });
+  expect(found.notes).toContain('types were taken from all rows, since the first ones do not show them');
+  expect(Object.fromEntries(found.columns.map(({ name, kind }) => [name, kind]))).toEqual({
+    n0: 'text',
+    n1: 'number',
+  });
+  expect(found.reference.rows).toBe(22_000);
+});
+
 it('finds no value of a file outside its own range, nor outside it as float32', async () => {
   const lines = Array.from({ length: 300 }, (_, i) => `${0.1 + (i % 24) / 10},${1 + (i % 60) / 10},${i}`);
   const csv = join(folder, 'bounds.csv');

@@ -1,3 +1,4 @@
+import { open, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type DuckdbSession, quoteText, resolvePath, tellFormat, withDuckdb } from '../../datasets/index.ts';
 import { ApiError } from '../../platform/index.ts';
@@ -24,7 +25,11 @@ const CSV_BUFFER_BYTES = 2 * 2 ** 20;
  */
 const MEMORY_LIMIT_MB = 400;
 /** The file is read a few times and then removed: packing it, or long dictionaries, would take longer than they save. */
-const PARQUET = 'FORMAT parquet, COMPRESSION uncompressed, ROW_GROUP_SIZE 65536, DICTIONARY_SIZE_LIMIT 3000';
+const PARQUET = 'FORMAT parquet, COMPRESSION uncompressed, DICTIONARY_SIZE_LIMIT 3000';
+/** A group of rows is in memory as a whole while it is written: of wide tables it has fewer. */
+const MOST_GROUP_ROWS = 65_536;
+const LEAST_GROUP_ROWS = 2048;
+const GROUP_VALUES = 40 * MOST_GROUP_ROWS;
 
 /**
  * Makes Parquet files in `folder` of those that are CSV or JSON lines, since they are counted several times. One after the
@@ -67,14 +72,21 @@ async function convert(
   { name, parquet, notes }: ReadableTable,
 ): Promise<void> {
   const from = quoteText(resolvePath(path));
-  const to = `${quoteText(resolvePath(parquet))} (${PARQUET})`;
+  const groupRows = Math.max(
+    LEAST_GROUP_ROWS,
+    Math.min(MOST_GROUP_ROWS, Math.floor(GROUP_VALUES / (await guessWidth(path)))),
+  );
+  const to = `${quoteText(resolvePath(parquet))} (${PARQUET}, ROW_GROUP_SIZE ${groupRows})`;
   const reader = (sample: string) =>
     format === 'csv'
       ? `read_csv(${from}, header = true, null_padding = false, sample_size = ${sample}, buffer_size = ${CSV_BUFFER_BYTES}, max_line_size = ${CSV_BUFFER_BYTES / 4})`
       : `read_json(${from}, format = 'newline_delimited', sample_size = ${sample})`;
   try {
     await session.run(`COPY (SELECT * FROM ${reader('20480')}) TO ${to}`);
-  } catch {
+  } catch (failed) {
+    if (/^Out of Memory/i.test((failed as Error).message)) throw failed;
+    // DuckDB writes beside a file that is there already, which the session does not allow.
+    await rm(parquet, { force: true });
     // Its first rows do not show the types of all: look at every row, which takes longer.
     notes.push('types were taken from all rows, since the first ones do not show them');
     await session.run(`COPY (SELECT * FROM ${reader('-1')}) TO ${to}`).catch((error: unknown) => {
@@ -86,5 +98,17 @@ async function convert(
         { cause: error },
       );
     });
+  }
+}
+
+/** About how many columns a file of text has, by its first line; only sizes hang on it. */
+async function guessWidth(path: string): Promise<number> {
+  const file = await open(path);
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(CSV_BUFFER_BYTES / 4));
+    const [line = ''] = buffer.toString('latin1', 0, bytesRead).split('\n', 1);
+    return 1 + (line.match(/[,;\t|]/g)?.length ?? 0);
+  } finally {
+    await file.close();
   }
 }
