@@ -125,5 +125,5 @@ Tell it later what came true, with the \`prediction_id\` of the answer:
 Choose thresholds before you go live: \`${command} backtest\` replays the table as if it came day by day, and shows
 what each way of retraining would have given.
 
-\`node --test\` runs the project's test.
+\`node --test\` runs the project's test; it needs Node.js 22.18 or newer, an older one finds no test.
 `;

@@ -158,7 +158,7 @@ export async function waitUntilAnswered(
       const isClientError = answer.status >= 400 && answer.status < 500 && answer.status !== 404;
       if (isClientError || performance.now() > end)
         throw new CliError(`${model} does not answer: ${message}`);
-      await new Promise((again) => setTimeout(again, 50));
+      await new Promise((again) => setTimeout(again, 200));
     }
   } finally {
     post.close();
