@@ -20,6 +20,17 @@ describe('bin/tidemill.js', () => {
     expect([status, stdout]).toEqual([0, expect.stringMatching(/^\d+\.\d+\.\d+\n$/)]);
   });
 
+  it.each(['await new Promise(() => {});', 'process.exit(0);'])(
+    'fails when a project file never comes back: %s',
+    (text) => {
+      const cwd = tempDir();
+      writeFileSync(join(cwd, 'tidemill.config.mjs'), text);
+      const options = { cwd, encoding: 'utf8' } as const;
+      const { status, stderr } = spawnSync(process.execPath, [BIN, 'apply', '--dry-run'], options);
+      expect([status, stderr]).toEqual([1, expect.stringContaining('the command ended before it was done')]);
+    },
+  );
+
   it('parses where there is neither a static import nor a recent syntax', () => {
     // A CommonJS script is how Node before 12 would read it.
     const copy = join(tempDir(), 'tidemill.cjs');

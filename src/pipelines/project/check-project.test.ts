@@ -67,6 +67,9 @@ it('names path, value and what would be right', () => {
   expect(problemsOf({ data: { path: 'rows.csv' } })[0]).toMatch(
     /models\.churn\.data\.target is missing: it must be what to predict/,
   );
+  expect(problemsOf({ approve: [''] })).toEqual([
+    'FILE: models.churn.approve[0] is "": it must not be empty',
+  ]);
   expect(problemsOf({ approve: 'ann' })[0]).toMatch(/models\.churn\.approve is "ann": it must be true/);
   expect(linesOf({ models: {} })[0]).toMatch(/models is \{\}: it must be an object with at least one model/);
   expect(linesOf('hello')[0]).toMatch(/^FILE: the project is "hello": /);

@@ -98,6 +98,7 @@ it('says what a project of code lacks', () => {
   expect(broken("import { command } from 'tidemill';\nexport default {};")).toMatch(
     /imports 'command', which is not built yet or misspelt: tidemill has defineProject/,
   );
+  expect(broken('throw null;')).toMatch(/tidemill\.config\.ts cannot be loaded: null$/m);
   expect(broken('export default {')).toMatch(/^ConfigError: .*tidemill\.config\.ts cannot be loaded: /);
 });
 

@@ -93,10 +93,12 @@ async function importProject(path: string, door: URL): Promise<unknown> {
     // The query makes Node read the file anew after it changed.
     loaded = (await import(/* @vite-ignore */ `${href}?changed=${mtimeMs}`)) as typeof loaded;
   } catch (error) {
-    const missing = /does not provide an export named '(\w+)'/.exec((error as Error).message)?.[1];
+    // A file may throw what is no error.
+    const why = error instanceof Error ? error.message : String(error);
+    const missing = /does not provide an export named '(\w+)'/.exec(why)?.[1];
     throw new ConfigError(
       missing === undefined
-        ? `${path} cannot be loaded: ${(error as Error).message}`
+        ? `${path} cannot be loaded: ${why}`
         : `${path} imports '${missing}', which is not built yet or misspelt: tidemill has defineProject, csv, parquet, jsonLines, dataset, gradientBoosting and linear`,
     );
   }

@@ -34,6 +34,8 @@ export function plainIssue(issue: SchemaIssue, value: unknown): string {
   }
   const kind = issue.code === 'invalid_type' ? KINDS[String(issue.expected)] : undefined;
   if (kind !== undefined) return `it must be ${kind}`;
+  if (issue.origin === 'string' && issue.code === 'too_small' && issue.minimum === 1)
+    return 'it must not be empty';
   if (issue.origin === 'number' || issue.origin === 'int') {
     if (issue.code === 'too_small')
       return `it must be ${issue.inclusive ? 'at least' : 'more than'} ${String(issue.minimum)}`;

@@ -21,7 +21,7 @@ export function describeCause({ kind, detail }: Pick<Cause, 'kind' | 'detail'>):
         ? `new data: version ${said(detail['dataset_version'])} of its dataset`
         : `new data: ${said(detail['labelled_rows'])} newly labelled rows`;
     case 'webhook':
-      return `a webhook: ${said(detail['reason'])}`;
+      return detail['reason'] === undefined ? 'a webhook' : `a webhook: ${said(detail['reason'])}`;
     case 'hand':
       return detail['reason'] === undefined ? 'by hand' : `by hand: ${said(detail['reason'])}`;
   }
