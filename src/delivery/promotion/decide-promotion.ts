@@ -81,7 +81,7 @@ export function describeComparison(
   about: { challenger: number; champion: number; look: Case['look']; what?: string },
 ): string {
   const { challenger, champion, look, what = 'held-out rows' } = about;
-  const { metric, rows, clusters, clusteredBy, estimate, lo, hi, alpha, margin } = comparison;
+  const { metric, method, rows, clusters, clusteredBy, estimate, lo, hi, alpha, margin } = comparison;
   const groups = {
     day: `${clusters} days`,
     block: `${clusters} blocks in time`,
@@ -92,12 +92,14 @@ export function describeComparison(
     Number.isFinite(lo) && Number.isFinite(hi)
       ? `between ${format(lo)} and ${format(hi)}`
       : 'too few to say how surely';
+  // Few groups count alike, so this is not quite the difference of the two values, in which rows count alike.
+  const weighed = method === 't' && clusteredBy !== 'row' ? ' on their average' : '';
   const asked = look ? `, look ${look.k} at these rows` : '';
   const more =
     comparison.moreRows !== undefined && comparison.moreClusters !== undefined
       ? `. About ${comparison.moreRows} more rows${clusteredBy === 'row' ? '' : ` (${comparison.moreClusters} more ${clusteredBy === 'entity' ? 'entities' : clusteredBy === 'day' ? 'days' : 'blocks'})`} would decide`
       : '';
-  return `${metric} ${format(comparison.challenger)} of version ${challenger} against ${format(comparison.champion)} of ${champion} on ${rows} ${what}, ${groups}: ${estimate < 0 ? 'worse' : 'better'} by ${format(Math.abs(estimate))}, ${between} (α ${format(alpha)}${asked}; margin ${format(margin)}; ${isMoreBetter(metric) ? 'higher' : 'lower'} ${metric} is better)${more}`;
+  return `${metric} ${format(comparison.challenger)} of version ${challenger} against ${format(comparison.champion)} of ${champion} on ${rows} ${what}, ${groups}: ${estimate < 0 ? 'worse' : 'better'} by ${format(Math.abs(estimate))}${weighed}, ${between} (α ${format(alpha)}${asked}; margin ${format(margin)}; ${isMoreBetter(metric) ? 'higher' : 'lower'} ${metric} is better)${more}`;
 }
 
 /** What the record and the audit keep of a judgement, as the wire has it. */
