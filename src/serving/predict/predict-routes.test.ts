@@ -61,6 +61,7 @@ describe('POST /predict', () => {
       SETOSA_ROW,
       { ...reversed, note: 'x' },
       { features: { ...SETOSA_ROW, garden: 'north' }, timestamp: '2026-01-31T12:00:00Z' },
+      { features: SETOSA_ROW, timestamp: '2024-02-29' },
       { features: SETOSA_ROW, timestamp: 1_750_000_000_000 },
     ]) {
       const answer = await iris.post('/predict', body);
@@ -122,6 +123,7 @@ describe('POST /predict', () => {
     ['an instance that is no row', { instances: [SETOSA, 7] }],
     ['features and instances', { features: SETOSA, instances: [SETOSA] }],
     ['a time that is none', { features: SETOSA, timestamp: 'yesterday' }],
+    ['a day that no calendar has', { features: SETOSA, timestamp: '2026-02-30T12:00:00Z' }],
     ['microseconds for milliseconds', { features: SETOSA, timestamp: 1_750_000_000_000_000 }],
     ['a time before every calendar', { features: SETOSA, timestamp: -8.64e15 }],
   ])('refuses a body of the wrong form, %s: 422', async (_what, wrong) => {

@@ -83,7 +83,7 @@ function forms(names: string[]): string {
 export function readTimestamp(timestamp: unknown, place = "'timestamp'"): number {
   let time = Number.NaN;
   if (typeof timestamp === 'number') time = Math.floor(timestamp);
-  else if (typeof timestamp === 'string' && /^\d{4}-\d\d-\d\d/.test(timestamp)) {
+  else if (typeof timestamp === 'string' && /^\d{4}-\d\d-\d\d/.test(timestamp) && isDay(timestamp)) {
     const moment = parseMoment(timestamp);
     time = Number.isNaN(moment) ? Date.parse(timestamp) : moment;
   }
@@ -91,6 +91,12 @@ export function readTimestamp(timestamp: unknown, place = "'timestamp'"): number
   throw wrongForm(
     `${place} is ${shown(timestamp)}, but must be ISO 8601 text such as "2026-01-31T12:00:00Z", or milliseconds since 1970, and of the years 0000 to 9999`,
   );
+}
+
+/** `Date.parse` takes the 30th of February for the 2nd of March. */
+function isDay(text: string): boolean {
+  const day = Number(text.slice(8, 10));
+  return day <= 28 || new Date(Date.UTC(+text.slice(0, 4), +text.slice(5, 7) - 1, day)).getUTCDate() === day;
 }
 
 /** What ISO 8601 text with four digits of a year can say. Microseconds in place of milliseconds lie beyond. */
