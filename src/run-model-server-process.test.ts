@@ -53,6 +53,24 @@ const optionsIn = (cacheDir: string): ModelServerOptions => ({
 });
 
 describe('runModelServerProcess', () => {
+  it('stops when its parent has died by the time that it listens', async () => {
+    const channel = new EventEmitter() as ParentChannel;
+    channel.send = (_message, onSent) => {
+      const error = new Error('Channel closed');
+      // As Node does it.
+      if (onSent as unknown) onSent(error);
+      else channel.emit('error', error);
+      channel.emit('disconnect');
+    };
+    const status = runModelServerProcess({
+      channel,
+      options: Promise.resolve(optionsIn(join(tempDir(), 'serving'))),
+      controlPlaneUrl: new Promise(() => {}),
+      env: { TIDEMILL_LOG_LEVEL: 'silent' },
+    });
+    expect(await status).toBe(0);
+  });
+
   it('listens at once, is ready when the control plane is known, and stops when told', async () => {
     const { channel, heard } = createChannel();
     const controlPlane = Promise.withResolvers<string>();

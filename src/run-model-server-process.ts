@@ -5,7 +5,7 @@ import type { ChildMessage } from './supervise-child.ts';
 
 /** The part of `process` that a supervised child uses. */
 export interface ParentChannel extends EventEmitter {
-  send?(message: ChildMessage): unknown;
+  send?(message: ChildMessage, onSent: (error: Error | null) => void): unknown;
 }
 
 /**
@@ -24,6 +24,8 @@ export async function runModelServerProcess({
   controlPlaneUrl: Promise<string>;
   env: Environment;
 }): Promise<number> {
+  // A parent that dies just now hears nothing, and its end is heard by itself: no reason to fall over.
+  const tell = (message: ChildMessage) => void channel.send?.(message, () => {});
   const stop = new Promise<'stop'>((resolve) => {
     channel.on('message', (message: { type: string }) => {
       if (message.type === 'stop') resolve('stop');
@@ -43,9 +45,9 @@ export async function runModelServerProcess({
     ]);
     known.catch(() => {});
     const server = await startModelServerFromOptions({ ...chosen, controlPlaneUrl: known, env });
-    channel.send?.({ type: 'listening', url: server.url });
+    tell({ type: 'listening', url: server.url });
     void server.ready.then(
-      () => channel.send?.({ type: 'ready' }),
+      () => tell({ type: 'ready' }),
       // A server that ends before it was ready has said why in its log.
       () => {},
     );
@@ -53,7 +55,7 @@ export async function runModelServerProcess({
     await server.stop();
     return 0;
   } catch (error) {
-    channel.send?.({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
+    tell({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
     return 1;
   }
 }
