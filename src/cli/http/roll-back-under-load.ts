@@ -1,3 +1,4 @@
+import { CliError } from '../terminal/cli-error.ts';
 import type { HttpClient } from './http-client.ts';
 import { measureLoad } from './measure-load.ts';
 
@@ -54,6 +55,10 @@ export async function rollBackUnderLoad({
     for (;;) {
       const answer = await serve.post<{ model_version: string }>(`${path}/predict`, body);
       if (answer.model_version === to) break;
+      if (performance.now() - startedAt > LOAD_LIMIT_MS)
+        throw new CliError(
+          `version ${answer.model_version} still answers ${LOAD_LIMIT_MS / 1000} s after the rollback to version ${to}`,
+        );
     }
     const ms = Math.round(performance.now() - startedAt);
     await settle();

@@ -9,6 +9,7 @@ import {
   encodeProfile,
   type Profile,
   type ProfileSpec,
+  segmentName,
 } from '../../../profiles/index.ts';
 import { type PredictionLine, type ProfileEntry, predictionLineSchema } from '../../contract.ts';
 import type { InputRow } from '../../predict/join-answers.ts';
@@ -16,7 +17,7 @@ import type { ServedVersion } from '../../versions/served-version.ts';
 import type { Snapshot } from '../ship-log.ts';
 import { countersOf, HOUR_MS, latencyPlace, MOST_COUNTERS, MOST_PAGES, noLatencies } from './profile-book.ts';
 import { type AnsweredBatch, createColumnViews } from './profile-columns.ts';
-import { createSegmentColumns, isSegmentValue, MOST_SEGMENT_VALUES, segmentName } from './segment-columns.ts';
+import { createSegmentColumns, isSegmentValue, MOST_SEGMENT_VALUES } from './segment-columns.ts';
 
 /** Few enough that requests which are answered meanwhile hardly wait. */
 const BATCH_ROWS = 64;

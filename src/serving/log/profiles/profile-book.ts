@@ -1,6 +1,12 @@
-import { createProfile, encodeProfile, type Profile, type ProfileSpec } from '../../../profiles/index.ts';
+import {
+  createProfile,
+  encodeProfile,
+  type Profile,
+  type ProfileSpec,
+  segmentName,
+} from '../../../profiles/index.ts';
 import { LATENCY_EDGES_MS, type ProfileEntry, type Variant } from '../../contract.ts';
-import { isSegmentValue, MOST_SEGMENT_VALUES, segmentName } from './segment-columns.ts';
+import { isSegmentValue, MOST_SEGMENT_VALUES } from './segment-columns.ts';
 
 export const HOUR_MS = 3_600_000;
 

@@ -83,5 +83,3 @@ const CONTROL = /\p{Cc}/u;
 export function isSegmentValue(value: string): boolean {
   return value.length <= MOST_VALUE_CHARACTERS && value.isWellFormed() && !CONTROL.test(value);
 }
-
-export const segmentName = (column: string, value: string): string => `${column}=${value}`;
