@@ -1,6 +1,6 @@
 import { CompiledQuery } from 'kysely';
 import { ApiError } from '../errors.ts';
-import { EDITED_AFTER_MS, reportEdited, reportMigrations } from './applied-migrations.ts';
+import { lookForEdited, reportEdited, reportMigrations } from './applied-migrations.ts';
 import { indexCommands, loadCommandsModule } from './commands-module.ts';
 import type { Database, DatabaseOptions, Tx } from './database.ts';
 import { type Migrated, migrate } from './migrate.ts';
@@ -121,9 +121,7 @@ export async function openPostgres(options: DatabaseOptions): Promise<Database> 
     throw error;
   }
   reportMigrations(migrated.applied, options.logger);
-  const looking = setTimeout(() => {
-    void migrated.findEdited().then((edited) => reportEdited(edited, options.logger));
-  }, EDITED_AFTER_MS).unref();
+  const stopLooking = lookForEdited(migrated.findEdited, (look) => reportEdited(look, options.logger));
 
   let closing: Promise<void> | undefined;
   return {
@@ -134,7 +132,7 @@ export async function openPostgres(options: DatabaseOptions): Promise<Database> 
       return (await attempt(findCommand(command.name).run, input)) as never;
     },
     close() {
-      clearTimeout(looking);
+      stopLooking();
       closing ??= closeAll(CLOSE_WAIT_MS);
       return closing;
     },

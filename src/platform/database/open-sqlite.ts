@@ -33,7 +33,7 @@ export async function openSqlite(options: DatabaseOptions): Promise<Database> {
     {
       name: 'writer',
       schedule: setImmediate,
-      onEdited: (edited) => reportEdited(edited, options.logger),
+      onLooked: (look) => reportEdited(look, options.logger),
       ...limits,
     },
   );

@@ -1,5 +1,5 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { EDITED_AFTER_MS } from './applied-migrations.ts';
+import { lookForEdited } from './applied-migrations.ts';
 import type { CommandRequest } from './group-commit.ts';
 import { openSqliteWriter, type WriterOptions } from './sqlite-writer.ts';
 import { post, type ToThread } from './thread-messages.ts';
@@ -14,6 +14,7 @@ export async function serveWriter(port: MessagePort, options: WriterOptions): Pr
   let writer: Awaited<ReturnType<typeof openSqliteWriter>> | undefined;
   let closing = false;
   let running = false;
+  let stopLooking = (): void => {};
 
   function take(message: ToThread): void {
     if (message === 'close') closing = true;
@@ -33,6 +34,7 @@ export async function serveWriter(port: MessagePort, options: WriterOptions): Pr
     }
     running = false;
     if (closing) {
+      stopLooking();
       writer.close();
       writer = undefined;
       port.postMessage('closed');
@@ -53,8 +55,6 @@ export async function serveWriter(port: MessagePort, options: WriterOptions): Pr
   }
   const { applied, findEdited } = writer.migrations;
   port.postMessage({ opened: applied });
-  setTimeout(() => {
-    if (writer !== undefined) void findEdited().then((edited) => writer && port.postMessage({ edited }));
-  }, EDITED_AFTER_MS).unref();
+  stopLooking = lookForEdited(findEdited, (looked) => port.postMessage({ looked }));
   await work();
 }

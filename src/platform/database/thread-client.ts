@@ -1,5 +1,6 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { ApiError } from '../errors.ts';
+import type { EditedLook } from './applied-migrations.ts';
 import type { Answer } from './group-commit.ts';
 import type { FromThread, ToThread } from './thread-messages.ts';
 import { decodeError } from './wire-error.ts';
@@ -37,7 +38,7 @@ export function startThread(
     schedule: (send: () => void) => unknown;
     onFatal: (error: Error) => void;
     /** Hears, some time after the opening, which migrations were edited after they ran. */
-    onEdited?: (migrations: string[]) => void;
+    onLooked?: (look: EditedLook) => void;
   },
 ): ThreadClient {
   const waiting = new Map<number, Waiting>();
@@ -54,7 +55,7 @@ export function startThread(
     if (message === 'closed') finish(new ApiError('TEMPORARILY_UNAVAILABLE', 'The database is closed'));
     else if (Array.isArray(message)) for (const answer of message) settle(answer);
     else if ('opened' in message) opened.resolve(message.opened);
-    else if ('edited' in message) options.onEdited?.(message.edited);
+    else if ('looked' in message) options.onLooked?.(message.looked);
     else finish(decodeError(message.failed));
   }
 

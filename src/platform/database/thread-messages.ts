@@ -1,3 +1,4 @@
+import type { EditedLook } from './applied-migrations.ts';
 import type { Answer, CommandRequest } from './group-commit.ts';
 import { encodeError, type WireError } from './wire-error.ts';
 
@@ -10,11 +11,11 @@ export interface ReadRequest {
 /** To a thread: work, many requests a message, or the wish to close. */
 export type ToThread = CommandRequest[] | ReadRequest[] | 'close';
 
-/** From a thread: it is open (with the migrations it applied), what was edited, it could not open, answers, or it has closed. */
+/** From a thread: it is open (with the migrations it applied), what a look for edited ones found, it could not open, answers, or it has closed. */
 export type FromThread =
   | Answer[]
   | { opened: string[] }
-  | { edited: string[] }
+  | { looked: EditedLook }
   | { failed: WireError }
   | 'closed';
 
