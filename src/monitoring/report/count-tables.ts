@@ -40,7 +40,12 @@ const WHOLE: WindowRule = { kind: 'whole' };
 export async function countTables(session: DuckdbSession, request: CountRequest): Promise<CountedTables> {
   const { compared } = request;
   const beside = await session.beside();
-  const [numbers, texts] = await finishBoth(countNumbers(session, request), countOthers(beside, request));
+  // Before the texts are counted, so that both do not hold memory at once; no number can be counted without edges.
+  const edges = await sampleEdges(session, request.reference, compared.filter(isNumber));
+  const [numbers, texts] = await finishBoth(
+    countNumbers(session, request, edges),
+    countOthers(beside, request),
+  );
   const columns = compared.map(({ name }) => (numbers.bins.get(name) ?? texts.bins.get(name))!);
   const windowOf = (of: 'reference' | 'current', label: number): CountedColumns => ({
     columns: columns.map(
@@ -66,9 +71,13 @@ export async function countTables(session: DuckdbSession, request: CountRequest)
   };
 }
 
-async function countNumbers(session: DuckdbSession, { reference, current, compared, rule }: CountRequest) {
-  const isNumber = ({ kind }: TableFileColumn) => kind === 'number';
-  const edges = await sampleEdges(session, reference, compared.filter(isNumber));
+const isNumber = ({ kind }: TableFileColumn) => kind === 'number';
+
+async function countNumbers(
+  session: DuckdbSession,
+  { reference, current, rule }: CountRequest,
+  edges: ReadonlyMap<string, readonly number[]>,
+) {
   const bins = new Map<string, NumericColumn>();
   const before = await scanNumbers(
     session,
