@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { builtinModules } from 'node:module';
 import { dirname, join, relative, sep } from 'node:path';
 import { type Plugin, rolldown } from 'rolldown';
+import { parseSync } from 'rolldown/utils';
 import { scanImports } from './scan-imports.ts';
 
 /** Native packages, and one that brings files of its own to serve, stay where npm put them. */
@@ -43,7 +44,10 @@ export async function bundleRelease({
     plugins: [
       keepModuleUrls(libDir),
       notePackages(nodeModules, bundledPackages),
-      { name: 'take-builtins-directly', renderChunk: (code) => takeBuiltinsDirectly(code) },
+      {
+        name: 'take-builtins-directly',
+        renderChunk: (code, { fileName }) => takeBuiltinsDirectly(code, fileName),
+      },
     ],
     logLevel: 'warn',
   });
@@ -59,7 +63,8 @@ export async function bundleRelease({
 
   for (const file of compiled) rmSync(join(libDir, file));
   for (const file of output) {
-    if (file.type === 'chunk') writeFileSync(join(libDir, file.fileName), escapeNonAscii(file.code));
+    if (file.type === 'chunk')
+      writeFileSync(join(libDir, file.fileName), escapeNonAscii(file.code, file.fileName));
   }
   for (const [name, file] of names) {
     const up = '../'.repeat(file.split('/').length - 1) || './';
@@ -100,13 +105,16 @@ function keepModuleUrls(libDir: string): Plugin {
 
 /**
  * `import { createServer } from 'node:http'` reads every export of that module to build its namespace, also those that Node
- * loads at first use: undici behind `WebSocket` alone costs 40 ms of CPU in each process and thread.
+ * loads at first use: undici behind `WebSocket` alone costs 40 ms of CPU in each process and thread. Throws where this would
+ * mean something else: what `getBuiltinModule` gives is the default export, and has none of its own.
  */
-export function takeBuiltinsDirectly(code: string): string {
+export function takeBuiltinsDirectly(code: string, fileName: string): string {
   const take = (name: string) => `globalThis.process.getBuiltinModule(${JSON.stringify(name)})`;
   return code.replace(
     /^import (?:(\w+)(?:, )?)?(?:\{([^}]*)\}|\* as (\w+))? ?from "(node:[\w/]+)";$/gm,
     (line, byDefault?: string, named?: string, namespace?: string, name = '') => {
+      if (/(^|,)\s*(default\b|["'])/.test(named ?? ''))
+        throw new Error(`${fileName}: ${line} cannot be taken directly; write import x from "${name}"`);
       const whole = [byDefault, namespace].flatMap((each) => (each ? `${each} = ${take(name)}` : []));
       const parts = named?.trim() ? `{${named.replaceAll(' as ', ': ')}} = ${take(name)}` : [];
       if (whole.length + parts.length === 0) return line;
@@ -115,9 +123,31 @@ export function takeBuiltinsDirectly(code: string): string {
   );
 }
 
-/** One letter beyond Latin-1 doubles what a file of source costs in memory, and the time that it takes to be read. */
-export function escapeNonAscii(code: string): string {
+/**
+ * One letter beyond Latin-1 doubles what a file of source costs in memory, and the time that it takes to be read. Throws where
+ * an escape would mean something else: a tag, as `String.raw`, may read its text as it is written.
+ */
+export function escapeNonAscii(code: string, fileName: string): string {
+  if (/[^\0-\x7f]/.test(code)) {
+    for (const text of findTaggedTexts(parseSync(fileName, code).program)) {
+      if (/[^\0-\x7f]/.test(text))
+        throw new Error(`${fileName}: a tagged template has letters beyond ASCII: ${text.slice(0, 80)}`);
+    }
+  }
   return code.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** The texts of all templates with a tag, as they are written. */
+function findTaggedTexts(node: unknown): string[] {
+  if (node === null || typeof node !== 'object') return [];
+  const nested = Object.values(node).flatMap(findTaggedTexts);
+  const { type, quasi } = node as {
+    type?: string;
+    quasi?: { quasis: { value: { raw: string } }[] };
+  };
+  return type === 'TaggedTemplateExpression' && quasi
+    ? [...quasi.quasis.map(({ value }) => value.raw), ...nested]
+    : nested;
 }
 
 function notePackages(nodeModules: string, found: Set<string>): Plugin {
