@@ -70,7 +70,7 @@ export async function closeNextWindow(
   if (now < found.closesAt || !(await deps.isReported(found.closesAt))) return { dueAt: found.closesAt };
   const inside = new Map([...byHour].filter(([hour]) => hour >= found.from && hour < found.to));
   const wasPartial =
-    isPartial(inside, await entries.answeredByAll(model, found)) ||
+    isPartial(inside, await entries.answeredByAll(model, found), everyMs) ||
     (after === undefined && (await beganWithin(deps, model, found)));
   const tested = await testFoundWindow(deps, version, policy, found, wasPartial);
   const window: NewWindow = {

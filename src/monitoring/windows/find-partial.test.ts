@@ -1,8 +1,10 @@
 import { expect, it } from 'vitest';
 import { createRandom } from '../../platform/index.ts';
-import { isPartial } from './find-partial.ts';
+import { isPartial as isPartialOf } from './find-partial.ts';
 
 const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const isPartial = (own: Map<number, number>, of: Map<number, number>) => isPartialOf(own, of, DAY_MS);
 const HOURS = Array.from({ length: 24 }, (_, hour) => hour);
 const rowsBy = (rowsOf: (hour: number) => number) =>
   new Map(HOURS.map((hour) => [hour * HOUR_MS, rowsOf(hour)]));
@@ -72,6 +74,40 @@ it('a version whose share grew from day to day has seen every hour of the day al
     isPartial(
       days((day) => (day < 2 ? 0.25 : 1)),
       days(() => 1),
+    ),
+  ).toBe(false);
+});
+
+it('a version that came on Thursday has not seen the week, nor one that goes on into a second week', () => {
+  const week = (shareOf: (day: number) => number, days = 7) =>
+    new Map(
+      Array.from({ length: days * 24 }, (_, hour) => [
+        hour * HOUR_MS,
+        all.get((hour % 24) * HOUR_MS)! * shareOf(Math.floor(hour / 24)),
+      ]),
+    );
+  const whole = week(() => 1);
+  expect(
+    isPartialOf(
+      week((day) => (day < 3 ? 0 : 1)),
+      whole,
+      7 * DAY_MS,
+    ),
+  ).toBe(true);
+  expect(
+    isPartialOf(
+      week(() => 0.5),
+      whole,
+      7 * DAY_MS,
+    ),
+  ).toBe(false);
+  expect(isPartialOf(whole, whole, 7 * DAY_MS)).toBe(false);
+  // Windows of a week that have too few rows go on for another: the days of the two are added up.
+  expect(
+    isPartialOf(
+      week((day) => (day < 7 ? 0.25 : 1), 14),
+      week(() => 1, 14),
+      7 * DAY_MS,
     ),
   ).toBe(false);
 });
