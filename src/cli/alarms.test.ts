@@ -43,6 +43,24 @@ it('shows windows in a table and says beside it what its words mean', async () =
   expect(piped).toMatchObject({ stderr: '', json: { windows: [{ rows: 500 }, { rows: 500 }] } });
 });
 
+it('says beside windows and alarms that drift has not been tested, and what to do', async () => {
+  const untested = { windows: 3, since: DAY_MS, state: 'partial' };
+  const window = { from: DAY_MS, to: 2 * DAY_MS, version: '1', rows: 500, late_rows: 0, state: 'partial' };
+  const shown = await runCapturedCli([
+    'windows',
+    'flights',
+    '--url',
+    await answer({ windows: [window], untested }),
+  ]);
+  const alarms = await answer({ alarms: [], untested: [{ model: 'flights', ...untested }] });
+  const listed = await runCapturedCli(['alarms', '--url', alarms]);
+  expect(listed.stdout).toBe('No alarms.\n');
+  for (const { stderr } of [shown, listed]) {
+    expect(stderr).toMatch(/drift of flights has not been tested for 3 windows in a row, since 1970-01-02/);
+    expect(stderr).toContain('promote less often');
+  }
+});
+
 it('shows what differs within segments, and with what they were compared', async () => {
   const segment = { column: 'city', value: 'DEN', rows: 284, share: 0.142, test_count: 4 };
   const test = { column: 'amount', aspect: 'values', rows: 284, psi: 0.912, p: 1e-9, drifted: true };

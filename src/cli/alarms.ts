@@ -4,6 +4,13 @@ import type { Act } from './terminal/act.ts';
 import { usageError } from './terminal/cli-error.ts';
 import { parseCount, withExamples, withUrl } from './terminal/options.ts';
 import { formatTime, type Terminal } from './terminal/terminal.ts';
+import { noteUntested, type Untested } from './terminal/untested.ts';
+
+interface AlarmList {
+  alarms: WireAlarm[];
+  /** Models whose drift is not tested now. */
+  untested?: (Untested & { model: string })[];
+}
 
 interface WireAlarm {
   id: number;
@@ -67,12 +74,13 @@ export function configureAlarms(command: Command, act: Act): void {
         ) => {
           const path =
             model === undefined ? '/api/v1/alarms' : `/api/v1/models/${encodeURIComponent(model)}/alarms`;
-          const answer = await controlPlane(options, terminal.io.env).get<{ alarms: WireAlarm[] }>(path, {
+          const answer = await controlPlane(options, terminal.io.env).get<AlarmList>(path, {
             limit: options.limit ?? 30,
             ...(options.open ? { state: 'open' } : {}),
           });
           terminal.document(answer);
           showAlarms(terminal, answer.alarms);
+          for (const run of answer.untested ?? []) noteUntested(terminal, run);
         },
       ),
     );

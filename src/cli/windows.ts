@@ -3,6 +3,7 @@ import { controlPlane } from './http/http-client.ts';
 import type { Act } from './terminal/act.ts';
 import { parseCount, withExamples, withUrl } from './terminal/options.ts';
 import { formatTime, type Terminal } from './terminal/terminal.ts';
+import { noteUntested, type Untested } from './terminal/untested.ts';
 
 interface WireTest {
   column: string;
@@ -20,6 +21,11 @@ interface WireSegment {
   reference_share?: number;
   against: 'segment' | 'reference';
   tests: WireTest[];
+}
+
+interface WindowList {
+  windows: WireWindow[];
+  untested?: Untested;
 }
 
 interface WireWindow {
@@ -55,7 +61,7 @@ export function configureWindows(command: Command, act: Act): void {
           model: string,
           options: { limit?: number; version?: string; bySegment?: boolean; url?: string },
         ) => {
-          const answer = await controlPlane(options, terminal.io.env).get<{ windows: WireWindow[] }>(
+          const answer = await controlPlane(options, terminal.io.env).get<WindowList>(
             `/api/v1/models/${encodeURIComponent(model)}/windows`,
             {
               limit: options.limit ?? 14,
@@ -69,6 +75,7 @@ export function configureWindows(command: Command, act: Act): void {
             );
           } else if (options.bySegment) showSegments(terminal, model, answer.windows);
           else showWindows(terminal, model, answer.windows);
+          if (answer.untested !== undefined) noteUntested(terminal, { model, ...answer.untested });
         },
       ),
     );

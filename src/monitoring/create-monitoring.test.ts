@@ -399,6 +399,39 @@ describeDatabases('monitoring', (openDatabase) => {
       expect(await raised()).toHaveLength(1);
     });
 
+    it('cannot be raised of drift while each window has another version, which is said until one is tested', async () => {
+      const newVersionAtNoon = async (index: number) => {
+        const version = index % 2 === 0 ? '2' : '1';
+        const from = (FIRST_DAY + index) * DAY_MS;
+        await report(
+          { ...day(index), version: index % 2 === 0 ? '1' : '2' },
+          { ...day(index), version, hour: from + 12 * HOUR_MS },
+        );
+        await serveWatched(database, 'flights', Number(version));
+        clock.advance(from + DAY_MS + HOUR_MS - clock.now());
+        await monitoring.advance();
+      };
+      await newVersionAtNoon(0);
+      // One alone is what every promotion brings.
+      expect(await monitoring.untested()).toEqual([]);
+      expect(metrics.render()).toContain('tidemill_windows_untested{model="flights"} 0');
+      await newVersionAtNoon(1);
+      await newVersionAtNoon(2);
+      const states = (await monitoring.windows('flights')).map(({ state }) => state);
+      expect(states).toEqual(repeat(3, 'partial'));
+      const run = { model: 'flights', windows: 3, since: FIRST_DAY * DAY_MS, state: 'partial' };
+      expect(await monitoring.untested()).toEqual([run]);
+      expect(await monitoring.untested('flights')).toEqual([run]);
+      expect(await monitoring.untested('others')).toEqual([]);
+      expect(metrics.render()).toContain('tidemill_windows_untested{model="flights"} 3');
+      await report({ ...day(3), version: '2' });
+      clock.advance(DAY_MS);
+      await monitoring.advance();
+      expect((await monitoring.windows('flights'))[0]).toMatchObject({ version: '2', state: 'tested' });
+      expect(await monitoring.untested()).toEqual([]);
+      expect(metrics.render()).toContain('tidemill_windows_untested{model="flights"} 0');
+    });
+
     it('are not raised on the first day of a model that began to serve in the afternoon', async () => {
       const noon = FIRST_DAY * DAY_MS + 12 * HOUR_MS;
       await tamperWith(

@@ -150,7 +150,10 @@ export function createMonitoring(deps: MonitoringDeps) {
   async function showAll(model: string): Promise<void> {
     gauges.showAlarms(model, await alarms.list({ model, state: 'open', limit: 1000 }));
     const recent = await windows.list(model, { limit: 30 });
-    if (recent[0]) gauges.showWindow(recent[0], await sequences.list(model));
+    if (recent[0]) {
+      gauges.showWindow(recent[0], await sequences.list(model));
+      gauges.showUntested(model, (await windows.untested(model))[0]?.windows ?? 0);
+    }
     const measured = recent.find(({ performance }) => performance !== undefined);
     if (measured?.performance) gauges.showPerformance(model, measured.version, measured.performance);
   }
@@ -233,6 +236,9 @@ export function createMonitoring(deps: MonitoringDeps) {
     alarm: (id: number) => alarms.get(id),
     /** Newest first. */
     windows: (model: string, filter?: Parameters<typeof windows.list>[1]) => windows.list(model, filter),
+    /** Models that serve and whose drift nobody tests: each window was partial, too small or without a reference. */
+    untested: async (model?: string) =>
+      (await windows.untested(model)).filter((run) => watched.has(run.model)),
     /** How a version did in its newest windows. */
     performances: (model: string, filter: { version: string; limit: number }) =>
       windows.performances(model, filter),

@@ -89,6 +89,8 @@ const performanceSchema = z.strictObject({
   note: z.string().optional(),
 });
 
+const windowState = z.enum(['tested', 'too small', 'partial', 'no reference', 'off']);
+
 export const windowSchema = z
   .strictObject({
     from: time,
@@ -96,11 +98,9 @@ export const windowSchema = z
     version: z.string(),
     rows: z.int(),
     late_rows: z.int().describe('Came after the window was closed, and are in no test'),
-    state: z
-      .enum(['tested', 'too small', 'partial', 'no reference', 'off'])
-      .describe(
-        'partial: the version answered other parts of some hours than of others, so that drift is not tested',
-      ),
+    state: windowState.describe(
+      'partial: the version answered other parts of some hours than of others, so that drift is not tested',
+    ),
     note: z.string().optional(),
     closed_at: time,
     tests: z.array(testSchema).optional(),
@@ -112,10 +112,19 @@ export const windowSchema = z
   })
   .meta({ id: 'MonitorWindow' });
 
+const untestedSchema = z.strictObject({
+  windows: z.int().describe('So many in a row, up to the newest'),
+  since: time.describe('When the first of them began'),
+  state: windowState.describe('What became of the newest'),
+});
+
 export const windowListSchema = z
   .strictObject({
     model: z.string(),
     windows: z.array(windowSchema).describe('Newest first'),
+    untested: untestedSchema
+      .optional()
+      .describe('Drift has not been tested in the newest windows, two and more in a row'),
     sequences: z
       .array(
         z.strictObject({
@@ -148,7 +157,12 @@ export const alarmQuery = z.object({
   limit: z.coerce.number().int().min(1).max(1000).default(100),
 });
 
-export const alarmListSchema = z.strictObject({ alarms: z.array(alarmSchema).describe('Newest first') });
+export const alarmListSchema = z.strictObject({
+  alarms: z.array(alarmSchema).describe('Newest first'),
+  untested: z
+    .array(untestedSchema.extend({ model: z.string() }))
+    .describe('Models that can raise no alarm of drift now: none of their newest windows was tested'),
+});
 
 export const acknowledgeRequest = z.object({ reason: z.string().optional() }).nullish();
 export const closeRequest = z.object({ reason: z.string().trim().min(1).describe('Why it is over') });

@@ -32,6 +32,11 @@ export function createDriftGauges(metrics: Metrics) {
       help: 'Rows of the newest closed window',
       labelNames: ['model', 'version'],
     }),
+    untested: metrics.gauge({
+      name: 'tidemill_windows_untested',
+      help: 'Newest windows in a row, if more than one, that were not tested for drift',
+      labelNames: ['model'],
+    }),
     performance: metrics.gauge({
       name: 'tidemill_performance',
       help: 'The metric of the newest window with labels',
@@ -90,6 +95,10 @@ export function createDriftGauges(metrics: Metrics) {
             value: logM,
           })),
       ]);
+    },
+
+    showUntested(model: string, windows: number): void {
+      gauges.untested.set({ model }, windows);
     },
 
     showPerformance(model: string, version: string, performance: WindowPerformance): void {

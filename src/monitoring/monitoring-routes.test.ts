@@ -167,6 +167,28 @@ describeDatabases('monitoring over HTTP', (openDatabase) => {
     expect(await ask('GET', '/api/v1/alarms/17')).toMatchObject({ status: 404 });
   });
 
+  it('tells with windows and alarms that drift is not tested', async () => {
+    await live(0);
+    for (const url of ['/api/v1/alarms', '/api/v1/models/flights/alarms'])
+      expect((await ask('GET', url)).body).toEqual({ alarms: [], untested: [] });
+    expect((await ask('GET', '/api/v1/models/flights/windows')).body['untested']).toBeUndefined();
+    const small = { day: FIRST_DAY + 1, seed: 1, rows: 10 };
+    for (const after of [0, 31]) {
+      const entry = entryOf(spec, { ...small, day: small.day + after });
+      await ask('PUT', '/api/v1/serving/profiles/replica-1/a', {
+        watermark: entry.hour,
+        dropped: 0,
+        entries: [entry],
+      });
+    }
+    clock.advance(70 * DAY_MS);
+    await monitoring.advance();
+    const run = { windows: 2, since: (FIRST_DAY + 1) * DAY_MS, state: 'too small' };
+    for (const url of ['/api/v1/alarms', '/api/v1/models/flights/alarms'])
+      expect((await ask('GET', url)).body).toEqual({ alarms: [], untested: [{ model: 'flights', ...run }] });
+    expect((await ask('GET', '/api/v1/models/flights/windows')).body['untested']).toEqual(run);
+  });
+
   it('acknowledges and closes an alarm for who asks, with a reason', async () => {
     await live(0, 0.9);
     expect(await ask('POST', '/api/v1/alarms/1/acknowledge', {})).toMatchObject({

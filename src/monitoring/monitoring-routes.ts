@@ -3,9 +3,12 @@ import { profileReportSchema, reporterParams } from '../serving/contract.ts';
 import { toWireAlarm } from './alarms/write-alarm-message.ts';
 import type { Monitoring } from './create-monitoring.ts';
 import * as contract from './drift-contract.ts';
+import type { UntestedRun } from './windows/window-store.ts';
 import { toWireWindow } from './windows/wire-window.ts';
 
 const tags = ['monitoring'];
+
+const withoutModel = ({ windows, since, state }: UntestedRun) => ({ windows, since, state });
 
 /** Profile reports of model servers; windows and alarms for everybody. */
 export function monitoringRoutes({ monitoring }: { monitoring: Monitoring }): (app: App) => void {
@@ -45,9 +48,11 @@ export function monitoringRoutes({ monitoring }: { monitoring: Monitoring }): (a
         const { tests, ...filter } = query;
         const windows = await monitoring.windows(name, filter);
         const sequences = await monitoring.sequences(name);
+        const [untested] = await monitoring.untested(name);
         return {
           model: name,
           windows: windows.map((window) => toWireWindow(window, tests)),
+          ...(untested === undefined ? {} : { untested: withoutModel(untested) }),
           sequences: sequences.map(({ logM, ...rest }) => ({
             ...rest,
             ...(logM === undefined ? {} : { log_m: logM }),
@@ -69,7 +74,8 @@ export function monitoringRoutes({ monitoring }: { monitoring: Monitoring }): (a
       },
       async ({ params: { name }, query }) => {
         await monitoring.checkModel(name);
-        return { alarms: (await monitoring.alarms({ model: name, ...query })).map(toWireAlarm) };
+        const alarms = await monitoring.alarms({ model: name, ...query });
+        return { alarms: alarms.map(toWireAlarm), untested: await monitoring.untested(name) };
       },
     );
 
@@ -83,7 +89,10 @@ export function monitoringRoutes({ monitoring }: { monitoring: Monitoring }): (a
           response: { 200: contract.alarmListSchema },
         },
       },
-      async ({ query }) => ({ alarms: (await monitoring.alarms(query)).map(toWireAlarm) }),
+      async ({ query }) => ({
+        alarms: (await monitoring.alarms(query)).map(toWireAlarm),
+        untested: await monitoring.untested(),
+      }),
     );
 
     app.get(

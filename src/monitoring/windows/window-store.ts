@@ -53,6 +53,19 @@ export type NewWindow = Omit<MonitorWindow, 'lateRows' | 'performanceState' | 'p
 /** How a version did in a window, as far as that is known. */
 export type MeasuredSpan = Span & Pick<MonitorWindow, 'performanceState' | 'performance'>;
 
+/** Windows of a model in a row, up to the newest, of which none was tested for drift. */
+export interface UntestedRun {
+  model: string;
+  windows: number;
+  /** When the first of them began. */
+  since: number;
+  /** What became of the newest. */
+  state: WindowState;
+}
+
+/** One window alone is left out at every promotion. */
+const LEAST_UNTESTED = 2;
+
 /** Closed windows of models with what was found in them. */
 export function createWindowStore(tx: Tx) {
   const db = tx as DriftDb;
@@ -162,6 +175,43 @@ export function createWindowStore(tx: Tx) {
         .limit(100)
         .execute();
       return rows.map(toWindow);
+    },
+
+    /** Models whose newest windows, two and more in a row, were not tested for drift though it is wanted. */
+    async untested(model?: string): Promise<UntestedRun[]> {
+      let query = db
+        .selectFrom('monitor_windows as window')
+        .leftJoin(
+          db
+            .selectFrom('monitor_windows')
+            .select((eb) => ['model', eb.fn.max('from_ms').as('from_ms')])
+            .where('state', 'in', ['tested', 'off'])
+            .groupBy('model')
+            .as('tested'),
+          'tested.model',
+          'window.model',
+        )
+        .where((eb) =>
+          eb.or([
+            eb('tested.from_ms', 'is', null),
+            eb('window.from_ms', '>', eb.ref('tested.from_ms').$notNull()),
+          ]),
+        )
+        .select(['window.model', 'window.from_ms', 'window.state'])
+        .orderBy('window.model')
+        .orderBy('window.from_ms');
+      if (model !== undefined) query = query.where('window.model', '=', model);
+      const byModel = Map.groupBy(await query.execute(), (row) => row.model);
+      return [...byModel].flatMap(([name, rows]) => {
+        const [first, last] = [rows[0], rows.at(-1)];
+        if (first === undefined || last === undefined || rows.length < LEAST_UNTESTED) return [];
+        return {
+          model: name,
+          windows: rows.length,
+          since: first.from_ms,
+          state: last.state as WindowState,
+        };
+      });
     },
 
     /** The end of the newest closed window. */
