@@ -30,7 +30,14 @@ function runLine(line: string, platform: SpawnedPlatform, cwd: string) {
     .replace(/^tidemill /gm, `"${process.execPath}" "${BIN}" `)
     .replaceAll('http://127.0.0.1:7070', platform.url)
     .replaceAll('http://127.0.0.1:7071', platform.serveUrl);
-  const env = { ...process.env, TIDEMILL_URL: platform.url, NO_COLOR: '1' };
+  // Whoever runs the tests may have a platform on the usual ports.
+  const env = {
+    ...process.env,
+    TIDEMILL_URL: platform.url,
+    TIDEMILL_PORT: '0',
+    TIDEMILL_SERVE_PORT: '0',
+    NO_COLOR: '1',
+  };
   return runProcess('sh', ['-c', command], { cwd, env, timeout: 300_000 });
 }
 

@@ -54,6 +54,16 @@ describe('tidemill doctor', () => {
     expect(stdout).toContain('start it with `npx tidemill up`');
   });
 
+  it('looks at what the environment sets, as `up` would', async () => {
+    const port = new URL(await readyServer()).port;
+    const folder = join(tempDir(), 'set');
+    const env = { TIDEMILL_PORT: port, TIDEMILL_SERVE_PORT: '0', TIDEMILL_DATA: folder };
+    const { json } = await runCapturedCli(['doctor', '--json', '--url', 'http://127.0.0.1:9'], { env });
+    const found = json.findings.map((finding: { found: string }) => finding.found).join('\n');
+    expect(found).toContain(`${folder} can be made`);
+    expect(found).toContain(`${port} is taken by another program`);
+  });
+
   it('names a remedy for each thing that can be wrong', async () => {
     const broken = () => Promise.reject(new Error('cannot open shared object file\nand more'));
     expect(checkNode('24.14.1')).toMatchObject({

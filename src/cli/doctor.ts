@@ -5,9 +5,17 @@ import { availableParallelism, freemem, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { controlPlane, type HttpClient, modelServer } from './http/http-client.ts';
+import { readSettings } from './launch/read-settings.ts';
 import type { Act } from './terminal/act.ts';
 import { CliError } from './terminal/cli-error.ts';
-import { parsePort, withExamples, withServeUrl, withUrl } from './terminal/options.ts';
+import {
+  withData,
+  withExamples,
+  withPort,
+  withServePort,
+  withServeUrl,
+  withUrl,
+} from './terminal/options.ts';
 import { formatBytes, type Io } from './terminal/terminal.ts';
 
 type Verdict = 'ok' | 'warning' | 'failed';
@@ -39,27 +47,35 @@ const LOW_DISK_BYTES = 1e9;
 const CLOCK_TOLERANCE_MS = 5000;
 
 export function configureDoctor(command: Command, act: Act): void {
-  command
-    .option('--data <dir>', 'data folder', '.tidemill')
-    .option('--port <port>', 'the port that `up` would take', parsePort, 7070)
-    .option('--serve-port <port>', 'the port that its model server would take', parsePort, 7071)
-    .action(
-      act(async (terminal, options: DoctorOptions) => {
-        const findings = await diagnose(options, terminal.io);
-        terminal.document({ ok: findings.every(({ verdict }) => verdict !== 'failed'), findings });
-        const { colors } = terminal;
-        const marks = { ok: colors.green('✓'), warning: colors.yellow('!'), failed: colors.red('✗') };
-        let subject: Finding['about'];
-        for (const { about, check, verdict, found, remedy } of findings) {
-          if (about !== undefined && about !== subject) terminal.line(colors.bold(SUBJECTS[about]));
-          subject = about;
-          terminal.line(`${marks[verdict]} ${check.padEnd(14)} ${found}`);
-          if (remedy !== undefined) terminal.line(`  ${' '.repeat(14)} → ${remedy}`);
-        }
-        const failed = findings.filter(({ verdict }) => verdict === 'failed').length;
-        if (failed > 0) throw new CliError(`${failed} of ${findings.length} checks failed`);
-      }),
-    );
+  withData(command, 'data folder that a platform from here would use');
+  withServePort(withPort(command));
+  command.action(
+    act(async (terminal, options: { url?: string; serveUrl?: string }) => {
+      const settings = await readSettings(terminal, 'up', options);
+      const { servePortOf } = await import('../settings.ts');
+      const findings = await diagnose(
+        {
+          ...options,
+          data: settings.TIDEMILL_DATA,
+          port: settings.TIDEMILL_PORT,
+          servePort: servePortOf(settings),
+        },
+        terminal.io,
+      );
+      terminal.document({ ok: findings.every(({ verdict }) => verdict !== 'failed'), findings });
+      const { colors } = terminal;
+      const marks = { ok: colors.green('✓'), warning: colors.yellow('!'), failed: colors.red('✗') };
+      let subject: Finding['about'];
+      for (const { about, check, verdict, found, remedy } of findings) {
+        if (about !== undefined && about !== subject) terminal.line(colors.bold(SUBJECTS[about]));
+        subject = about;
+        terminal.line(`${marks[verdict]} ${check.padEnd(14)} ${found}`);
+        if (remedy !== undefined) terminal.line(`  ${' '.repeat(14)} → ${remedy}`);
+      }
+      const failed = findings.filter(({ verdict }) => verdict === 'failed').length;
+      if (failed > 0) throw new CliError(`${failed} of ${findings.length} checks failed`);
+    }),
+  );
   withServeUrl(withUrl(command));
   withExamples(command, [
     ['tidemill doctor', ''],
@@ -202,7 +218,7 @@ export async function checkPort(
     probe.once('error', () => settle(false));
     probe.listen(port, '127.0.0.1', () => probe.close(() => settle(true)));
   });
-  if (isFree) return { check, verdict: 'ok', found: `${port} is free` };
+  if (isFree) return { check, verdict: 'ok', found: port === 0 ? 'any free one' : `${port} is free` };
   if (isOurs) return { check, verdict: 'ok', found: `${port} is taken, by the running platform` };
   return {
     check,

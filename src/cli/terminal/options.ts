@@ -66,7 +66,7 @@ export function withExamples(command: Command, examples: [string, string][]): Co
   return command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
 }
 
-export function parsePort(text: string): number {
+function parsePort(text: string): number {
   const port = Number(text);
   if (!/^\d+$/.test(text) || port > 65_535) {
     throw new InvalidArgumentError('A port is a whole number from 0 (any free one) to 65535.');
