@@ -52,8 +52,8 @@ export function composeLoop(deps: LoopDeps) {
     policyOf: (model) => pipelines.policyOf(model),
     variantCounts: ({ model, from, to }) => monitoring.traffic(model, from, to),
     onChange: () => loop.poke(),
-    // The clock of events moves by reports alone.
-    ...(deps.eventClock ? {} : { reportedAt: () => monitoring.newestReport() }),
+    reportedAt: () => monitoring.newestReport(),
+    isClockOfEvents: deps.eventClock !== undefined,
     workFolder: join(workFolder, 'delivery'),
   });
   const monitoring = createMonitoring({

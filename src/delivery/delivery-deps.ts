@@ -95,6 +95,11 @@ export interface DeliveryDeps {
    * the control plane was away is told when both are back. Without it the clock's word is enough.
    */
   reportedAt?: (() => Promise<number | undefined>) | undefined;
+  /**
+   * The clock moves by what is reported alone, often by days at once: a step's end needs no further report then, and few
+   * requests are no reason to pause before one was received when the cap had passed.
+   */
+  isClockOfEvents?: boolean | undefined;
   /** Told when something that went on in the background has ended, so that `advance` finds it. */
   onChange?: (() => void) | undefined;
   logger?: Logger | undefined;

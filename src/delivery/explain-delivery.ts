@@ -163,7 +163,7 @@ export function explainDelivery({ gate, rollout, approvers }: DeliveryPolicy): E
       'maxStepFor',
       'rollout: paused after',
       duration(times.maxStepMs),
-      'default 7 times stepFor; then it asks: resume, resume --skip, or abort',
+      'default 7 times stepFor; paused for want of requests or reports it goes on by itself when they have come, else it asks: resume, resume --skip, or abort',
     ),
     builtIn(
       'rollout: errors that undo',

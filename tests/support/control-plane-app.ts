@@ -15,7 +15,7 @@ import { tempDir } from './temp-dir.ts';
 export async function createControlPlaneApp(
   options: { database: Database; clock: Clock; onDelivery?: (delivery: Delivery) => void } & Pick<
     DeliveryDeps,
-    'judge' | 'policyOf' | 'log' | 'variantCounts' | 'reportedAt' | 'onChange'
+    'judge' | 'policyOf' | 'log' | 'variantCounts' | 'reportedAt' | 'isClockOfEvents' | 'onChange'
   >,
 ): Promise<App> {
   const { database, clock, onDelivery, ...rest } = options;

@@ -74,7 +74,10 @@ export const trafficOf = (traffic: Record<string, VariantCounts>) =>
 /** A control plane with its delivery, to be driven by hand: versions, promotions, time. */
 export async function createDeliveryHarness(
   database: Database,
-  options: Pick<DeliveryDeps, 'judge' | 'policyOf' | 'log' | 'variantCounts' | 'reportedAt'> = {},
+  options: Pick<
+    DeliveryDeps,
+    'judge' | 'policyOf' | 'log' | 'variantCounts' | 'reportedAt' | 'isClockOfEvents'
+  > = {},
 ) {
   const clock = fixedClock(NOW);
   let delivery: Delivery | undefined;

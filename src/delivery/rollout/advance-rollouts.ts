@@ -119,7 +119,12 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
     const { lengthMs, capMs } = lengthOf(rollout);
     const elapsed = now - rollout.stepStartedAt;
     const end = rollout.stepStartedAt + lengthMs;
-    const isOver = elapsed >= lengthMs && (await isReportedSince(end));
+    const reportedAt = await deps.reportedAt?.();
+    const isReportedSince = (ms: number) =>
+      deps.reportedAt === undefined || (reportedAt !== undefined && reportedAt >= ms);
+    const isOver = elapsed >= lengthMs && (deps.isClockOfEvents === true || isReportedSince(end));
+    const isCapped =
+      elapsed >= capMs && (!deps.isClockOfEvents || isReportedSince(rollout.stepStartedAt + capMs));
     const key = lookOf(rollout);
     const look = background.find<LabelLook>(key);
     const isSoon = now - (rollout.lookedAt ?? rollout.stepStartedAt) < SHORTEST_LOOK_MS;
@@ -130,7 +135,7 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
     const seen = { looks, evidence: evidence as Record<string, unknown>, lookedAt: now };
     const failure = look && 'error' in look ? look.error : undefined;
     const lacks = failure === undefined ? undefined : `the labels could not be looked at: ${failure.message}`;
-    const transition = decide(rollout, gathered, { now, isOver, isCapped: elapsed >= capMs, lacks });
+    const transition = decide(rollout, gathered, { now, isOver, isCapped, reportedAt, lacks });
     // What began before the step's end says nothing of the rest of it.
     const isAwaited =
       look === undefined
@@ -152,9 +157,6 @@ export function createRolloutAdvancer(deps: AdvancerDeps) {
     }
     return false;
   }
-
-  const isReportedSince = async (ms: number): Promise<boolean> =>
-    deps.reportedAt === undefined || ((await deps.reportedAt()) ?? Number.NEGATIVE_INFINITY) >= ms;
 
   /** False when somebody else moved the rollout on: the next pass sees where it is. */
   const note = (

@@ -63,16 +63,18 @@ export async function changeByHand(
 function plan(rollout: Rollout, what: HandRequest['what'], at: number): Planned {
   const { candidate, champion, state, resumeState, weight, model } = rollout;
   const isPaused = state === 'paused';
+  /** What a person decided is not undone by what comes. */
+  const evidence = { ...rollout.evidence, waits_for: undefined };
   const running = (isPaused ? resumeState : state) ?? 'canary';
   switch (what) {
     case 'pause':
-      if (isPaused)
+      if (isPaused && rollout.evidence?.['waits_for'] === undefined)
         throw new ApiError(
           'RESOURCE_CONFLICT',
           `The rollout of '${model}' is paused already: ${rollout.note}`,
         );
       return {
-        change: { state: 'paused', resumeState: state, note: 'paused by hand' },
+        change: { state: 'paused', resumeState: running, note: 'paused by hand', evidence },
         outcome: 'paused',
         summary: `paused by hand ${running === 'shadow' ? 'in shadow' : `at ${weight} %`}`,
         effect: 'none',
@@ -84,14 +86,14 @@ function plan(rollout: Rollout, what: HandRequest['what'], at: number): Planned 
           `The rollout of '${model}' is not paused; to pass its step on your word: tidemill rollout resume ${model} --skip --reason "…"`,
         );
       return {
-        change: { state: running, resumeState: undefined, stepStartedAt: at, note: undefined },
+        change: { state: running, resumeState: undefined, stepStartedAt: at, note: undefined, evidence },
         outcome: 'resumed',
         summary: `goes on ${running === 'shadow' ? 'in shadow' : `at ${weight} %`}: the step begins anew`,
         effect: 'none',
       };
     case 'skip': {
       const next = nextStep({ ...rollout, state: running }, at);
-      return { ...next, change: { ...next.change, resumeState: undefined, note: undefined } };
+      return { ...next, change: { ...next.change, resumeState: undefined, note: undefined, evidence } };
     }
     case 'abort':
       return {

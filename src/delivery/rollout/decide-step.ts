@@ -37,6 +37,8 @@ export interface StepTimes {
   now: number;
   isOver: boolean;
   isCapped: boolean;
+  /** When a model server reported last; undefined where nobody tells. */
+  reportedAt: number | undefined;
   /** What the step cannot be passed without, in words; a step that has waited too long is paused with them. */
   lacks: string | undefined;
 }
@@ -45,7 +47,7 @@ export interface StepTimes {
 export function decide(
   rollout: Rollout,
   { evidence, inStep }: Gathered,
-  { now, isOver, isCapped, lacks }: StepTimes,
+  { now, isOver, isCapped, reportedAt, lacks }: StepTimes,
 ): Transition | undefined {
   const kinds = (['errors', 'latency', 'labels', 'disagreement'] as const).flatMap((kind) => {
     const found = evidence[kind];
@@ -65,7 +67,8 @@ export function decide(
       evidence,
     };
   }
-  if (rollout.state === 'paused' || !(isOver || isCapped)) return undefined;
+  if (rollout.state === 'paused') return goOn(rollout, { evidence, inStep }, { now, reportedAt });
+  if (!(isOver || isCapped)) return undefined;
   const unclear = kinds.filter(({ state }) => state === 'unclear');
   if (isOver && lacks === undefined && inStep >= policy.minRequests && unclear.length === 0) {
     const next = nextStep(rollout, now);
@@ -80,20 +83,67 @@ export function decide(
     };
   }
   if (!isCapped) return undefined;
-  const missing =
-    lacks ??
-    (inStep < policy.minRequests
-      ? `${inStep === 0 ? 'no requests reached it' : `only ${inStep} requests reached it`}, ${policy.minRequests} are needed`
-      : unclear.map(({ kind, words }) => `${kind}: ${words}`).join('; ') ||
-        'no model server has reported since the step was over');
-  const why = `inconclusive: ${missing}`;
+  const { why, waitsFor, until } = findMissing();
+  const note = `inconclusive: ${why}${until === undefined ? '' : `; it goes on by itself when ${until}`}`;
+  const resume = `tidemill rollout resume ${rollout.model}`;
+  const goOnNow = until === undefined ? `Go on waiting: ${resume}; p` : 'P';
   return {
-    change: { state: 'paused', resumeState: rollout.state, note: why },
+    change: {
+      state: 'paused',
+      resumeState: rollout.state,
+      note,
+      evidence: { ...evidence, waits_for: waitsFor && { what: waitsFor, since: now } },
+    },
     effect: 'none',
     action: 'rollout.pause',
     verdict: 'inconclusive',
     outcome: 'paused',
-    summary: `${why}. Go on waiting: tidemill rollout resume ${rollout.model}; pass the step: --skip; end it: tidemill rollout abort ${rollout.model}`,
+    summary: `${note}. ${goOnNow}ass the step: ${resume} --skip; end it: tidemill rollout abort ${rollout.model}`,
+    evidence,
+  };
+
+  function findMissing(): { why: string; waitsFor?: 'requests' | 'reports'; until?: string } {
+    if (lacks !== undefined) return { why: lacks };
+    if (inStep < policy.minRequests) {
+      const came = inStep === 0 ? 'no requests reached it' : `only ${inStep} requests reached it`;
+      const why = `${came}, ${policy.minRequests} are needed`;
+      return { why, waitsFor: 'requests', until: 'they have come' };
+    }
+    if (unclear.length > 0) return { why: unclear.map(({ kind, words }) => `${kind}: ${words}`).join('; ') };
+    const why = 'no model server has reported since the step was over';
+    return { why, waitsFor: 'reports', until: 'one has' };
+  }
+}
+
+/** A rollout that paused only for want of requests or reports begins its step anew when they have come. */
+function goOn(
+  rollout: Rollout,
+  { evidence, inStep }: Pick<Gathered, 'evidence' | 'inStep'>,
+  { now, reportedAt }: Pick<StepTimes, 'now' | 'reportedAt'>,
+): Transition | undefined {
+  const { waits_for: waitsFor } = evidence;
+  if (waitsFor === undefined) return undefined;
+  const { resumeState = 'canary', policy, weight } = rollout;
+  const hasCome =
+    waitsFor.what === 'requests'
+      ? inStep >= policy.minRequests
+      : reportedAt !== undefined && reportedAt >= waitsFor.since;
+  if (!hasCome) return undefined;
+  const came = waitsFor.what === 'requests' ? `${inStep} requests have reached it` : 'reports came';
+  const where = resumeState === 'shadow' ? 'in shadow' : `at ${weight} %`;
+  return {
+    change: {
+      state: resumeState,
+      resumeState: undefined,
+      stepStartedAt: now,
+      note: undefined,
+      evidence: { ...evidence, waits_for: undefined },
+    },
+    effect: 'none',
+    action: 'rollout.resume',
+    verdict: 'inconclusive',
+    outcome: 'resumed',
+    summary: `goes on ${where} by itself, since ${came}: the step begins anew`,
     evidence,
   };
 }

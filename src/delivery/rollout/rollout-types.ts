@@ -36,6 +36,8 @@ export interface Evidence {
   latency?: Assessment;
   /** Both versions scored on every row that was labelled since. */
   labels?: Assessment & { comparison?: unknown };
+  /** What a rollout that paused by itself goes on with as soon as it has come, and since when it waits. */
+  waits_for?: { what: 'requests' | 'reports'; since: number } | undefined;
   /** Each on the rows that it answered itself: shown, too weak to decide. */
   loss?: Assessment;
   /** How the scores of what it answered lie to the champion's in the same time: shown only. */

@@ -196,6 +196,58 @@ describeDatabases('rollouts', (openDatabase) => {
     expect((await harness.hand('abort')).body.message).toContain('tidemill rollback m');
   });
 
+  it('goes on by itself when the requests have come that it was paused for want of', async () => {
+    await begin();
+    traffic = { champion: counts(300), canary: counts(40) };
+    await after(70 * MINUTE);
+    const paused = await harness.rollout();
+    expect(paused).toMatchObject({
+      state: 'paused',
+      note: 'inconclusive: only 40 requests reached it, 100 are needed; it goes on by itself when they have come',
+    });
+    traffic = { champion: counts(600), canary: counts(90) };
+    expect(await after(DAY)).toEqual({ didSomething: false });
+    traffic = { champion: counts(900), canary: counts(110) };
+    expect(await after(DAY)).toEqual({ didSomething: true });
+    const resumed = await harness.rollout();
+    expect(resumed).toMatchObject({ state: 'canary', weight: 25, step_started_at: harness.clock.now() });
+    expect(resumed.note).toBeUndefined();
+    expect(resumed.decisions[0]).toMatchObject({
+      kind: 'canary',
+      outcome: 'resumed',
+      actor: 'tidemill',
+      summary: expect.stringContaining('110 requests have reached it'),
+    });
+    expect(await after(5 * MINUTE)).toEqual({ didSomething: false });
+    await after(5 * MINUTE);
+    expect(await harness.rollout()).toMatchObject({ state: 'canary', weight: 50 });
+    expect((await harness.ask('GET', '/api/v1/audit/verify')).body).toMatchObject({ ok: true });
+  });
+
+  it.each(['before', 'after'])(
+    'stays paused by hand whatever comes, also one that was paused %s',
+    async (when) => {
+      await begin();
+      if (when === 'after') await after(70 * MINUTE);
+      expect((await harness.hand('pause', { reason: 'looks odd' })).status).toBe(200);
+      expect((await harness.hand('pause')).status).toBe(409);
+      traffic = { champion: counts(900), canary: counts(500) };
+      await after(DAY);
+      expect(await harness.rollout()).toMatchObject({ state: 'paused', note: 'paused by hand' });
+      expect((await harness.hand('resume')).body).toMatchObject({ state: 'canary', weight: 25 });
+    },
+  );
+
+  it('stays paused for what its requests showed', async () => {
+    await begin();
+    traffic = { champion: counts(200), canary: counts(117, 3) };
+    await after(70 * MINUTE);
+    expect((await harness.rollout()).note).toMatch(/^inconclusive: errors: 3 of 120 requests failed/);
+    traffic = { champion: counts(9000, 30), canary: counts(900, 3) };
+    await after(DAY);
+    expect((await harness.rollout()).state).toBe('paused');
+  });
+
   it.each([
     [
       'errors',
