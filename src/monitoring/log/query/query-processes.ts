@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { ApiError, type Logger } from '../../../platform/index.ts';
 import { fromSentError } from '../sent-error.ts';
 import type { FromQueryProcess, QueryOrder, QuerySetUp } from './query-messages.ts';
-import { tookTooLong, tooLarge } from './refuse-query.ts';
+import { startedTooLate, tookTooLong, tooLarge } from './refuse-query.ts';
 
 const START_LIMIT_MS = 60_000;
 /** A process that nobody needed for so long ends; another one is there in half a second. */
@@ -19,6 +19,7 @@ interface QueryProcess {
   /** Takes the next message, or the end of the process. */
   take(message: FromQueryProcess | { ended: string }): void;
   idle?: NodeJS.Timeout;
+  isGone?: boolean;
 }
 
 export interface QueryProcessesDeps {
@@ -26,13 +27,21 @@ export interface QueryProcessesDeps {
   workFolder: string;
   logger: Logger;
   idleMs?: number;
+  /** Starts a process; for tests of one that does not come up. */
+  fork?: typeof forkLimited;
 }
 
 /**
  * Processes for users' SQL, each for one query at a time: what a query does to its process it does to nobody else. Started when
  * they are needed, kept warm for a while.
  */
-export function createQueryProcesses({ setUp, workFolder, logger, idleMs = IDLE_MS }: QueryProcessesDeps) {
+export function createQueryProcesses({
+  setUp,
+  workFolder,
+  logger,
+  idleMs = IDLE_MS,
+  fork: forkProcess = forkLimited,
+}: QueryProcessesDeps) {
   const all = new Map<QueryProcess, Promise<void>>();
   const free: QueryProcess[] = [];
   let number = 0;
@@ -40,7 +49,7 @@ export function createQueryProcesses({ setUp, workFolder, logger, idleMs = IDLE_
 
   function start(): QueryProcess {
     const folder = join(workFolder, `query-${++number}`);
-    const child = forkLimited(setUp.processLimitMb + RESERVED_MB);
+    const child = forkProcess(setUp.processLimitMb + RESERVED_MB);
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
     ready.catch(() => {});
     const limit = setTimeout(() => child.kill('SIGKILL'), START_LIMIT_MS);
@@ -52,6 +61,7 @@ export function createQueryProcesses({ setUp, workFolder, logger, idleMs = IDLE_
     });
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     const leave = (how: string) => {
+      started.isGone = true;
       clearTimeout(limit);
       clearTimeout(started.idle);
       if (free.includes(started)) free.splice(free.indexOf(started), 1);
@@ -76,30 +86,54 @@ export function createQueryProcesses({ setUp, workFolder, logger, idleMs = IDLE_
 
   function giveBack(used: QueryProcess): void {
     used.take = () => {};
-    if (used.child.exitCode !== null || used.child.signalCode !== null || used.child.killed) return;
+    if (used.isGone || used.child.killed) return;
     used.idle = setTimeout(() => used.child.kill('SIGKILL'), idleMs);
     used.idle.unref();
     free.push(used);
   }
 
-  async function takeFree(): Promise<QueryProcess> {
+  /** @param stopped rejects when the query is no longer waited for; a process that starts is then there for the next one */
+  async function takeFree(stopped: Promise<never>): Promise<QueryProcess> {
     for (;;) {
       if (isClosed) throw new ApiError('TEMPORARILY_UNAVAILABLE', 'The prediction log is closed');
       const found = free.pop() ?? start();
       clearTimeout(found.idle);
-      await found.ready;
+      try {
+        await Promise.race([found.ready, stopped]);
+      } catch (error) {
+        giveBack(found);
+        throw error;
+      }
       if (found.child.connected) return found;
     }
   }
 
   async function runOnce(order: QueryOrder, timeoutMs: number, signal?: AbortSignal): Promise<string> {
-    const at = await takeFree();
+    signal?.throwIfAborted();
+    const { promise: stopped, reject: stop } = Promise.withResolvers<never>();
+    stopped.catch(() => {});
+    let at: QueryProcess | undefined;
+    const leave = () => stop(signal!.reason as Error);
+    const limit = setTimeout(() => stop((at ? tookTooLong : startedTooLate)(timeoutMs)), timeoutMs);
+    signal?.addEventListener('abort', leave, { once: true });
+    try {
+      at = await takeFree(stopped);
+      return await runIn(at, order, stopped);
+    } finally {
+      clearTimeout(limit);
+      signal?.removeEventListener('abort', leave);
+      if (at) giveBack(at);
+    }
+  }
+
+  async function runIn(at: QueryProcess, order: QueryOrder, stopped: Promise<never>): Promise<string> {
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     // What runs is not asked to stop: it may not be able to.
     const stop = (error: Error) => {
       at.child.kill('SIGKILL');
       reject(error);
     };
+    stopped.catch(stop);
     at.take = (message) => {
       // What one query has blown up stays large.
       if ('isSpent' in message && message.isSpent) at.child.kill('SIGKILL');
@@ -108,20 +142,10 @@ export function createQueryProcesses({ setUp, workFolder, logger, idleMs = IDLE_
       else if ('isTooLarge' in message) stop(tooLarge(setUp.memoryLimitMb));
       else if ('ended' in message) reject(new QueryProcessEnded(message.ended));
     };
-    const leave = () => stop(signal!.reason as Error);
-    const limit = setTimeout(() => stop(tookTooLong(timeoutMs)), timeoutMs);
-    try {
-      signal?.throwIfAborted();
-      signal?.addEventListener('abort', leave, { once: true });
-      at.child.send(order, (error) => {
-        if (error) reject(new QueryProcessEnded('SIGKILL'));
-      });
-      return await promise;
-    } finally {
-      clearTimeout(limit);
-      signal?.removeEventListener('abort', leave);
-      giveBack(at);
-    }
+    at.child.send(order, (error) => {
+      if (error) reject(new QueryProcessEnded('SIGKILL'));
+    });
+    return await promise;
   }
 
   return {
