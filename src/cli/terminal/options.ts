@@ -66,14 +66,6 @@ export function withExamples(command: Command, examples: [string, string][]): Co
   return command.addHelpText('after', `\nExamples:\n${lines.join('\n')}`);
 }
 
-function parsePort(text: string): number {
-  const port = Number(text);
-  if (!/^\d+$/.test(text) || port > 65_535) {
-    throw new InvalidArgumentError('A port is a whole number from 0 (any free one) to 65535.');
-  }
-  return port;
-}
-
 export function parseCount(text: string): number {
   const count = Number(text);
   if (!/^\d+$/.test(text) || count < 1) throw new InvalidArgumentError('It is a whole number from 1.');

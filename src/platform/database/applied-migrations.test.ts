@@ -29,7 +29,7 @@ describe('edited migrations', () => {
   });
 
   it('are not looked for once the database is closed', async () => {
-    const findEdited = vi.fn(async () => ['0001-a']);
+    const findEdited = vi.fn<() => Promise<string[]>>(async () => ['0001-a']);
     const { heard, end } = look(findEdited);
     end();
     await vi.advanceTimersByTimeAsync(60_000);
