@@ -1,6 +1,6 @@
 export type { BacktestRequest } from './backtest/backtest-request.ts';
 export { type BacktestResult, runBacktest } from './backtest/run-backtest.ts';
-export { BACKTEST_POLICIES, type BacktestPolicy } from './backtest/simulate-policy.ts';
+export { BACKTEST_POLICIES, type BacktestPolicy } from './backtest/simulated-policy.ts';
 export { createPipelines, type Pipelines } from './create-pipelines.ts';
 export type { PipelineDeps } from './pipeline-deps.ts';
 export { pipelineRoutes } from './pipeline-routes.ts';

@@ -12,9 +12,10 @@ export function backtestDocument(result: BacktestResult, seconds: number) {
     to: dayOf(result.to),
     start: dayOf(result.startAt),
     ...(result.holdoutFrom !== undefined && { holdout_from: dayOf(result.holdoutFrom) }),
-    policies: result.policies.map(({ weeks, events, heldBack, ...policy }) => ({
+    policies: result.policies.map(({ weeks, events, heldBack, notWatched, ...policy }) => ({
       ...policy,
       held_back: heldBack,
+      not_watched: notWatched,
       weeks: weeks.map(({ week, rows, metrics }) => ({ week: dayOf(week), rows, ...metrics })),
       events: events.map(({ at, ...event }) => ({ at: new Date(at).toISOString(), ...event })),
     })),
@@ -92,6 +93,9 @@ export function showBacktest(terminal: Terminal, result: BacktestResult, isDetai
     ]),
   );
   if (isDetailed) showEvents(terminal, result);
+  const told = policies.flatMap(({ policy, notWatched }) => notWatched.map((words) => ({ policy, words })));
+  for (const [words, of] of Map.groupBy(told, (each) => each.words))
+    terminal.note(`not watched (${of.map(({ policy }) => policy).join(', ')}): ${words}`);
   for (const words of result.notReplayed) terminal.note(`not replayed: ${words}`);
 }
 

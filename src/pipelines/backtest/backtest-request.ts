@@ -1,7 +1,7 @@
 import type { SourceFormat } from '../../datasets/index.ts';
 import type { Logger } from '../../platform/index.ts';
 import type { ModelProject } from '../project/project-schema.ts';
-import type { BacktestPolicy } from './simulate-policy.ts';
+import type { BacktestPolicy } from './simulated-policy.ts';
 
 export interface BacktestRequest {
   model: string;

@@ -10,12 +10,8 @@ import { isoDay, lowerBound, type PlannedReplay, planReplay } from './plan-repla
 import { prepareTable } from './prepare-table.ts';
 import { createModelPool } from './replay-models.ts';
 import type { LoadedTimes, Window } from './replay-tasks.ts';
-import {
-  type BacktestEvent,
-  type BacktestPolicy,
-  type SimulatedPolicy,
-  simulatePolicy,
-} from './simulate-policy.ts';
+import { simulatePolicy } from './simulate-policy.ts';
+import type { BacktestEvent, BacktestPolicy, SimulatedPolicy } from './simulated-policy.ts';
 
 export interface BacktestWeek {
   /** Its Monday, ms since the epoch. */
@@ -43,6 +39,8 @@ export interface BacktestResult {
     failed: number;
     heldBack: number;
     alarms: { drift: number; performance: number };
+    /** Why windows could raise no alarm. */
+    notWatched: string[];
     weeks: BacktestWeek[];
     /** Over all rows before the hold-out, and in it. */
     before: Record<string, number>;

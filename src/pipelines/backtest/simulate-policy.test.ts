@@ -76,6 +76,30 @@ it('never retrains, but tells the alarms', async () => {
   expect(result.events.every(({ kind }) => kind === 'alarm')).toBe(true);
 });
 
+it('says how many windows could raise no alarm, and why, else a collapse would look like nothing', async () => {
+  const { workers } = makeWorkers();
+  const watched = await simulatePolicy('never', makeReplay(), workers);
+  // Three days of held-out rows and seven labelled ones are the first ten.
+  expect(watched.notWatched).toEqual([
+    expect.stringMatching(/^no alarm of performance could come in 7 of 48 labelled windows: those before/),
+  ]);
+  const blind: ReplayWorkers = {
+    ...workers,
+    async serve(model) {
+      const serving = await workers.serve(model);
+      const tests = serving.tests.filter(({ index }) => index !== 20).map((each) => ({ ...each, tests: [] }));
+      return { ...serving, testCount: 0, tests };
+    },
+  };
+  const drift = await simulatePolicy('drift', makeReplay({ labelDelayMs: 100 * DAY }), blind);
+  expect(drift).toMatchObject({ alarms: { drift: 0, performance: 0 }, retrainings: 0 });
+  expect(drift.notWatched).toEqual([
+    expect.stringMatching(/^no alarm of drift could come in 49 of 50 windows: .* spans under 10 windows/),
+    'no alarm of drift could come in 1 of 50 windows: they have too few rows',
+    'no alarm of performance could come: no window had labels that say how it did',
+  ]);
+});
+
 it('retrains each week', async () => {
   const { workers, trained } = makeWorkers(() => 'inconclusive');
   const result = await simulatePolicy('weekly', makeReplay(), workers);

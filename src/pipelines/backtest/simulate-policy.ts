@@ -11,10 +11,8 @@ import { testPerformance } from '../../statistics/index.ts';
 import { shortfallOf } from '../triggers/estimate-gain.ts';
 import { type Answered, measureWindow } from './measure-answers.ts';
 import type { ReplayedServing, ReplayedTraining, Window } from './replay-tasks.ts';
-
-/** Ways of retraining that can be compared. */
-export const BACKTEST_POLICIES = ['never', 'weekly', 'drift', 'performance', 'project'] as const;
-export type BacktestPolicy = (typeof BACKTEST_POLICIES)[number];
+import type { BacktestPolicy, SimulatedPolicy } from './simulated-policy.ts';
+import { seenNothing, tellNotWatched } from './tell-not-watched.ts';
 
 /** What a table says, and how a model is watched and retrained on it; the same for every policy. */
 export interface Replay {
@@ -59,28 +57,6 @@ export interface ReplayWorkers {
   serve(model: ReplayModel): Promise<ReplayedServing>;
 }
 
-export interface BacktestEvent {
-  at: number;
-  kind: 'alarm' | 'promoted' | 'rejected' | 'failed' | 'held back';
-  /** What moved, which verdict, why. */
-  what: string;
-  cause?: string;
-}
-
-export interface SimulatedPolicy {
-  policy: BacktestPolicy;
-  /** Of each row of a lived window, by the model that served then. */
-  answered: Answered;
-  events: BacktestEvent[];
-  retrainings: number;
-  promoted: number;
-  rejected: number;
-  failed: number;
-  /** Alarms that little could be won by, while they were open. */
-  heldBack: number;
-  alarms: { drift: number; performance: number };
-}
-
 const WEEK_MS = 7 * 86_400_000;
 /** The performance alarm among the tests of columns, whose keys hold a blank. */
 const PERFORMANCE = 'performance';
@@ -122,7 +98,9 @@ export async function simulatePolicy(
     failed: 0,
     heldBack: 0,
     alarms: { drift: 0, performance: 0 },
+    notWatched: [],
   };
+  const seen = seenNothing();
   const start = (steps[0] as Window).from;
   const first = await workers.train(start, true);
   if ('failed' in first) throw new Error(`The first model cannot be trained: ${first.failed}`);
@@ -154,6 +132,8 @@ export async function simulatePolicy(
 
   function watchDrift(index: number, window: Window): void {
     const found = champion.serving.tests.find((each) => each.index === index);
+    if (found === undefined) seen.small++;
+    else if (found.tests.length === 0) seen.withoutReference++;
     for (const { column, aspect, p } of found?.tests ?? []) {
       const key = `${column} ${aspect}`;
       const { state, event } = advanceWatch(
@@ -179,10 +159,12 @@ export async function simulatePolicy(
     for (const window of due) {
       const skill = skillOf(replay.metric, measureWindow(answered, replay.metric, window));
       if (skill === undefined) continue;
+      seen.labelled++;
       if (champion.reference.length < REFERENCE_WINDOWS) {
         champion.reference.push(skill);
         continue;
       }
+      seen.compared++;
       champion.measured.push({ to: window.to, skill });
       const { p } = testPerformance(champion.reference, skill);
       const { state, event } = advanceWatch(champion.performance, p, 1);
@@ -272,7 +254,11 @@ export async function simulatePolicy(
     for (; next < windows.length && (windows[next] as Window).to <= now; next++) {
       const window = windows[next] as Window;
       // A version that came in the middle of a window is tested from the next one on.
-      if (window.from < champion.since) continue;
+      seen.lived++;
+      if (window.from < champion.since) {
+        seen.cut++;
+        continue;
+      }
       unmeasured.push(window);
       watchDrift(next, window);
     }
@@ -282,6 +268,7 @@ export async function simulatePolicy(
     if (cause !== undefined && index + 1 < steps.length) await retrain(now, cause);
     onStep?.((index + 1) / steps.length);
   }
+  result.notWatched = tellNotWatched(seen);
   return result;
 }
 
