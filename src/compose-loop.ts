@@ -29,6 +29,9 @@ export interface LoopDeps {
   triggerToken: string | undefined;
 }
 
+/** More open alarms than these nobody reads one by one. */
+const MOST_ALARMS = 1000;
+
 /** Watch, notice, retrain, judge, roll out, undo: wires the slices that do it, and the loop that moves them on. */
 export function composeLoop(deps: LoopDeps) {
   const { database, artifacts, files, moved, clock, logger, metrics, dataDir } = deps;
@@ -82,7 +85,7 @@ export function composeLoop(deps: LoopDeps) {
     files,
     jobs: () => jobs,
     delivery,
-    openAlarms: (model) => monitoring.alarms({ model, state: 'open', limit: 1000 }),
+    openAlarms: (model) => monitoring.alarms({ model, state: 'open', limit: MOST_ALARMS }),
     windows: (model, filter) => monitoring.performances(model, filter),
     log,
     runner: workers,
@@ -121,6 +124,11 @@ export function composeLoop(deps: LoopDeps) {
   return {
     delivery,
     pipelines,
+    /** What somebody should look at. */
+    counts: async (): Promise<Record<string, number>> => ({
+      open_alarms: (await monitoring.alarms({ state: 'open', limit: MOST_ALARMS })).length,
+      paused_rollouts: await delivery.pausedRollouts(),
+    }),
     async register(app: App): Promise<void> {
       await app.register(logRoutes({ log }));
       await app.register(async (scope) => monitoringRoutes({ monitoring })(scope as never));

@@ -72,12 +72,14 @@ export async function composeServer(options: ComposeServerOptions) {
   await app.register(registryRoutes({ database, clock, files, moved, guardChampionMove }));
   await loop.register(app);
   await app.register(datasetRoutes({ database, artifacts, clock, tempFolder: join(dataDir, 'uploads') }));
+  const status = createStatusReader(database);
   statusRoutes({
     database,
     version,
     dataDir,
     modelServers: options.modelServers,
-    ...createStatusReader(database),
+    counts: async () => ({ ...(await status.counts()), ...(await loop.counts()) }),
+    models: () => status.models(),
   })(app);
   return { app, loop };
 }

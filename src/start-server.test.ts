@@ -76,7 +76,15 @@ describe('the control plane', () => {
       database: { dialect: 'sqlite' },
       data_dir: dataDir,
       uptime_ms: expect.any(Number),
-      counts: { experiments: 2, runs: 0, models: 0, versions: 0, datasets: 0 },
+      counts: {
+        experiments: 2,
+        runs: 0,
+        models: 0,
+        versions: 0,
+        datasets: 0,
+        open_alarms: 0,
+        paused_rollouts: 0,
+      },
       models: [],
       model_servers: [],
     });

@@ -43,8 +43,14 @@ export function configureStatus(command: Command, act: Act): void {
           `${mark(false)} ${formatCount(ignored, 'event times')} so far ahead of all others that the clock did not follow them; their rows are kept`,
         );
       }
+      const { open_alarms: alarms = 0, paused_rollouts: paused = 0, ...counts } = status.counts;
+      if (alarms > 0) terminal.line(`${mark(false)} ${formatCount(alarms, 'open alarms')}: tidemill alarms`);
+      if (paused > 0)
+        terminal.line(
+          `${mark(false)} ${formatCount(paused, 'paused rollouts')}: tidemill rollout show MODEL`,
+        );
       terminal.line(
-        Object.entries(status.counts)
+        Object.entries(counts)
           .map(([what, count]) => formatCount(count, what.replaceAll('_', ' ')))
           .join(', '),
       );

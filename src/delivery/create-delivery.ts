@@ -125,6 +125,8 @@ export function createDelivery(deps: DeliveryDeps) {
     activeRollouts: async (): Promise<number> =>
       (await rollouts.inStates(UNDER_WAY.filter((state) => state !== 'paused'))).length,
 
+    pausedRollouts: async (): Promise<number> => (await rollouts.inStates(['paused'])).length,
+
     /** Every threshold, default and formula that decides about a model. */
     explain: async (model: string) => [
       ...explainDelivery(await readPolicy(policyOf, model)),

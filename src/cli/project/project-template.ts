@@ -24,8 +24,8 @@ export default defineProject({
       train: gradientBoosting({ trees: 60 }),
       // A new version serves only when it is not worse by more than this on the newest 14 days.
       gate: { metric: 'log_loss', nonInferiority: 0.01, evaluate: '14d' },
-      // It gets a quarter of the requests first, then all of them.
-      rollout: { canary: [25, 100], stepFor: '10m' },
+      // It gets a quarter of the requests first, for a day or more and until it has answered 20, then all of them.
+      rollout: { canary: [25, 100], stepFor: '1d', minRequests: 20 },
       // What it answers is compared with what it learned from, day by day.
       monitor: { drift: 'robust', labels: { delay: '1d' } },
       // Trained again on Mondays at 3, when the data has drifted, and when it predicts worse than it did.
