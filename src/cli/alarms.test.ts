@@ -28,7 +28,14 @@ it('shows windows in a table and says beside it what its words mean', async () =
   const windows = [
     window(1, {
       tests: [{ column: '@score', aspect: 'values', p: 1e-9, psi: 0.4 }],
-      performance: { state: 'tested', metric: 'log_loss', value: 0.61234, coverage: 0.9, p: 0.00012 },
+      performance: {
+        state: 'tested',
+        metric: 'log_loss',
+        value: 0.61234,
+        coverage: 0.9,
+        p: 0.00012,
+        reference: { mean: 0.2512, sd: 0.02, windows: 12 },
+      },
     }),
     window(0, { performance: { state: 'reference', metric: 'log_loss', value: 0.5, coverage: 1 } }),
   ];
@@ -37,6 +44,9 @@ it('shows windows in a table and says beside it what its words mean', async () =
   expect(shown.status).toBe(0);
   expect(shown.stdout).toMatch(/500 +@score +log_loss 0\.612, p 0\.00012 +90 %\n/);
   expect(shown.stdout).toMatch(/500 +none +log_loss 0\.500 \(reference\) +100 %\n/);
+  expect(shown.stderr).toContain(
+    'version 1 is compared with log_loss as skill (1: perfect, 0: a guesser) 0.251 ± 0.020, its own 12 windows',
+  );
   for (const word of ['@score is', 'p is', '(reference) is', 'blind to concept drift'])
     expect(shown.stderr).toContain(word);
   const piped = await runCapturedCli(['windows', 'flights', '--url', url, '--json']);

@@ -44,6 +44,7 @@ interface WireWindow {
     value?: number;
     coverage?: number;
     p?: number;
+    reference?: { mean: number; sd: number; windows: number };
     note?: string;
   };
 }
@@ -113,10 +114,23 @@ function showWindows(terminal: Terminal, model: string, windows: WireWindow[]): 
   for (const line of WINDOW_WORDS) terminal.note(line);
   if (windows.some((window) => window.late_rows > 0))
     terminal.note('late: rows that came after their window was closed; they are in no test');
+  noteBaseline(terminal, windows);
   const said = windows[0]?.note;
   if (said !== undefined) terminal.note(`of the newest window: ${said}`);
   if (windows.some(({ segments = [] }) => segments.some(({ tests }) => tests.length > 0)))
     terminal.note(`something differs within a segment: tidemill windows ${model} --by-segment`);
+}
+
+/** Each version is compared with its own level: a low one is seen by who looks at it, and by no alarm. */
+function noteBaseline(terminal: Terminal, windows: WireWindow[]): void {
+  const tested = windows.find(({ performance }) => performance?.reference !== undefined);
+  const { metric, reference } = tested?.performance ?? {};
+  if (metric === undefined || reference === undefined) return;
+  const unit =
+    metric === 'roc_auc' || metric === 'accuracy' ? metric : `${metric} as skill (1: perfect, 0: a guesser)`;
+  terminal.note(
+    `baseline: version ${tested?.version} is compared with ${unit} ${reference.mean.toFixed(3)} ± ${reference.sd.toFixed(3)}, its own ${reference.windows} windows; where that is low already, no alarm says so`,
+  );
 }
 
 function showSegments(terminal: Terminal, model: string, windows: WireWindow[]): void {

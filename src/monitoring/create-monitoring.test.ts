@@ -478,7 +478,16 @@ describeDatabases('monitoring', (openDatabase) => {
     it('is learned from ten windows, then tested when the labels have come', async () => {
       measure = ({ from }) =>
         measured(from < (FIRST_DAY + 14) * DAY_MS ? 0.8 + ((from / DAY_MS) % 3) / 100 : 0.6);
-      await liveThrough(0, 14);
+      const baseline = async () =>
+        (await monitoring.explain('flights')).find(({ what }) => what === 'performance: baseline');
+      await liveThrough(0, 10);
+      expect(await baseline()).toMatchObject({ value: 'not known yet' });
+      await liveThrough(10, 14);
+      // Who reads it sees a level that is low, of which no alarm tells.
+      expect(await baseline()).toMatchObject({
+        value: expect.stringMatching(/^roc_auc 0\.81\d ± 0\.00\d over 10 windows of version 1$/),
+        formula: expect.stringMatching(/gate\.atLeast .* retrain\.schedule/),
+      });
       const states = (await monitoring.windows('flights')).map(({ performanceState }) => performanceState);
       expect(states).toEqual([undefined, ...repeat(3, 'tested'), ...repeat(10, 'reference')]);
       expect(await raised()).toEqual([]);

@@ -14,7 +14,7 @@ import { acknowledgeAlarm, beginWatch, closeAlarm, takeProfileReport } from './d
 import { createDriftGauges } from './drift-gauges.ts';
 import { type BaselineDeps, createBaselineReader } from './evaluation/read-baseline.ts';
 import { createScoringChild } from './evaluation/scoring-child.ts';
-import { explainMonitoring, type MonitoringExplanation } from './explain-monitoring.ts';
+import { type Baseline, explainMonitoring, type MonitoringExplanation } from './explain-monitoring.ts';
 import { DEFAULT_MONITOR_POLICY, type MonitorPolicy } from './monitor-policy.ts';
 import { type CloseWindowDeps, closeNextWindow } from './windows/close-windows.ts';
 import type { QueryLog } from './windows/explain-segments.ts';
@@ -158,6 +158,12 @@ export function createMonitoring(deps: MonitoringDeps) {
     if (measured?.performance) gauges.showPerformance(model, measured.version, measured.performance);
   }
 
+  async function baselineOf(model: string, version: string): Promise<Baseline | undefined> {
+    const recent = await windows.performances(model, { version, limit: 100 });
+    const performance = recent.find((window) => window.performance?.referenceMean !== undefined)?.performance;
+    return performance && { version, performance };
+  }
+
   async function advanceModel(model: string, state: Watched): Promise<boolean> {
     if (state.quietUntil !== undefined && clock.now() < state.quietUntil) return false;
     const policy = await policyOf(model);
@@ -228,7 +234,8 @@ export function createMonitoring(deps: MonitoringDeps) {
     async explain(model: string): Promise<MonitoringExplanation[]> {
       const version = watched.get(model)?.champion;
       const reference = version === undefined ? undefined : await closing.referenceOf(version);
-      return explainMonitoring(await policyOf(model), reference?.prepared.tests);
+      const baseline = version === undefined ? undefined : await baselineOf(model, String(version.version));
+      return explainMonitoring(await policyOf(model), reference?.prepared.tests, baseline);
     },
 
     /** Newest first. */

@@ -3,7 +3,8 @@ import { WATCHED_WINDOWS } from './drift/prepare-reference.ts';
 import { AVERAGE_RUN_LENGTH, QUIET_P, QUIET_WINDOWS } from './drift/watch-tests.ts';
 import { DEFAULT_MONITOR_POLICY, type MonitorPolicy } from './monitor-policy.ts';
 import { GRACE_MS, LEAST_ROWS, MOST_SPANS } from './windows/find-due-window.ts';
-import { REFERENCE_WINDOWS } from './windows/measure-performance.ts';
+import { isMetricItself, REFERENCE_WINDOWS } from './windows/measure-performance.ts';
+import type { WindowPerformance } from './windows/window-store.ts';
 
 /** One thing that decides about a model: what it is now, and by which formula. */
 export interface MonitoringExplanation {
@@ -16,12 +17,23 @@ export interface MonitoringExplanation {
   source: string;
 }
 
+/** What the newest tested window of a version was compared with. */
+export interface Baseline {
+  version: string;
+  performance: Pick<WindowPerformance, 'metric' | 'referenceMean' | 'referenceSd' | 'referenceWindows'>;
+}
+
 /**
  * Every threshold, default and formula by which a model is watched.
  *
  * @param tests the tests of the champion's windows that can raise an alarm; undefined without a reference
+ * @param baseline of the champion's performance; undefined before one of its windows was tested
  */
-export function explainMonitoring(policy: MonitorPolicy, tests: number | undefined): MonitoringExplanation[] {
+export function explainMonitoring(
+  policy: MonitorPolicy,
+  tests: number | undefined,
+  baseline: Baseline | undefined,
+): MonitoringExplanation[] {
   const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
   const of = (
     key: keyof MonitorPolicy,
@@ -96,6 +108,11 @@ export function explainMonitoring(policy: MonitorPolicy, tests: number | undefin
       `${REFERENCE_WINDOWS} reference windows`,
       "p = P(t_{k−1} > (mean − v)/(sd·√(1 + 1/k))) against the windows of the version's evaluation set, then its first labelled ones, of the same metric and length; then the sequence of the alarms, 1 test",
     ),
+    builtIn(
+      'performance: baseline',
+      baseline === undefined ? 'not known yet' : baselineWords(baseline),
+      'the mean of those windows: each version is compared with its own level, so that one which learned from mixed or bad days begins low, and no alarm says so; gate.atLeast keeps such a version out, retrain.schedule replaces it when the days are whole again',
+    ),
     of(
       'segments',
       'segments',
@@ -111,6 +128,12 @@ export function explainMonitoring(policy: MonitorPolicy, tests: number | undefin
       'each alarm when it opens and when it closes; tried again for some 18 hours',
     ),
   ];
+}
+
+function baselineWords({ version, performance }: Baseline): string {
+  const { metric, referenceMean: mean = Number.NaN, referenceSd: sd = 0, referenceWindows } = performance;
+  const unit = isMetricItself(metric) ? metric : `${metric} as skill`;
+  return `${unit} ${mean.toFixed(3)} ± ${sd.toFixed(3)} over ${referenceWindows} windows of version ${version}`;
 }
 
 /** A webhook's path may be its secret. */

@@ -61,12 +61,15 @@ export function metricOf(version: ModelVersion, policy: MonitorPolicy): Performa
   return version.task === 'multiclass' ? 'log_loss' : 'roc_auc';
 }
 
+/** Else it is compared as skill. */
+export const isMetricItself = (metric: string): boolean => metric === 'roc_auc' || metric === 'accuracy';
+
 /**
  * What is compared from window to window, larger being better. A raw loss says as much about the day as about the
  * model, so it becomes skill: what is left of the loss of always saying the window's own base rate.
  */
 export function skillOf(metric: PerformanceMetric, measured: MeasuredWindow): number | undefined {
-  if (metric === 'roc_auc' || metric === 'accuracy') return measured.value;
+  if (isMetricItself(metric)) return measured.value;
   const { loss, baseline } = measured;
   return loss === undefined || baseline === undefined || !(baseline > 0) ? undefined : 1 - loss / baseline;
 }
@@ -225,7 +228,7 @@ async function judgeWindow(
   }
   const { p, mean, sd, k } = testPerformance(reference, skill);
   const segments = p <= EXPLAINED_P ? await takeApart(deps, input) : {};
-  const words = `${metric}${metric === 'roc_auc' || metric === 'accuracy' ? '' : ' as skill'} ${skill.toFixed(3)}, before ${mean.toFixed(3)} ± ${sd.toFixed(3)} over ${k} windows${sampleWords(found)}${coverageWords(found)}`;
+  const words = `${metric}${isMetricItself(metric) ? '' : ' as skill'} ${skill.toFixed(3)}, before ${mean.toFixed(3)} ± ${sd.toFixed(3)} over ${k} windows${sampleWords(found)}${coverageWords(found)}`;
   return {
     state: 'tested',
     performance: { ...base, p, referenceMean: mean, referenceSd: sd, referenceWindows: k },
