@@ -43,6 +43,7 @@ export {
   TIME_COLUMN,
 } from './training-data/export-held-out.ts';
 export { type ExportLabelledRequest, exportLabelled } from './training-data/export-labelled.ts';
+export { COPY_OF_NUMBERS } from './training-data/find-leakage.ts';
 export { type LoadedTable, type LoadRequest, loadTable } from './training-data/load-table.ts';
 export { type PlanRequest, planTraining } from './training-data/plan-training.ts';
 export { type ReadRowsOptions, type RowValue, readHeldOut, readRows } from './training-data/read-rows.ts';

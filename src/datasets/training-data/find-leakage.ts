@@ -20,13 +20,17 @@ const SAMPLE_ROWS = 50_000;
 const LEAST_SAMPLE_ROWS = 40;
 /** At most so many, and at least about ten rows in each, so that both halves know them all. */
 const MAX_BINS = 64;
-/** A copy that is missing in more rows gives little away. */
-const LEAST_FILLED = 0.5;
-/** Rounding to one of so many values leaves more than 99.8 % of the variance. */
-const LEAST_LEVELS = 30;
-const LEAST_SCALE_R2 = 0.998;
-/** Half a step, and what the fitted line is off by. */
-const ROUNDING = 0.6;
+/** What is a copy of a target of numbers. The gate goes by the same, so that it blocks nothing that training takes. */
+export const COPY_OF_NUMBERS = {
+  /** A copy that is missing in more rows gives little away. */
+  leastFilled: 0.5,
+  /** What takes fewer values may fit a line by chance, or is a category. */
+  leastLevels: 10,
+  /** In steps of the rounded one: half a step, and what the line is off by, which is estimated from rounded values. */
+  reach: 0.55,
+} as const;
+/** What explains less is no copy of ten levels, and needs no closer look. */
+const LEAST_SCALE_R2 = 0.5;
 /** How many rows' weight the overall mean has in a bin. */
 const DRAWN = 0.05;
 
@@ -61,32 +65,48 @@ export async function findCopy(
 /** Says why x is y on another scale, exactly or up to rounding; undefined where it is not, or too seldom filled. */
 async function findScale(session: DuckdbSession, numbers: string, rows: number): Promise<string | undefined> {
   const fit = await session.row(
-    'SELECT count(*) AS n, regr_r2(y, x) AS r2, regr_slope(y, x) AS slope, regr_intercept(y, x) AS origin, ' +
+    'SELECT count(*) AS n, regr_r2(y, x) AS r2, ' +
+      'regr_slope(y, x) AS slope_y, regr_intercept(y, x) AS origin_y, ' +
+      'regr_slope(x, y) AS slope_x, regr_intercept(x, y) AS origin_x, ' +
       `arg_min(y, x) AS y0, arg_max(y, x) AS y1, min(x) AS x0, max(x) AS x1 FROM ${numbers}`,
   );
   const of = (key: string) => Number(fit[key]);
-  if (of('n') < LEAST_FILLED * rows || !(of('r2') >= LEAST_SCALE_R2)) return undefined;
+  if (of('n') < COPY_OF_NUMBERS.leastFilled * rows || !(of('r2') >= LEAST_SCALE_R2)) return undefined;
   const number = (given: number) => `CAST('${given}' AS DOUBLE)`;
-  const error = async (line: string) =>
-    Number((await session.row(`SELECT max(abs(y - (${line}))) AS largest FROM ${numbers}`))['largest']);
+  const error = async (column: 'x' | 'y', line: string) =>
+    Number(
+      (await session.row(`SELECT max(abs(${column} - (${line}))) AS largest FROM ${numbers}`))['largest'],
+    );
   const [x0, y0] = [of('x0'), of('y0')];
   const range = of('y1') - y0;
   const slope = range / (of('x1') - x0);
   const exact = `${number(y0)} + ${number(slope)} * (x - ${number(x0)})`;
-  if ((await error(exact)) <= 1e-9 * Math.abs(range))
+  if ((await error('y', exact)) <= 1e-9 * Math.abs(range))
     return slope === 1 && y0 === x0 ? 'it equals the target' : 'it is the target on another scale';
-  const steps = await session.row(
-    `SELECT ${finestStep('x', numbers)} AS x, ${finestStep('y', numbers)} AS y`,
-  );
-  const [stepX, stepY] = [Number(steps['x'] ?? 0), Number(steps['y'] ?? 0)];
-  const coarsest = Math.max(stepX * Math.abs(of('slope')), stepY);
-  const largest = await error(`${number(of('origin'))} + ${number(of('slope'))} * x`);
-  return largest <= ROUNDING * coarsest ? 'it is the target up to rounding' : undefined;
+  const grid = { x: await findGrid(session, 'x', numbers), y: await findGrid(session, 'y', numbers) };
+  if (Math.min(grid.x.levels, grid.y.levels) < COPY_OF_NUMBERS.leastLevels) return undefined;
+  for (const [rounded, other] of [
+    ['x', 'y'],
+    ['y', 'x'],
+  ] as const) {
+    const line = `${number(of(`origin_${rounded}`))} + ${number(of(`slope_${rounded}`))} * ${other}`;
+    if ((await error(rounded, line)) <= COPY_OF_NUMBERS.reach * grid[rounded].step)
+      return 'it is the target up to rounding';
+  }
+  return undefined;
 }
 
-/** The smallest distance between values of a column; NULL for a column of few values, where a step says little. */
-const finestStep = (column: 'x' | 'y', numbers: string): string =>
-  `(SELECT CASE WHEN count(*) >= ${LEAST_LEVELS} THEN min(step) END FROM (SELECT ${column} - lag(${column}) OVER (ORDER BY ${column}) AS step FROM (SELECT DISTINCT ${column} FROM ${numbers})))`;
+/** How many values a column has, and the smallest distance between two. */
+async function findGrid(
+  session: DuckdbSession,
+  column: 'x' | 'y',
+  numbers: string,
+): Promise<{ levels: number; step: number }> {
+  const row = await session.row(
+    `SELECT count(*) AS levels, min(step) AS step FROM (SELECT ${column} - lag(${column}) OVER (ORDER BY ${column}) AS step FROM (SELECT DISTINCT ${column} FROM ${numbers}))`,
+  );
+  return { levels: Number(row['levels']), step: Number(row['step'] ?? 0) };
+}
 
 /**
  * How well a column alone predicts the target, on up to 50,000 rows: bins (or categories) are learned on one half and scored on the

@@ -128,6 +128,27 @@ describe('a plan', () => {
     });
   });
 
+  it('finds a copy of ten values, as the gate does, and keeps a column of fewer or one that is further off', async () => {
+    const table = await ingest('grams,ten,nine,off,hour', (row) => {
+      const grams = row * 10;
+      const level = Math.floor((row * 10) / 200);
+      return [grams, level, Math.min(level, 8), level + (row === 57 ? 0.3 : 0), noise(row, 4)];
+    });
+    expect((await plan(table, 'grams')).excluded).toEqual([
+      { column: 'grams', why: 'it is the target' },
+      { column: 'ten', why: 'it is the target up to rounding' },
+    ]);
+    const turned = await ingest('score,exact,hour', (row) => [
+      Math.round((row * 11) / 199),
+      row * -3,
+      noise(row, 4),
+    ]);
+    expect((await plan(turned, 'score', { task: 'regression' })).excluded).toContainEqual({
+      column: 'exact',
+      why: 'it is the target up to rounding',
+    });
+  });
+
   it('does not take a column for a copy because it is in the first rows', async () => {
     const table = await ingest('species,label,x', (row) => {
       const species = ['setosa', 'versicolor', 'virginica'][row % 3];

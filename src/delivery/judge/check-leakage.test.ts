@@ -25,6 +25,16 @@ describe('a column beside a target of values', () => {
     expect(compareWithValues(values.map(of), labels)).toBe('near');
   });
 
+  it('goes by the same rule as training, so that what training takes is not blocked', () => {
+    const levels = (count: number) => values.map((_, row) => Math.floor((row * count) / values.length));
+    const ordered = Float64Array.from(values, (_, row) => row);
+    expect(compareWithValues(levels(10), ordered)).toBe('same');
+    expect(compareWithValues(levels(9), ordered)).not.toBe('same');
+    const filled = (share: number) => values.map((y, row) => (row < share * values.length ? y : null));
+    expect(compareWithValues(filled(0.5), labels)).toBe('same');
+    expect(compareWithValues(filled(0.4), labels)).toBe('near');
+  });
+
   it('is the target when it is exact and the target was rounded', () => {
     expect(compareWithValues(values, labels.map(Math.round))).toBe('same');
   });

@@ -1,3 +1,4 @@
+import { COPY_OF_NUMBERS } from '../../datasets/index.ts';
 import type { Signature } from '../../models/index.ts';
 import { rocAuc } from '../../statistics/index.ts';
 import type { Check } from './judge-input.ts';
@@ -10,8 +11,6 @@ const SUSPICIOUS_SHARE = 0.99;
 const SUSPICIOUS_R2 = 0.99;
 /** Equal but for the rounding of floating point. */
 const EXACT_R2 = 1 - 1e-9;
-/** What takes fewer values may fit a line by chance, or is a category. */
-const FEWEST_LEVELS = 10;
 /** A column of texts says something of a row by itself where a value has so many rows on average. */
 const ROWS_PER_VALUE = 5;
 
@@ -73,8 +72,10 @@ export function compareWithValues(values: readonly unknown[], labels: ArrayLike<
   const ys = rows.map((row) => labels[row] as number);
   const levels = Math.min(new Set(xs).size, new Set(ys).size);
   const r2 = squaredCorrelation(xs, ys);
-  if (levels >= FEWEST_LEVELS && (r2 >= EXACT_R2 || isRounded(xs, ys))) return 'same';
-  const ranked = levels < FEWEST_LEVELS ? 0 : squaredCorrelation(ranksOf(xs), ranksOf(ys));
+  const { leastFilled, leastLevels } = COPY_OF_NUMBERS;
+  const isCopy = levels >= leastLevels && rows.length >= leastFilled * values.length;
+  if (isCopy && (r2 >= EXACT_R2 || isRounded(xs, ys))) return 'same';
+  const ranked = levels < leastLevels ? 0 : squaredCorrelation(ranksOf(xs), ranksOf(ys));
   return Math.max(r2, ranked) >= SUSPICIOUS_R2 ? 'near' : undefined;
 }
 
@@ -172,8 +173,7 @@ function isOnGridOf(rounded: readonly number[], exact: readonly number[]): boole
   const step = smallestStep(rounded);
   const { slope, intercept } = fitLine(exact, rounded);
   if (slope === 0 || !Number.isFinite(slope)) return false;
-  // The line is estimated from rounded values, so that it is a little off itself.
-  const reach = 0.55 * step;
+  const reach = COPY_OF_NUMBERS.reach * step;
   return exact.every((each, row) => Math.abs((rounded[row] as number) - intercept - slope * each) <= reach);
 }
 
