@@ -137,23 +137,46 @@ describeDatabases('what a promotion brought', (openDatabase) => {
     expect(asked).toHaveLength(looks);
   });
 
-  it('is asked for again when the judge was ended, and keeps what was known when it ends thrice', async () => {
+  it('is asked for again when the judge failed, and keeps what was known when it fails thrice', async () => {
     const id = await promote(better());
     await after(DAY);
     await harness.rollback();
     let ends = 0;
     judge = async () => {
       ends++;
-      throw new ApiError('TEMPORARILY_UNAVAILABLE', 'the judge was ended');
+      throw new Error('the judge failed');
     };
     harness.clock.advance(8 * DAY);
-    for (let pass = 0; pass < 4; pass++) await harness.advance();
+    for (let pass = 0; pass < 4; pass++) await after(DAY);
     expect(ends).toBe(3);
     expect(await harness.delivery.gainOf(id)).toMatchObject({
       isFinal: true,
       rows: 400,
-      note: 'the judge was ended',
+      note: 'the judge failed',
     });
+  });
+
+  it('is not given up while there is no judge to ask, and waits between the attempts', async () => {
+    const id = await promote(better());
+    await harness.rollback();
+    let asks = 0;
+    let problem: Error = new ApiError(
+      'TEMPORARILY_UNAVAILABLE',
+      '17 looks at labels are being judged or wait',
+    );
+    judge = async () => {
+      asks++;
+      throw problem;
+    };
+    await after(8 * DAY);
+    for (let pass = 0; pass < 5; pass++) await harness.advance();
+    expect(asks).toBe(1);
+    for (let hour = 0; hour < 12; hour++) await after(DAY / 24);
+    expect(asks).toBeGreaterThan(4);
+    expect(await harness.delivery.gainOf(id)).toMatchObject({ isFinal: false, note: undefined });
+    problem = new Error('the file is broken');
+    for (let hour = 0; hour < 48; hour++) await after(DAY / 24);
+    expect(await harness.delivery.gainOf(id)).toMatchObject({ isFinal: true, note: 'the file is broken' });
   });
 
   it('of which nothing is left keeps no other rollout from going on', async () => {

@@ -1,4 +1,4 @@
-import { type Clock, command, type Database } from '../../platform/index.ts';
+import { ApiError, type Clock, command, type Database } from '../../platform/index.ts';
 import type { createBackgroundLooks } from '../rollout/look-in-background.ts';
 import { createRolloutStore } from '../rollout/rollout-store.ts';
 import type { JudgeLabelled, LabelledJudgement } from '../rollout/rollout-types.ts';
@@ -11,8 +11,17 @@ export const settleGain = command(
   (tx, gain: Gain): Promise<void> => createGainStore(tx).put(gain),
 );
 
-/** A judge that is killed or busy is asked again; what it then knows is kept. */
-const ATTEMPTS = 3;
+/** What fails so often is given up, and what was known is kept; that a judge is busy or was ended is no failure. */
+const MOST_FAILURES = 3;
+/** Before the second attempt, by the platform's clock; each further one waits twice as long. */
+const FIRST_WAIT_MS = 60_000;
+const LONGEST_WAIT_MS = 6 * 3_600_000;
+
+interface Tried {
+  attempts: number;
+  failures: number;
+  nextAt: number;
+}
 
 export const settlementOf = ({ rolloutId }: Gain): string => `${rolloutId}/gain`;
 
@@ -33,7 +42,7 @@ export function createGainSettler({
 }) {
   const gains = createGainStore(database.reader);
   const rollouts = createRolloutStore(database.reader);
-  const failures = new Map<string, number>();
+  const tried = new Map<string, Tried>();
 
   async function begin(gain: Gain, key: string): Promise<void> {
     const rollout = await rollouts.get(gain.rolloutId);
@@ -57,20 +66,32 @@ export function createGainSettler({
       const key = settlementOf(gain);
       const look = background.find<{ judged: LabelledJudgement | undefined; until: number }>(key);
       if (look === undefined) {
-        if (!background.has(key)) await begin(gain, key);
+        const isDue = clock.now() >= (tried.get(key)?.nextAt ?? Number.NEGATIVE_INFINITY);
+        if (isDue && !background.has(key)) await begin(gain, key);
         return;
       }
-      const failed = 'error' in look ? (failures.get(key) ?? 0) + 1 : 0;
-      failures.set(key, failed);
-      if (failed === 0 || failed >= ATTEMPTS) {
+      const failure = 'error' in look ? noteFailure(key, look.error) : undefined;
+      if (failure === undefined || failure.failures >= MOST_FAILURES) {
         const found =
           'error' in look
             ? { until: gain.settleAt, judged: { comparison: undefined, words: look.error.message } }
             : look.result;
         await database.execute(settleGain, measureGain(gain, { ...found, at: clock.now(), isFinal: true }));
-        failures.delete(key);
+        tried.delete(key);
       }
       background.drop(key);
     },
   };
+
+  function noteFailure(key: string, error: Error): Tried {
+    const { attempts, failures } = tried.get(key) ?? { attempts: 0, failures: 0 };
+    const isBusy = error instanceof ApiError && error.code === 'TEMPORARILY_UNAVAILABLE';
+    const noted = {
+      attempts: attempts + 1,
+      failures: failures + (isBusy ? 0 : 1),
+      nextAt: clock.now() + Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(attempts, 20)),
+    };
+    tried.set(key, noted);
+    return noted;
+  }
 }
