@@ -47,6 +47,15 @@ it('counts the rest of a day with the day beside it, and says so', () => {
   expect([rest.count, rest.of[92]]).toEqual([3, 2]);
 });
 
+it('keeps three days of which one is small, since two could not be compared', () => {
+  const times = Float64Array.from(
+    [...Array(40).fill(4), ...Array(40).fill(5), ...Array(3).fill(6)].map((day) => day * DAY),
+  );
+  const found = clusterRows({ rows: times.length, times, maxClusters, seed });
+  expect(found).toMatchObject({ by: 'day', count: 3, notes: [] });
+  expect(found.of.filter((each) => each === 2)).toHaveLength(3);
+});
+
 it('cuts rows of fewer than three days in blocks of as many rows each, and says so', () => {
   const { by, count, of, notes } = clusterRows({
     rows: 100,

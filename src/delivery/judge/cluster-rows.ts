@@ -60,7 +60,9 @@ export function clusterRows(request: {
 
 function byTime(times: Float64Array, askedBlocks: number | undefined, maxClusters: number): Clusters {
   const all = numberDays(times);
-  const days = joinSmallDays(times, all);
+  const joined = joinSmallDays(times, all);
+  // A small day that weighs as much as a whole one is better than blocks, which know nothing of how days differ.
+  const days = joined.count < FEWEST_DAYS && all.count >= FEWEST_DAYS ? all : joined;
   if (askedBlocks === undefined && days.count > maxClusters) {
     const note = `the rows are of ${days.count} days: clustered in ${maxClusters} blocks of consecutive days`;
     return { by: 'block', of: joinDays(times, days, maxClusters), count: maxClusters, notes: [note] };
