@@ -3,7 +3,7 @@ import { datasetOf, trainingDatasetOf } from './retraining/retrain-input.ts';
 import { LEAST_ROWS, LEAST_ROWS_SHARE, MOST_MISSING_SHARE } from './retraining/validate-table.ts';
 import type { Decision } from './tables.ts';
 import { describeCause } from './triggers/describe-cause.ts';
-import { describeGain, type GainEstimate, RECENT_WINDOWS } from './triggers/estimate-gain.ts';
+import { describeExpectedGain, type GainEstimate, RECENT_WINDOWS } from './triggers/estimate-gain.ts';
 import { FIRST_PAUSES_MS } from './triggers/retry-first.ts';
 
 /** One thing that decides about a model: what it is now, and by which formula. */
@@ -102,7 +102,7 @@ export function explainRetraining(
     ),
     builtIn(
       'retraining: expected gain now',
-      describeGain(found.expectedGain).replace(/^expected gain /, ''),
+      describeExpectedGain(found.expectedGain).replace(/^expected gain /, ''),
       `of the newest ${RECENT_WINDOWS} labelled windows of the version that serves`,
     ),
     ...(found.lastHeldBack === undefined

@@ -1,6 +1,6 @@
 import { randomUUID, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
-import { describeGain as describeGained, type Gain } from '../delivery/index.ts';
+import { describeGain, type Gain } from '../delivery/index.ts';
 import { ApiError, type App, type Clock, ConfigError } from '../platform/index.ts';
 import * as contract from './contract.ts';
 import type { Pipelines } from './create-pipelines.ts';
@@ -12,7 +12,7 @@ import { type ModelInput, modelProjectSchema } from './project/project-schema.ts
 import { RETRAIN_STEPS, type RetrainResult } from './retraining/retrain-flow.ts';
 import type { Decision } from './tables.ts';
 import { describeCause } from './triggers/describe-cause.ts';
-import { describeGain, type GainEstimate } from './triggers/estimate-gain.ts';
+import { describeExpectedGain, type GainEstimate } from './triggers/estimate-gain.ts';
 import { cooldownUntil } from './triggers/find-causes.ts';
 import { noPipeline } from './triggers/start-retraining.ts';
 
@@ -239,7 +239,7 @@ function toWireDecision(decision: Decision) {
     outcome,
     ...(reason !== undefined && { reason }),
     ...(detail['expected_gain'] !== undefined && {
-      expected_gain: describeGain(detail['expected_gain'] as GainEstimate),
+      expected_gain: describeExpectedGain(detail['expected_gain'] as GainEstimate),
     }),
     ...(runId !== undefined && { run_id: runId }),
     actor,
@@ -273,6 +273,6 @@ function toWireGain(gain: Gain) {
     ...(hi !== undefined && { high: hi }),
     rows,
     is_final: isFinal,
-    summary: describeGained(gain),
+    summary: describeGain(gain),
   };
 }

@@ -93,11 +93,11 @@ export const isWeighed = ({ kind }: Pick<Cause, 'kind'>): boolean =>
 /** Undefined when a retraining is worth it, or nothing can be said. */
 export function notWorthwhile(estimate: GainEstimate, minimumGain: number): string | undefined {
   if ('unknown' in estimate || estimate.gain >= minimumGain) return undefined;
-  return `not worth it: ${describeGain(estimate)}, and retrain.minimumGain is ${minimumGain}`;
+  return `not worth it: ${describeExpectedGain(estimate)}, and retrain.minimumGain is ${minimumGain}`;
 }
 
 /** An estimate in words. */
-export function describeGain(estimate: GainEstimate): string {
+export function describeExpectedGain(estimate: GainEstimate): string {
   if ('unknown' in estimate) return `expected gain unknown: ${estimate.unknown}`;
   const { metric, gain, low, high, windows, reached, baseline } = estimate;
   const over = windows === 1 ? '1 labelled window' : `${windows} labelled windows`;
