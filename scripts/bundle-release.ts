@@ -63,8 +63,9 @@ export async function bundleRelease({
 
   for (const file of compiled) rmSync(join(libDir, file));
   for (const file of output) {
-    if (file.type === 'chunk')
-      writeFileSync(join(libDir, file.fileName), escapeNonAscii(file.code, file.fileName));
+    if (file.type !== 'chunk') continue;
+    const code = escapeNonAscii(dropUnusedImports(file.code), file.fileName);
+    writeFileSync(join(libDir, file.fileName), code);
   }
   for (const [name, file] of names) {
     const up = '../'.repeat(file.split('/').length - 1) || './';
@@ -135,6 +136,27 @@ export function escapeNonAscii(code: string, fileName: string): string {
     }
   }
   return code.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/**
+ * The door of a slice that is loaded late is a file of its own, which imports from every chunk that the slice is spread over,
+ * also those of which it hands nothing on: `drift report` would read the whole control plane.
+ */
+export function dropUnusedImports(code: string): string {
+  let kept = code;
+  for (const [statement, names = ''] of code.matchAll(/import ?\{([^}]*)\} ?from ?"\.\/chunk-[^"]+";\n?/g)) {
+    const without = kept.replace(statement, '');
+    const locals = names.split(',').map(
+      (name) =>
+        name
+          .trim()
+          .split(/\s+as\s+/)
+          .at(-1)!,
+    );
+    const isUsed = (local: string) => without.split(local).length > 1;
+    if (!locals.some(isUsed)) kept = without;
+  }
+  return kept;
 }
 
 /** The texts of all templates with a tag, as they are written. */

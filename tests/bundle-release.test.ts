@@ -1,6 +1,6 @@
 import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
-import { escapeNonAscii, takeBuiltinsDirectly } from '../scripts/bundle-release.ts';
+import { dropUnusedImports, escapeNonAscii, takeBuiltinsDirectly } from '../scripts/bundle-release.ts';
 
 describe('the bundle of the release', () => {
   it("takes Node's modules without building their namespaces", () => {
@@ -20,6 +20,12 @@ describe('the bundle of the release', () => {
       'import "node:http";',
       'import { run } from "./chunk-a.js";',
     ]);
+  });
+
+  it('loads no chunk of which a file uses nothing', () => {
+    const used = 'import{a as run,b as stop}from"./chunk-a.js";';
+    const rest = 'import"./chunk-c.js";import{z}from"zod";export{run};';
+    expect(dropUnusedImports(`${used}import{a as walk,talk}from"./chunk-b.js";${rest}`)).toBe(used + rest);
   });
 
   it('writes letters beyond ASCII as escapes that mean the same', () => {
