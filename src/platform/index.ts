@@ -46,6 +46,7 @@ export {
 } from './metrics.ts';
 export { nearestName } from './nearest-name.ts';
 export { endWithParent } from './processes/end-with-parent.ts';
+export { sendToParent } from './processes/send-to-parent.ts';
 export { createKeyedQueue } from './queue-by-key.ts';
 export { type RunOptions, runUntilSignal, type StopSource } from './run-until-signal.ts';
 export { createRandom } from './seeded-random.ts';

@@ -1,4 +1,4 @@
-import { ApiError, endWithParent, nearestName } from '../../platform/index.ts';
+import { ApiError, endWithParent, nearestName, sendToParent } from '../../platform/index.ts';
 import { type FromChild, type StepTask, type ToChild, toWire } from './step-messages.ts';
 
 /** What a handler works with; the same calls as in a step. */
@@ -23,11 +23,7 @@ export function serveSteps(handlers: Record<string, StepHandler>): void {
   }
   let running: AbortController | undefined;
   let isStopping = false;
-  const send = (message: FromChild) =>
-    new Promise<void>((resolve) => {
-      if (process.connected) process.send?.(message, () => resolve());
-      else resolve();
-    });
+  const send = (message: FromChild) => sendToParent(message);
 
   endWithParent();
   process.on('SIGINT', () => {}); // Ctrl-C is for the parent, who tells what is to end.

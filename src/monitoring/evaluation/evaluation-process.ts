@@ -1,4 +1,4 @@
-import { endWithParent } from '../../platform/index.ts';
+import { endWithParent, sendToParent } from '../../platform/index.ts';
 import { type EvaluationRequest, scoreEvaluation } from './score-evaluation.ts';
 
 // Who asked and is gone wants no answer.
@@ -10,5 +10,5 @@ process.on('message', (request) => {
       (windows) => ({ windows }),
       (error: unknown) => ({ problem: error instanceof Error ? error.message : String(error) }),
     )
-    .then((answer) => process.send?.(answer));
+    .then((answer) => sendToParent(answer));
 });

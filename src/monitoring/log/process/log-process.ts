@@ -1,4 +1,4 @@
-import { endWithParent } from '../../../platform/index.ts';
+import { endWithParent, sendToParent } from '../../../platform/index.ts';
 import type { FromProcess, ProcessSetUp, RequestName, Requests, ToProcess } from '../log-messages.ts';
 import { toSentError } from '../sent-error.ts';
 import { countRows } from './count-rows.ts';
@@ -18,7 +18,7 @@ endWithParent();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {});
 process.once('message', (setUp) => void serve(setUp as ProcessSetUp));
 
-const send = (message: FromProcess): void => void process.send?.(message);
+const send = (message: FromProcess): void => void sendToParent(message);
 
 /** The process that holds the log in DuckDB: loads segments, writes files, answers questions. */
 async function serve(setUp: ProcessSetUp): Promise<void> {

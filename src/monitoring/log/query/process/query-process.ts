@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import type { DuckDBInstance } from '@duckdb/node-api';
-import { endWithParent } from '../../../../platform/index.ts';
+import { endWithParent, sendToParent } from '../../../../platform/index.ts';
 import { labelsOf, predictionsOf } from '../../process/log-relations.ts';
 import { toSentError } from '../../sent-error.ts';
 import type { FromQueryProcess, QueryOrder, QuerySetUp } from '../query-messages.ts';
@@ -18,7 +18,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => {}
 process.once('message', (setUp) => serve(setUp as QuerySetUp));
 
 const rssMb = (): number => process.memoryUsage.rss() / 2 ** 20;
-const send = (message: FromQueryProcess): void => void process.send?.(message);
+const send = (message: FromQueryProcess): void => void sendToParent(message);
 
 /** Runs the SQL of users, one query at a time, where it can harm nobody else. */
 function serve(setUp: QuerySetUp): void {
