@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger, tempDir } from '../../../tests/support/index.ts';
@@ -152,6 +152,69 @@ describe('a folder that several servers share', () => {
   });
 });
 
+const noSpace = () => Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+
+describe('a full disk at the start', () => {
+  it('is served without a log, what is left over is shipped, and what comes when there is room is logged', async () => {
+    const { bytes } = await withProfile(irisModel(), [SETOSA_ROW]);
+    const before = await startTestModelServer();
+    before.source.desire([{ name: 'iris', champion: before.source.version('3', bytes) }]);
+    await before.ready;
+    await before.post('/predict', { features: SETOSA_ROW });
+    const log = join(before.cacheDir, 'log');
+    const cacheDir = tempDir();
+    cpSync(before.cacheDir, cacheDir, { recursive: true });
+    let isFull = true;
+    const sink = createLogSink();
+    const server = await startTestModelServer({
+      ...sink,
+      source: before.source,
+      cacheDir,
+      reportMs: 10,
+      logFolder: {
+        retryMs: 5,
+        writeOwner: (path, text) => (isFull ? Promise.reject(noSpace()) : writeFile(path, text)),
+      },
+    });
+    await server.ready;
+    expect(server.log.find(({ msg }) => /disk is full: predictions are answered/.test(msg))).toMatchObject({
+      level: 'warn',
+    });
+    expect((await server.post('/predict', { features: SETOSA_ROW })).status).toBe(200);
+    const refused = await server.post('/models/iris/feedback', { prediction_id: 'x', label: 'setosa' });
+    expect(refused.body).toMatchObject({ error_code: 'TEMPORARILY_UNAVAILABLE' });
+    expect(refused.body.message).toContain('no room');
+    await sink.until(() => expect(sink.predictions()).toHaveLength(1));
+    await sink.until(() => expect(sink.reports().some(({ report }) => report.dropped === 1)).toBe(true));
+    const [dead = ''] = readdirSync(log).filter((name) => name !== 'replica');
+    await sink.until(() => expect(readdirSync(join(cacheDir, 'log'))).toEqual(['replica']));
+    expect(sink.entries().find(({ incarnation }) => incarnation === dead)?.answered).toBe(1);
+    isFull = false;
+    await sink.until(() => expect(readdirSync(join(cacheDir, 'log'))).toHaveLength(2));
+    await sink.until(() =>
+      expect(server.log.some(({ msg }) => msg === 'there is room for the log')).toBe(true),
+    );
+    await server.post('/predict', { features: SETOSA_ROW });
+    await sink.until(() => expect(sink.predictions()).toHaveLength(2));
+    const replicas = new Set(sink.reports().map(({ replica }) => replica));
+    expect([...replicas]).toEqual([readFileSync(join(log, 'replica'), 'utf8').trim()]);
+  });
+
+  it('leaves what a living server owns alone, and no draft of a folder behind', async () => {
+    const root = tempDir();
+    const first = await openLogFolder(root, 'one', silentLogger);
+    const options = { writeOwner: () => Promise.reject(noSpace()) };
+    const second = await openLogFolder(root, 'two', silentLogger, options);
+    expect([second.isThere, second.leftOvers]).toEqual([false, []]);
+    expect(readdirSync(root).toSorted()).toEqual(['one', 'replica']);
+    first.release();
+    second.release();
+    await expect(
+      openLogFolder(root, 'three', silentLogger, { writeOwner: () => Promise.reject(new Error('EACCES')) }),
+    ).rejects.toThrow('EACCES');
+  });
+});
+
 describe('what a dead process left', () => {
   /** The log of a server that answered three rows and never shipped, as its death at this moment leaves it. */
   async function dieAfterThree() {
@@ -190,6 +253,31 @@ describe('what a dead process left', () => {
     await sink.until(() => expect(readdirSync(join(cacheDir, 'log'))).not.toContain(incarnation));
     await server.stop();
     expect(sink.entries()).toHaveLength(2);
+  });
+
+  it('is counted, told and removed also while the disk has no room to keep the counts', async () => {
+    const { cacheDir } = await dieAfterThree();
+    const root = join(cacheDir, 'log');
+    const opened = await openLogFolder(root, 'next', silentLogger);
+    const sink = createLogSink();
+    sink.goAway();
+    const recovery = await recoverProfiles({
+      leftOvers: opened.leftOvers,
+      reportProfiles: sink.reportProfiles,
+      findVersion: () => undefined,
+      logger: silentLogger,
+      onRefused() {},
+      retryMs: 5,
+      writeSnapshot: () => Promise.reject(noSpace()),
+    });
+    const [left] = opened.leftOvers;
+    left?.segments.splice(0);
+    recovery.onSettled();
+    expect(readdirSync(join(left?.folder ?? '', 'replay'))).toHaveLength(1);
+    sink.comeBack();
+    await sink.until(() => expect(readdirSync(root).toSorted()).toEqual(['next', 'replica']));
+    await recovery.stop();
+    expect(sink.entries().reduce((sum, { answered }) => sum + answered, 0)).toBe(3);
   });
 
   it('tells the newest event time that it shipped and could not report any more', async () => {

@@ -1,20 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { constants, readFileSync } from 'node:fs';
-import {
-  copyFile,
-  link,
-  mkdir,
-  mkdtemp,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  writeFile,
-} from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleepFor } from 'node:timers/promises';
 import type { Logger } from '../../platform/index.ts';
 import { type Reporter, reporterParams, SEGMENT_KINDS, type SegmentKind } from '../contract.ts';
+import { undefinedWhenFull } from './disk-full.ts';
+import { makeOnce, openHere, ownerName, signOwner, startOf, takeOver } from './folder-owners.ts';
 import type { ClosedSegment } from './segment-writer.ts';
 
 /** What an earlier process left when it ended before all was shipped. */
@@ -30,140 +21,143 @@ export interface LogFolder {
   /** Where this process writes. */
   folder: string;
   leftOvers: LeftOver[];
+  /** False while the disk has no room for the folder. */
+  readonly isThere: boolean;
   /** To be called when the process writes no more. */
   release(): void;
 }
 
-/** Folders that servers of this very process write to or took over; their owner files name a living process too. */
-const openHere = new Set<string>();
+export interface LogFolderOptions {
+  /** How an owner's file is written; tests put a full disk in its place. */
+  writeOwner?: ((path: string, text: string) => Promise<void>) | undefined;
+  /** Milliseconds after which a folder that found no room is tried again. */
+  retryMs?: number | undefined;
+}
+
+const RETRY_MS = 1000;
+/** Folders that are being removed. */
+export const GONE_PREFIX = '.gone-';
 
 /**
  * Opens the folder of the prediction log: finds or makes the replica's id, begins a new incarnation with a folder of
  * its own, and takes over what dead ones left, each cut after its last whole line. What another living server that
- * shares the folder writes, or has taken over, is left alone.
+ * shares the folder writes, or has taken over, is left alone. On a full disk it takes over without saying so there,
+ * because shipping what is left makes room, and makes the folder later: of several servers on one full disk more than
+ * one may ship the same, which the control plane takes once.
  */
-export async function openLogFolder(root: string, incarnation: string, logger: Logger): Promise<LogFolder> {
-  await mkdir(root, { recursive: true });
-  const draft = await mkdtemp(join(root, '.draft-'));
-  const ownerFile = join(draft, ownerName(0));
-  await writeFile(ownerFile, JSON.stringify({ pid: process.pid, started: startOf(process.pid) }));
-  const replica = await readReplica(root, draft);
-  const leftOvers: LeftOver[] = [];
-  const names = (await readdir(root, { withFileTypes: true })).filter((entry) => entry.isDirectory());
-  for (const { name } of names.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
-    const reporter = reporterParams.safeParse({ replica, incarnation: name });
-    const folder = join(root, name);
-    if (!reporter.success || !(await takeOver(folder, ownerFile))) continue;
-    leftOvers.push({ reporter: reporter.data, folder, segments: await listSegments(folder, logger) });
-  }
+export async function openLogFolder(
+  root: string,
+  incarnation: string,
+  logger: Logger,
+  { writeOwner = writeFile, retryMs = RETRY_MS }: LogFolderOptions = {},
+): Promise<LogFolder> {
   const folder = join(root, incarnation);
+  const draft = await makeDraft(root, writeOwner, randomUUID()).catch(undefinedWhenFull);
+  const replica = draft?.replica ?? (await knownReplica(root)) ?? randomUUID();
+  const leftOvers: LeftOver[] = [];
+  const entries = await readdir(root, { withFileTypes: true }).catch(noneWhenGone);
+  const names = entries.filter((entry) => entry.isDirectory());
+  for (const { name } of names.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+    if (name.startsWith(GONE_PREFIX)) await removeQuietly(join(root, name));
+    const reporter = reporterParams.safeParse({ replica, incarnation: name });
+    const left = join(root, name);
+    if (!reporter.success || !(await takeOver(left, draft?.ownerFile))) continue;
+    leftOvers.push({ reporter: reporter.data, folder: left, segments: await listSegments(left, logger) });
+  }
   openHere.add(folder);
   // Another server that opens now sees the folder with its owner or not at all.
-  await rename(draft, folder);
+  const make = (made: Draft): Promise<true | undefined> =>
+    rename(made.path, folder).then(
+      () => true as const,
+      async (error: unknown) => {
+        await removeQuietly(made.path);
+        return undefinedWhenFull(error);
+      },
+    );
+  let isThere = draft !== undefined && (await make(draft)) === true;
+  const stopping = new AbortController();
+  if (!isThere) {
+    logger.warn(
+      { folder: root },
+      'the disk is full: predictions are answered but not logged until there is room',
+    );
+    void makeLater();
+  }
+
+  async function makeLater(): Promise<void> {
+    const { signal } = stopping;
+    while (!isThere) {
+      await sleepFor(retryMs, undefined, { signal, ref: false }).catch(() => {});
+      if (signal.aborted) return;
+      const late = await makeDraft(root, writeOwner, replica).catch(() => undefined);
+      if (late === undefined) continue;
+      for (const left of leftOvers) await signOwner(left.folder, late.ownerFile).catch(() => {});
+      isThere = (await make(late).catch(() => undefined)) === true;
+    }
+    logger.info({ folder }, 'there is room for the log');
+  }
+
   const held = [folder, ...leftOvers.map((leftOver) => leftOver.folder)];
   return {
     reporter: { replica, incarnation },
     folder,
     leftOvers,
+    get isThere() {
+      return isThere;
+    },
     release() {
+      stopping.abort();
       for (const each of held) openHere.delete(each);
     },
   };
 }
 
-const OWNER_NAME = /^owner(?:\.(\d+))?\.json$/;
-
-/** Each owner that takes a folder over makes the file with the next number; nobody replaces one. */
-const ownerName = (turn: number): string => (turn === 0 ? 'owner.json' : `owner.${turn}.json`);
-
-/** Forgets who owned a folder, as the last thing before it goes. */
-export async function removeOwners(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (OWNER_NAME.test(name)) await rm(join(folder, name), { force: true });
-  }
+/** A folder in the making. */
+interface Draft {
+  path: string;
+  ownerFile: string;
+  replica: string;
 }
 
-/** Makes a dead process's folder this one's; of several that try at once, one does. */
-async function takeOver(folder: string, ownerFile: string): Promise<boolean> {
-  if (openHere.has(folder)) return false;
-  openHere.add(folder); // Before anything is awaited: its files cannot tell servers of one process apart.
-  let isTaken = false;
+/** Makes a folder that says who owns it; nothing of it stays when that fails. */
+async function makeDraft(
+  root: string,
+  writeOwner: (path: string, text: string) => Promise<void>,
+  newReplica: string,
+): Promise<Draft> {
+  await mkdir(root, { recursive: true });
+  const path = await mkdtemp(join(root, '.draft-'));
   try {
-    const turns = (await readdir(folder)).flatMap((name) => {
-      const found = OWNER_NAME.exec(name);
-      return found === null ? [] : [Number(found[1] ?? 0)];
-    });
-    const last = Math.max(-1, ...turns);
-    if (last >= 0 && (await isAlive(join(folder, ownerName(last))))) return false;
-    isTaken = await makeOnce(ownerFile, join(folder, ownerName(last + 1)));
-    return isTaken;
+    const ownerFile = join(path, ownerName(0));
+    await writeOwner(ownerFile, JSON.stringify({ pid: process.pid, started: startOf(process.pid) }));
+    return { path, ownerFile, replica: await readReplica(root, path, newReplica) };
   } catch (error) {
-    // Whoever took it over has completed and removed it.
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw error;
-  } finally {
-    if (!isTaken) openHere.delete(folder);
-  }
-}
-
-/** Gives a file a second name, whole; false when that name is taken. */
-async function makeOnce(file: string, name: string): Promise<boolean> {
-  try {
-    await link(file, name).catch(async (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EEXIST' || error.code === 'ENOENT') throw error;
-      await copyFile(file, name, constants.COPYFILE_EXCL); // A file system without hard links.
-    });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    await removeQuietly(path);
     throw error;
   }
 }
 
-async function readReplica(root: string, draft: string): Promise<string> {
+const removeQuietly = (path: string): Promise<void> =>
+  rm(path, { recursive: true, force: true }).catch(() => {});
+
+async function knownReplica(root: string): Promise<string | undefined> {
+  const known = (await readFile(join(root, 'replica'), 'utf8').catch(() => '')).trim();
+  return reporterParams.shape.replica.safeParse(known).success ? known : undefined;
+}
+
+async function readReplica(root: string, draft: string, newReplica: string): Promise<string> {
   const path = join(root, 'replica');
-  const read = async () => {
-    const known = (await readFile(path, 'utf8').catch(() => '')).trim();
-    return reporterParams.shape.replica.safeParse(known).success ? known : undefined;
-  };
-  const known = await read();
+  const known = await knownReplica(root);
   if (known !== undefined) return known;
   const made = join(draft, 'replica');
-  await writeFile(made, `${randomUUID()}\n`, { flush: true });
+  await writeFile(made, `${newReplica}\n`, { flush: true });
   // Of servers that start at once for the first time, one names the replica.
-  if ((await makeOnce(made, path)) || (await read()) !== undefined) await rm(made);
+  if ((await makeOnce(made, path)) || (await knownReplica(root)) !== undefined) await rm(made);
   else await rename(made, path); // A power cut left something else.
-  const replica = await read();
+  const replica = await knownReplica(root);
   if (replica === undefined)
     throw new Error(`${path} does not hold the id of this replica, and cannot be written`);
   return replica;
-}
-
-/** Whether the process that a file names lives. A process id alone may have passed on to another process. */
-async function isAlive(ownerFile: string): Promise<boolean> {
-  try {
-    const { pid, started } = JSON.parse(await readFile(ownerFile, 'utf8')) as {
-      pid: number;
-      started: string;
-    };
-    if (pid === process.pid) return false;
-    process.kill(pid, 0);
-    return startOf(pid) === started;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-/** When a process started, in the kernel's words; '' where that cannot be told. */
-function startOf(pid: number): string {
-  try {
-    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
-    // A zombie has ended, and only waits for its parent.
-    return fields[0] === 'Z' ? 'ended' : `${boot} ${fields[19]}`;
-  } catch {
-    return '';
-  }
 }
 
 const SEGMENT_NAME = /^(predictions|feedback)-(\d{10})\.ndjson$/;
@@ -204,7 +198,8 @@ async function cutLastLine(path: string, logger: Logger): Promise<number> {
       if (at < 0) continue;
       const whole = start + at + 1;
       if (whole < size) {
-        await file.truncate(whole);
+        // Some file systems need room for that too; only the whole lines are shipped.
+        await file.truncate(whole).catch(undefinedWhenFull);
         logger.warn({ file: path, bytes: size - whole }, 'an unfinished last line was cut off the log');
       }
       return whole;

@@ -1,10 +1,10 @@
 import type { Logger } from '../../platform/index.ts';
 import type { ServedVersion } from '../versions/served-version.ts';
 import { createEventTimeKeeper } from './event-time.ts';
-import { openLogFolder } from './log-folder.ts';
+import { type LogFolderOptions, openLogFolder } from './log-folder.ts';
 import { createProfileBook, type ProfileBook } from './profiles/profile-book.ts';
 import { recoverProfiles } from './profiles/recover-profiles.ts';
-import type { SegmentFiles } from './segment-writer.ts';
+import { diskFiles, type SegmentFiles } from './segment-writer.ts';
 import { createServingLog, type ServingLog } from './serving-log.ts';
 import { createLogShipper, type RefusedKind, type ReportProfiles, type ShipSegment } from './ship-log.ts';
 
@@ -25,6 +25,7 @@ export interface RecordOptions {
   reportProfiles?: ReportProfiles | undefined;
   /** The disk, for tests of a full one. */
   segmentFiles?: SegmentFiles | undefined;
+  logFolder?: LogFolderOptions | undefined;
 }
 
 export interface ServingRecord {
@@ -70,8 +71,9 @@ export async function openServingRecord(
 ): Promise<ServingRecord> {
   if (options.isRecorded === false) return NO_RECORD;
   const { logger, shipSegment, reportProfiles } = options;
-  const opened = await openLogFolder(options.logDir, options.incarnation, logger);
+  const opened = await openLogFolder(options.logDir, options.incarnation, logger, options.logFolder);
   const { reporter, folder, leftOvers } = opened;
+  const files = options.segmentFiles ?? diskFiles;
   const log = createServingLog({
     folder,
     limitBytes: options.logLimitBytes ?? LOG_LIMIT_BYTES,
@@ -80,7 +82,13 @@ export async function openServingRecord(
       0,
     ),
     ...(options.segmentBytes !== undefined && { segmentBytes: options.segmentBytes }),
-    ...(options.segmentFiles && { files: options.segmentFiles }),
+    files: {
+      ...files,
+      open(path) {
+        if (!opened.isThere) throw new Error("the disk has had no room for the log's folder since the start");
+        return files.open(path);
+      },
+    },
     logger,
     onDrop: options.onDrop,
   });

@@ -2,7 +2,7 @@ import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { ClosedSegment } from './segment-writer.ts';
 
-const FOLDER = 'refused';
+export const REFUSED_FOLDER = 'refused';
 
 /**
  * Keeps segments that the control plane refused for good, for people to look at. One that refuses everything must not
@@ -19,7 +19,7 @@ export function createRefusedSegments({ root, mostBytes }: { root: string; mostB
         await rm(path, { force: true });
         return undefined;
       }
-      const aside = join(folder, FOLDER);
+      const aside = join(folder, REFUSED_FOLDER);
       await mkdir(aside, { recursive: true });
       await rename(path, join(aside, basename(path)));
       keptBytes += bytes;
@@ -31,7 +31,7 @@ export function createRefusedSegments({ root, mostBytes }: { root: string; mostB
 async function sizeOfKept(root: string): Promise<number> {
   let sum = 0;
   for (const incarnation of await readdir(root)) {
-    const aside = join(root, incarnation, FOLDER);
+    const aside = join(root, incarnation, REFUSED_FOLDER);
     for (const name of await readdir(aside).catch(() => [])) {
       sum += (await stat(join(aside, name)).catch(() => undefined))?.size ?? 0;
     }

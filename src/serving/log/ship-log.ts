@@ -177,6 +177,7 @@ export function createLogShipper(options: ShipperOptions) {
       await writeFile(`${path}.tmp`, JSON.stringify(snapshot));
       await rename(`${path}.tmp`, path);
     } catch (error) {
+      await rm(`${path}.tmp`, { force: true }).catch(() => {});
       // A full disk is helped by shipping.
       logger.warn(
         { err: error },

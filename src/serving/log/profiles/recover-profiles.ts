@@ -1,14 +1,17 @@
-import { copyFile, link, mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, link, mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Logger } from '../../../platform/index.ts';
 import { profileEntrySchema } from '../../contract.ts';
 import { writeAtomically } from '../../versions/model-cache.ts';
 import type { ServedVersion } from '../../versions/served-version.ts';
+import { isDiskFull } from '../disk-full.ts';
+import { removeOwners } from '../folder-owners.ts';
 import { newer } from '../inspect-segment.ts';
-import { type LeftOver, removeOwners } from '../log-folder.ts';
+import { GONE_PREFIX, type LeftOver } from '../log-folder.ts';
 import { segmentFile } from '../segment-writer.ts';
+import { REFUSED_FOLDER } from '../set-aside.ts';
 import {
   REPLAY_FOLDER,
   RefusedError,
@@ -43,6 +46,8 @@ interface Dead {
   snapshot: Snapshot;
   /** Segments that the snapshot does not count whole, kept until they are counted. */
   files: LoggedFile[];
+  /** The disk has no room for what was counted again, so that a later process would have to count from `files` too. */
+  isUnkept: boolean;
 }
 
 /**
@@ -57,10 +62,12 @@ export async function recoverProfiles(deps: {
   logger: Logger;
   onRefused: (what: RefusedKind) => void;
   retryMs?: number;
+  /** How a snapshot is kept; tests put a full disk in its place. */
+  writeSnapshot?: (path: string, text: string) => Promise<void>;
 }) {
-  const { reportProfiles, findVersion, logger, retryMs = RETRY_MS } = deps;
+  const { reportProfiles, findVersion, logger, retryMs = RETRY_MS, writeSnapshot = writeAtomically } = deps;
   const stopping = new AbortController();
-  const dead = await Promise.all(deps.leftOvers.map(takeUp));
+  const dead = await Promise.all(deps.leftOvers.map((leftOver) => takeUp(leftOver, logger)));
   let running: Promise<void> | undefined;
 
   async function recoverAll(): Promise<void> {
@@ -89,10 +96,11 @@ export async function recoverProfiles(deps: {
       const entries = await countAgain(one.snapshot, one.files, findVersion, logger, signal);
       // Kept before anything is told or removed: a process that dies now must not count from the old snapshot again.
       one.snapshot = { ...one.snapshot, position: { sequence: Number.MAX_SAFE_INTEGER, bytes: 0 }, entries };
-      await writeAtomically(join(folder, SNAPSHOT_FILE), JSON.stringify(one.snapshot));
+      one.isUnkept = true;
       one.files = [];
     }
-    await rm(join(folder, REPLAY_FOLDER), { recursive: true, force: true });
+    if (one.isUnkept) one.isUnkept = !(await keepSnapshot(one));
+    if (!one.isUnkept) await rm(join(folder, REPLAY_FOLDER), { recursive: true, force: true });
     // A report comes after the segments of what it counts.
     while (segments.length > 0) {
       await pause();
@@ -111,13 +119,18 @@ export async function recoverProfiles(deps: {
         logger.error({ ...told, err: error }, 'a report of profiles of an earlier process was refused');
       }
     }
-    // With it goes what a death left half written beside it.
-    for (const name of await readdir(folder)) {
-      if (name.startsWith(SNAPSHOT_FILE)) await rm(join(folder, name), { force: true });
+    await removeFolder(folder, one.isUnkept);
+  }
+
+  /** False when the disk has no room for it. */
+  async function keepSnapshot({ leftOver, snapshot }: Dead): Promise<boolean> {
+    try {
+      await writeSnapshot(join(leftOver.folder, SNAPSHOT_FILE), JSON.stringify(snapshot));
+      return true;
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      return false;
     }
-    await removeOwners(folder);
-    // Refused segments stay.
-    await rmdir(folder).catch(() => {});
   }
 
   return {
@@ -140,7 +153,26 @@ export async function recoverProfiles(deps: {
   };
 }
 
-async function takeUp(leftOver: LeftOver): Promise<Dead> {
+/** Removes what is complete; refused segments stay. */
+async function removeFolder(folder: string, isUnkept: boolean): Promise<void> {
+  const names = await readdir(folder);
+  if (isUnkept && !names.includes(REFUSED_FOLDER)) {
+    // In one step: a process that dies halfway must leave all that the counts are counted from, or nothing.
+    const gone = join(dirname(folder), `${GONE_PREFIX}${basename(folder)}`);
+    await rename(folder, gone);
+    await rm(gone, { recursive: true, force: true });
+    return;
+  }
+  await rm(join(folder, REPLAY_FOLDER), { recursive: true, force: true });
+  // With it goes what a death left half written beside it.
+  for (const name of names) {
+    if (name.startsWith(SNAPSHOT_FILE)) await rm(join(folder, name), { force: true });
+  }
+  await removeOwners(folder);
+  await rmdir(folder).catch(() => {});
+}
+
+async function takeUp(leftOver: LeftOver, logger: Logger): Promise<Dead> {
   const { folder } = leftOver;
   const snapshot = await readFile(join(folder, SNAPSHOT_FILE), 'utf8').then(
     (text) => readSnapshot(text) ?? { ...NO_SNAPSHOT, part: LOST_PART },
@@ -151,12 +183,16 @@ async function takeUp(leftOver: LeftOver): Promise<Dead> {
   for (const { kind, sequence, bytes, path } of leftOver.segments) {
     if (kind !== 'predictions' || sequence < position.sequence) continue;
     if (sequence === position.sequence && bytes <= position.bytes) continue;
-    await mkdir(kept, { recursive: true });
-    const target = join(kept, segmentFile(kind, sequence));
-    await link(path, target).catch(async (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EEXIST' || error.code === 'ENOENT') return; // Somebody may have removed it meanwhile.
-      await copyFile(path, target);
-    });
+    try {
+      await mkdir(kept, { recursive: true });
+      await keepForReplay(path, join(kept, segmentFile(kind, sequence)));
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      logger.warn(
+        { segment: path },
+        'rows of an earlier process are missing in its profile: the disk has no room to keep them aside',
+      );
+    }
   }
   const names = await readdir(kept).catch(() => []);
   const files = names
@@ -164,7 +200,19 @@ async function takeUp(leftOver: LeftOver): Promise<Dead> {
     .map((name) => ({ sequence: Number(/\d+/.exec(name)?.[0]), path: join(kept, name) }))
     // A process that died while it recovered may have counted them, and not have removed them.
     .filter(({ sequence }) => sequence >= position.sequence);
-  return { leftOver, snapshot, files };
+  return { leftOver, snapshot, files, isUnkept: false };
+}
+
+async function keepForReplay(path: string, target: string): Promise<void> {
+  await link(path, target).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EEXIST' || error.code === 'ENOENT') return; // Somebody may have removed it meanwhile.
+    try {
+      await copyFile(path, target);
+    } catch (failed) {
+      await rm(target, { force: true });
+      throw failed;
+    }
+  });
 }
 
 /** Undefined when a power cut left something else: it is not synced. */
