@@ -280,23 +280,55 @@ describeDatabases('monitoring', (openDatabase) => {
     it('name the values that the reference does not have, asked of the log once', async () => {
       await monitoring.stop();
       const asked: string[] = [];
+      const log = Promise.withResolvers<void>();
       monitoring = start({
         log: {
           measureWindows: async () => [],
           query: async (sql) => {
             asked.push(sql);
+            await log.promise;
             return { rows: [['51.2', 3]] };
           },
         },
       });
       await report(day(0, { shift: 50 }));
       clock.advance(DAY_MS + HOUR_MS);
+      // The pass does not wait for the log.
       await monitoring.advance();
+      expect(await raised()).not.toEqual([]);
+      log.resolve();
+      await monitoring.idle();
       const unseen = (await raised()).filter(({ aspect }) => aspect === 'unseen');
       expect(unseen).toMatchObject([
         { column: 'amount', evidence: { p: 1e-12, unseen_values: [{ value: '51.2', rows: 3 }] } },
       ]);
       expect(asked).toHaveLength(1);
+    });
+
+    it('stop without the names of values that the log has not told yet', async () => {
+      await monitoring.stop();
+      const asked = Promise.withResolvers<void>();
+      let isCancelled = false;
+      monitoring = start({
+        log: {
+          measureWindows: async () => [],
+          query: (_, { signal }) =>
+            new Promise((_resolve, reject) => {
+              signal?.addEventListener('abort', () => {
+                isCancelled = true;
+                reject(signal.reason as Error);
+              });
+              asked.resolve();
+            }),
+        },
+      });
+      await report(day(0, { shift: 50 }));
+      clock.advance(DAY_MS + HOUR_MS);
+      await monitoring.advance();
+      await asked.promise;
+      await monitoring.stop();
+      expect(isCancelled).toBe(true);
+      expect((await raised()).filter(({ aspect }) => aspect === 'unseen')).toHaveLength(1);
     });
 
     it('survive a crash: windows are not tested again, and alarms are not raised again', async () => {

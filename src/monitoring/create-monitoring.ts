@@ -23,6 +23,7 @@ import {
   measureDueWindows,
   type PerformanceDeps,
 } from './windows/measure-performance.ts';
+import { createAlarmNaming } from './windows/name-alarms.ts';
 import { createProfileEntryStore } from './windows/profile-entry-store.ts';
 import { createSequenceStore } from './windows/sequence-store.ts';
 import { createWindowStore } from './windows/window-store.ts';
@@ -96,7 +97,6 @@ export function createMonitoring(deps: MonitoringDeps) {
   const asking: { query?: QueryLog } =
     query === undefined ? {} : { query: (sql, options) => query(sql, options) };
   const closing: CloseWindowDeps = {
-    ...asking,
     isReported,
     database,
     clock,
@@ -104,6 +104,7 @@ export function createMonitoring(deps: MonitoringDeps) {
     referenceOf: createReferenceReader((version) => deps.files.referencePath(version)),
     importanceOf: async (version) => deps.files.importanceOf?.(version),
   };
+  const naming = createAlarmNaming({ database, logger, referenceOf: closing.referenceOf, ...asking });
   const measuring: PerformanceDeps = {
     database,
     clock,
@@ -179,6 +180,7 @@ export function createMonitoring(deps: MonitoringDeps) {
       }
       closedOne = true;
       const { window, opened } = outcome.done;
+      naming.add(state.champion, opened);
       logger.info(
         { model, from: window.from, rows: window.rows, state: window.state, alarms: opened.length },
         'a window is closed',
@@ -221,6 +223,7 @@ export function createMonitoring(deps: MonitoringDeps) {
         }
       }
       messenger.poke();
+      naming.poke();
       if (problems.length > 0) throw problems[0];
       return { didSomething };
     },
@@ -271,11 +274,15 @@ export function createMonitoring(deps: MonitoringDeps) {
       return alarm;
     },
 
-    /** Waits for webhooks that are being sent. */
-    idle: messenger.idle,
+    /** Waits for webhooks that are being sent, and for alarms whose values are looked up. */
+    async idle(): Promise<void> {
+      await naming.idle();
+      await messenger.idle();
+    },
     async stop(): Promise<void> {
       baselines?.stop();
       scoring.stop();
+      await naming.stop();
       await messenger.stop();
     },
   };

@@ -6,12 +6,10 @@ import type { Alarm, Span } from '../alarms/alarm.ts';
 import { explainTest, weighTest } from '../drift/explain-tests.ts';
 import { type LoadedReference, notesFor } from '../drift/read-reference.ts';
 import { type ColumnTest, testWindow } from '../drift/test-window.ts';
-import { addEvidence, closeWindow } from '../drift-commands.ts';
+import { closeWindow } from '../drift-commands.ts';
 import { type MonitorPolicy, policyTimes, windowRule } from '../monitor-policy.ts';
-import type { QueryLog } from './explain-segments.ts';
 import { type FoundWindow, findNextWindow, LEAST_ROWS } from './find-due-window.ts';
 import { isPartial } from './find-partial.ts';
-import { nameUnseen } from './name-unseen.ts';
 import { createProfileEntryStore } from './profile-entry-store.ts';
 import { createSegmentEntryStore } from './segment-entry-store.ts';
 import type { WatchedTest } from './sequence-store.ts';
@@ -29,8 +27,6 @@ export interface CloseWindowDeps {
   logger: Logger;
   referenceOf: (version: ModelVersion) => Promise<LoadedReference | undefined>;
   importanceOf: (version: ModelVersion) => Promise<Record<string, number> | undefined>;
-  /** Asks the prediction log, for the names of values that the reference does not have. */
-  query?: QueryLog;
   /** Whether those who have answered until then have had the time to say so. */
   isReported: (until: number) => Promise<boolean>;
 }
@@ -87,22 +83,9 @@ export async function closeNextWindow(
     window,
     watched: { tests: tested.watched, testCount: tested.testCount, webhooks: policy.webhooks },
   });
-  for (const alarm of outcome.opened) await nameValues(deps, version, alarm);
   return {
     done: { window: { ...window, lateRows: 0 }, opened: outcome.opened, closed: outcome.closed },
   };
-}
-
-/** After the alarm is kept: the log takes a moment to look, and nobody waits for it. */
-async function nameValues(deps: CloseWindowDeps, version: ModelVersion, alarm: Alarm): Promise<void> {
-  if (alarm.aspect !== 'unseen' || deps.query === undefined) return;
-  const columns = (await deps.referenceOf(version))?.spec.columns ?? [];
-  const column = columns.find(({ name }) => name === alarm.column);
-  if (column === undefined) return;
-  const { model, window } = alarm;
-  const values = await nameUnseen(deps.query, { model, version: alarm.version, window, column }, deps.logger);
-  if (values.length > 0)
-    await deps.database.execute(addEvidence, { id: alarm.id, evidence: { unseen_values: values } });
 }
 
 /** On its first day a model has no other versions by which it could be seen that it came in the afternoon. */

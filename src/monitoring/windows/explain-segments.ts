@@ -5,7 +5,7 @@ import { type DecomposedChange, decomposeChange, type SegmentMean } from '../dri
 /** Runs one SELECT over the prediction log's view `predictions`. */
 export type QueryLog = (
   sql: string,
-  options: { limitRows?: number; timeoutMs?: number },
+  options: { limitRows?: number; timeoutMs?: number; signal?: AbortSignal },
 ) => Promise<{ rows: unknown[][] }>;
 
 export interface SegmentQuestion {

@@ -8,11 +8,17 @@ export async function nameUnseen(
   query: QueryLog,
   asked: { model: string; version: string; window: Span; column: ProfileColumn },
   logger: Logger,
+  signal?: AbortSignal,
 ): Promise<{ value: string; rows: number }[]> {
   try {
-    const { rows } = await query(unseenSql(asked), { limitRows: MOST_VALUES, timeoutMs: 10_000 });
+    const { rows } = await query(unseenSql(asked), {
+      limitRows: MOST_VALUES,
+      timeoutMs: 10_000,
+      ...(signal && { signal }),
+    });
     return rows.map(([value, count]) => ({ value: String(value).slice(0, 100), rows: Number(count) }));
   } catch (error) {
+    if (signal?.aborted) return [];
     // The alarm matters more than its explanation.
     logger.warn(
       { err: error, model: asked.model, column: asked.column.name },
