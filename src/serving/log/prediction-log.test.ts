@@ -363,6 +363,17 @@ describe('a disk that does not take the log', () => {
     expect(sink.entries()).toMatchObject([{ answered: 5 }]);
   });
 
+  it('is told to the control plane long before the next report, once', async () => {
+    const sink = createLogSink();
+    const disk = fullDisk();
+    const server = await serveIris(sink, { segmentFiles: disk.files, reportMs: 600_000 });
+    disk.fill(true);
+    await ask(server);
+    await sink.until(() => expect(sink.reports().map(({ report }) => report.dropped)).toEqual([1]));
+    await Promise.all([ask(server), ask(server)]);
+    await sink.until(() => expect(sink.reports().at(-1)?.report.dropped).toBe(3));
+  });
+
   it('takes no more than the limit while the control plane is away', async () => {
     const sink = createLogSink();
     sink.goAway();

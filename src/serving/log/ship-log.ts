@@ -49,6 +49,8 @@ export const REPLAY_FOLDER = 'replay';
 
 const MOST_REFUSED_BYTES = 1024 ** 3;
 const LONGEST_DELAY_MS = 30_000;
+/** Dropped rows, which this process alone knows of, are told within so long, unless the control plane is away. */
+const TELL_DROPS_MS = 1000;
 /** What is shipped in the last moment of an orderly stop. */
 const LAST_SHIP_MS = 5_000;
 
@@ -238,9 +240,16 @@ export function createLogShipper(options: ShipperOptions) {
       const delay =
         failures === 0 ? reportMs : Math.min(LONGEST_DELAY_MS, Math.max(reportMs, 250) * 2 ** (failures - 1));
       const jittered = failures === 0 ? delay : delay / 2 + (delay / 2) * random();
-      await sleepFor(jittered, undefined, { signal, ref: false }).catch(() => {});
+      await rest(jittered, signal);
       if (signal.aborted) return;
       await attempt(signal);
+    }
+  }
+
+  async function rest(delayMs: number, signal: AbortSignal): Promise<void> {
+    for (let left = delayMs; left > 0 && !signal.aborted; left -= TELL_DROPS_MS) {
+      await sleepFor(Math.min(left, TELL_DROPS_MS), undefined, { signal, ref: false }).catch(() => {});
+      if (failures === 0 && log.dropped !== reported.dropped) return;
     }
   }
 
@@ -266,11 +275,6 @@ export function createLogShipper(options: ShipperOptions) {
   return {
     start(): void {
       loop ??= run();
-    },
-
-    /** Bytes of the log wait for the control plane. */
-    get isBehind(): boolean {
-      return failures > 0;
     },
 
     /** Ends the loop, tries once more to ship everything, and removes the folder when nothing is left in it. */
