@@ -107,10 +107,8 @@ async function liveThrough(
   terminal.line(`\n${colors.bold('January 2001: the first model')}`);
   terminal.note('   trains on 24 days and judges on the 7 after them');
   const rows = await readReplayRows(join(FLIGHTS, 'live.parquet'), { target: TARGET, time: TIME });
-  const { model_version: version } = await waitUntilAnswered(
-    { serveUrl, model: MODEL, rows, signal },
-    SERVED_WITHIN_MS,
-  );
+  const firstAnswer = await waitUntilAnswered({ serveUrl, model: MODEL, rows, signal }, SERVED_WITHIN_MS);
+  const version = firstAnswer.model_version;
   const unchanged = await scoreWithVersion(client, { model: MODEL, version }, rows);
   terminal.line(`   version ${version} serves after ${formatDuration(performance.now() - startedAt)}`);
   terminal.line(
@@ -126,6 +124,7 @@ async function liveThrough(
     serveUrl,
     client,
     rows,
+    firstAnswer,
     unchanged,
     labelDelayMs: DAY_MS,
     stepMs: DAY_MS,

@@ -8,6 +8,7 @@ import type { Act } from './terminal/act.ts';
 import { CliError } from './terminal/cli-error.ts';
 import { interruption } from './terminal/interruption.ts';
 import { parseCount, withExamples, withServeUrl, withUrl } from './terminal/options.ts';
+import { formatCount } from './terminal/terminal.ts';
 
 const DAY_MS = 86_400_000;
 /** A first training may take this long. */
@@ -58,9 +59,12 @@ export function configureReplay(command: Command, act: Act): void {
         const { until = Number.POSITIVE_INFINITY } = options;
         const rows = all.filter(({ at }) => at < until);
         terminal.note('waits until the model answers');
-        await waitUntilAnswered({ serveUrl: serve.url, model, rows, signal }, SERVED_WITHIN_MS);
+        const firstAnswer = await waitUntilAnswered(
+          { serveUrl: serve.url, model, rows, signal },
+          SERVED_WITHIN_MS,
+        );
         const { replayWeeks } = await import('./replay/replay-weeks.ts');
-        const totals = { requests: 0, labels: 0, errors: 0 };
+        const totals = { requests: 0, labels: 0, labels_later: 0, errors: 0 };
         const showWeek = showWeeks(terminal);
         let isTold = false;
         const replay = replayWeeks({
@@ -68,12 +72,14 @@ export function configureReplay(command: Command, act: Act): void {
           serveUrl: serve.url,
           client,
           rows,
+          firstAnswer,
           labelDelayMs: options.labelDelay ?? DAY_MS,
           stepMs: options.step ?? DAY_MS,
           connections: options.connections,
           signal,
           isPaced: options.pace,
-          onStep: ({ from, sent, week, aheadMs = 0 }) => {
+          onStep: ({ from, sent, week, labelsLater, aheadMs = 0 }) => {
+            totals.labels_later = labelsLater;
             if (aheadMs > DAY_MS && !isTold) {
               isTold = true;
               terminal.warn(TOO_LATE(Math.round(aheadMs / DAY_MS)));
@@ -94,6 +100,12 @@ export function configureReplay(command: Command, act: Act): void {
         }
         terminal.document({ model, ...totals });
         terminal.line(`${totals.requests} requests, ${totals.labels} labels, ${totals.errors} errors`);
+        if (totals.labels_later > 0) {
+          const last = new Date(rows.at(-1)?.at ?? 0).toISOString().slice(0, 10);
+          terminal.line(
+            `${formatCount(totals.labels_later, 'labels')} not sent: they would come after ${last}, the day of the last row (--label-delay)`,
+          );
+        }
         terminal.line(`what came of it: \`tidemill alarms ${model}\`, \`tidemill models ${model}\``);
         if (totals.errors > 0) throw new CliError(`${totals.errors} requests failed`);
       }),

@@ -27,6 +27,8 @@ export interface ReplayStep {
   to: number;
   rows: { row: ReplayRow; answer: ReplayAnswer | undefined }[];
   labels: number;
+  /** Labels of answered rows that come after the step. */
+  labelsLater: number;
   errors: number;
   /** How far the platform's own time is ahead of the step's newest event; left out when it was not waited for. */
   aheadMs?: number;
@@ -69,6 +71,8 @@ export interface ReplayOptions {
   /** The control plane: each step waits until it has done all that the step made due. */
   client: HttpClient;
   rows: readonly ReplayRow[];
+  /** What `waitUntilAnswered` heard for the first row, which is then not sent again. */
+  firstAnswer?: ReplayAnswer;
   /** How long after its row a label comes. */
   labelDelayMs: number;
   stepMs: number;
@@ -87,7 +91,17 @@ const SETTLE_LIMIT_MS = 600_000;
  * Yields each step when the platform has settled: a platform under `--clock events` lives through the same days.
  */
 export async function* replayTable(options: ReplayOptions): AsyncGenerator<ReplayStep> {
-  const { model, rows, labelDelayMs, stepMs, connections, signal, client, isPaced = true } = options;
+  const {
+    model,
+    rows,
+    firstAnswer,
+    labelDelayMs,
+    stepMs,
+    connections,
+    signal,
+    client,
+    isPaced = true,
+  } = options;
   const serve = createJsonPoster(options.serveUrl, connections);
   const path = `/models/${encodeURIComponent(model)}`;
   const waiting: { dueAt: number; body: { prediction_id: string; label: unknown; timestamp: number } }[] = [];
@@ -100,9 +114,10 @@ export async function* replayTable(options: ReplayOptions): AsyncGenerator<Repla
       const to = from + stepMs;
       let end = at;
       while (end < rows.length && (rows[end] as ReplayRow).at < to) end += 1;
-      const step: ReplayStep = { from, to, rows: [], labels: 0, errors: 0 };
+      const step: ReplayStep = { from, to, rows: [], labels: 0, labelsLater: 0, errors: 0 };
       const batch = rows.slice(at, end);
       step.rows = await inParallel(batch, connections, async (row) => {
+        if (row === rows[0] && firstAnswer !== undefined) return { row, answer: firstAnswer };
         const timestamp = new Date(row.at).toISOString();
         const sent = await serve(`${path}/predict`, { features: row.features, timestamp }, signal);
         if (sent.status === 200) return { row, answer: sent.body as ReplayAnswer };
@@ -128,6 +143,7 @@ export async function* replayTable(options: ReplayOptions): AsyncGenerator<Repla
         if (sent.status === 200) step.labels = due.length;
         else step.errors += 1;
       }
+      step.labelsLater = waiting.length;
       const newest = Math.max(batch.at(-1)?.at ?? 0, due.at(-1)?.dueAt ?? 0);
       if (isPaced) step.aheadMs = (await waitUntilSettled(client, newest, signal)) - newest;
       yield step;

@@ -18,8 +18,14 @@ export interface ReplayWeek extends PlatformEvents, ScoreComparison {
 export interface ReplayWeeksOptions extends ReplayOptions {
   /** What one version alone says to each row, for a target of true and false; without it nothing is scored. */
   unchanged?: Float64Array;
-  /** Hears of each step: its first moment, the rows sent so far, and the week under way. */
-  onStep?: (step: { from: number; sent: number; week: ReplayWeek; aheadMs?: number | undefined }) => void;
+  /** Hears of each step: its first moment, the rows sent so far, the week under way, and how many labels come later. */
+  onStep?: (step: {
+    from: number;
+    sent: number;
+    week: ReplayWeek;
+    labelsLater: number;
+    aheadMs?: number | undefined;
+  }) => void;
 }
 
 /** Replays a dated table as `replayTable` does, and yields each week when it is over. */
@@ -46,7 +52,7 @@ export async function* replayWeeks(options: ReplayWeeksOptions): AsyncGenerator<
         week.scored.push({ isTrue: row.label === true, answered, unchanged: unchanged[sent] as number });
       sent += 1;
     }
-    onStep?.({ from: step.from, sent, week, aheadMs: step.aheadMs });
+    onStep?.({ from: step.from, sent, week, labelsLater: step.labelsLater, aheadMs: step.aheadMs });
   }
   if (week !== undefined) yield await close(week, Number.POSITIVE_INFINITY);
 }
