@@ -605,6 +605,21 @@ describeDatabases('monitoring', (openDatabase) => {
       expect(await raised()).toEqual([]);
     });
 
+    it('needs as many labels in windows that raise no alarm, or it would say what a handful of rows says', async () => {
+      policy = monitorPolicySchema.parse({ labels: { delay: '10d' } });
+      measure = ({ from }) => measured(0.6, from === FIRST_DAY * DAY_MS ? 49 : 50);
+      await liveThrough(0, 2);
+      policy = monitorPolicySchema.parse({ labels: { delay: '1h' }, window: { every: '2d' } });
+      await liveThrough(2, 3);
+      expect(await monitoring.windows('flights')).toMatchObject([
+        { performanceState: 'tested', performance: { labelled: 50 } },
+        {
+          performanceState: 'too few labels',
+          performance: { labelled: 49, note: '49 of 600 rows have a label; 50 are needed' },
+        },
+      ]);
+    });
+
     it('is missing where labels are, and shown as missing', async () => {
       measure = () => measured(0.8, 20);
       await liveThrough(0, 2);

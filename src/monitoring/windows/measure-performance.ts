@@ -120,7 +120,7 @@ export async function measureDueWindows(
         throw new Error(`Of ${windows.length} windows ${measured.length} were measured`);
       const judged = isChampion
         ? await judgeWindow(deps, { champion, metric, policy, window, found, baseline })
-        : justMeasured(metric, found, 'another version serves by now');
+        : justMeasured({ metric, policy, found }, 'another version serves by now');
       const outcome = await database.execute(addPerformance, {
         model,
         version,
@@ -156,18 +156,29 @@ const coverageWords = ({ rows, labelled }: MeasuredWindow): string =>
     ? ''
     : `; ${Math.floor((100 * labelled) / rows)} % of its rows have a label yet`;
 
-function justMeasured(metric: PerformanceMetric, found: MeasuredWindow, why: string): JudgedWindow {
+const fewestLabels = (policy: MonitorPolicy): number =>
+  Math.min(LEAST_LABELLED, LEAST_SHARE * policy.window.rows);
+
+const tooFewWords = ({ labelled, rows }: MeasuredWindow, least: number): string =>
+  `${labelled} of ${rows} rows have a label; ${Math.ceil(least)} are needed`;
+
+function justMeasured(
+  { metric, policy, found }: { metric: PerformanceMetric; policy: MonitorPolicy; found: MeasuredWindow },
+  why: string,
+): JudgedWindow {
   const skill = skillOf(metric, found);
   const { rows, labelled, value } = found;
+  const least = fewestLabels(policy);
+  const isFew = labelled < least;
   return {
-    state: skill === undefined ? 'not measurable' : 'tested',
+    state: isFew ? 'too few labels' : skill === undefined ? 'not measurable' : 'tested',
     performance: {
       metric,
       rows,
       labelled,
       ...(value === undefined ? {} : { value }),
       ...(skill === undefined ? {} : { skill }),
-      note: `${why}, so that this raises no alarm${sampleWords(found)}`,
+      note: isFew ? tooFewWords(found, least) : `${why}, so that this raises no alarm${sampleWords(found)}`,
     },
     watched: [],
   };
@@ -187,9 +198,9 @@ async function judgeWindow(
   const { metric, policy, window, found, baseline } = input;
   const rule = windowRule(policy);
   if ((window.windowRule ?? rule) !== rule)
-    return justMeasured(metric, found, 'its window was made by another policy');
+    return justMeasured({ metric, policy, found }, 'its window was made by another policy');
   if (window.state === 'partial')
-    return justMeasured(metric, found, 'the version answered a part of the window');
+    return justMeasured({ metric, policy, found }, 'the version answered a part of the window');
   const { rows, labelled, value } = found;
   const skill = skillOf(metric, found);
   const base: WindowPerformance = {
@@ -210,14 +221,8 @@ async function judgeWindow(
     each?.metric === metric && madeBy === rule ? [each] : [],
   );
   const usual = medianOf(own.map(({ labelled: count }) => count));
-  const fewest = Math.min(LEAST_LABELLED, LEAST_SHARE * policy.window.rows);
-  const least = Math.max(fewest, usual === undefined ? 0 : LEAST_SHARE * usual);
-  if (labelled < least) {
-    return without(
-      'too few labels',
-      `${labelled} of ${rows} rows have a label; ${Math.ceil(least)} are needed`,
-    );
-  }
+  const least = Math.max(fewestLabels(policy), usual === undefined ? 0 : LEAST_SHARE * usual);
+  if (labelled < least) return without('too few labels', tooFewWords(found, least));
   if (skill === undefined) return without('not measurable', `${metric} cannot be computed from these labels`);
   const reference = [...baseline, ...own.flatMap((each) => (each.skill === undefined ? [] : [each.skill]))];
   if (reference.length < REFERENCE_WINDOWS) {
