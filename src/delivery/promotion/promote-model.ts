@@ -21,6 +21,7 @@ import type { JudgeQueue } from '../judge/judge-queue.ts';
 import type { Judge } from '../judge/run-judge.ts';
 import { countTraffic, requests } from '../rollout/count-traffic.ts';
 import { createRolloutStore } from '../rollout/rollout-store.ts';
+import type { Evidence } from '../rollout/rollout-types.ts';
 import { checkApproval } from './check-approval.ts';
 import { decidePromotion } from './decide-promotion.ts';
 import { createDecisionStore, type DecisionRecord, type Outcome, type Verdict } from './decision-store.ts';
@@ -131,16 +132,21 @@ export function createPromoter(deps: DeliveryDeps & { judge: Judge; queue: Judge
     return toPromotion(decision);
   }
 
-  /** Counts are kept by the hour: what the version did in it before, in an earlier rollout, does not count for this one. */
+  /** Counts are kept by the hour: what either version did in it before the rollout began does not count. */
   async function findEarlier(
     { name, version }: ModelVersion,
     champion: ModelVersion | undefined,
     at: number,
   ): Promise<Record<string, unknown> | undefined> {
-    if (!(await rollouts.list(name)).some(({ candidate }) => candidate === version)) return undefined;
-    const asked = { model: name, candidate: version, champion: champion?.version ?? 0, from: at, to: at + 1 };
-    const { candidate } = await countTraffic(deps.variantCounts, asked);
-    return requests(candidate) > 0 ? { earlier: candidate } : undefined;
+    if (champion === undefined) return undefined;
+    const asked = { model: name, candidate: version, champion: champion.version, from: at, to: at + 1 };
+    const counted = await countTraffic(deps.variantCounts, asked);
+    const wasRolledOut = (await rollouts.list(name)).some(({ candidate }) => candidate === version);
+    const found: Pick<Evidence, 'earlier' | 'earlier_champion'> = {
+      ...(wasRolledOut && requests(counted.candidate) > 0 ? { earlier: counted.candidate } : {}),
+      ...(requests(counted.champion) > 0 ? { earlier_champion: counted.champion } : {}),
+    };
+    return Object.keys(found).length > 0 ? found : undefined;
   }
 
   /** Written down before the rows are looked at, so that no look is free. */

@@ -3,7 +3,7 @@ import type { DeliveryDeps, VariantCounts } from '../delivery-deps.ts';
 const HOUR_MS = 3_600_000;
 const NOTHING: VariantCounts = { answered: 0, failed: 0, latency: [] };
 
-/** Counts are kept by the hour: what the champion did in the hour before the rollout began counts for it. */
+/** Counts are kept by the hour: what was done in it before is taken off by who asks (`earlier` of the evidence). */
 const hourOf = (ms: number) => Math.floor(ms / HOUR_MS) * HOUR_MS;
 
 /** What champion and candidate did since the hour of `from`. A canary was a shadow before, so both of its parts count. */

@@ -25,7 +25,7 @@ export async function gatherEvidence(
   const known = (rollout.evidence ?? {}) as Evidence;
   const looks: Looks = { ...rollout.looks };
   const counted = await countTraffic(variantCounts, { ...rollout, model, from: startedAt, to: now + 1 });
-  const { champion } = counted;
+  const champion = subtract(counted.champion, known.earlier_champion);
   const candidate = subtract(counted.candidate, known.earlier);
   const evidence: Evidence = { ...known, candidate, champion };
 

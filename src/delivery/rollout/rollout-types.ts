@@ -32,6 +32,8 @@ export interface Evidence {
   before_step?: number;
   /** What the candidate had done within the hour in which this rollout began, in an earlier one. */
   earlier?: VariantCounts;
+  /** What the champion had done within that hour before. */
+  earlier_champion?: VariantCounts;
   errors?: Assessment;
   latency?: Assessment;
   /** Both versions scored on every row that was labelled since. */

@@ -238,6 +238,15 @@ describeDatabases('rollouts', (openDatabase) => {
     },
   );
 
+  it('compares with what the champion did since the rollout began, not in the whole hour', async () => {
+    traffic = { champion: counts(16_000, 0) };
+    await begin();
+    traffic = { champion: counts(16_599), canary: counts(86) };
+    await after(5 * MINUTE);
+    const { evidence } = await harness.rollout();
+    expect(evidence.errors.words).toBe('0 of 86 requests failed, champion 0 of 599');
+  });
+
   it('stays paused for what its requests showed', async () => {
     await begin();
     traffic = { champion: counts(200), canary: counts(117, 3) };
