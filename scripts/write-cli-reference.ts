@@ -9,7 +9,8 @@ const MEANINGS: Record<keyof typeof EXIT_CODES, string> = {
   failed: 'failed; the message says why. Of `drift check`: what `--fail-on` names was found',
   usage: 'wrong usage: an unknown option, a value of the wrong form',
   unreachable: 'no server answers, or not in time',
-  refused: 'the gate refused a promotion',
+  refused:
+    'the gate refused a promotion. A retraining whose version it refuses has done its work: `retrain --wait` is 0, and `result.outcome` says `rejected`',
   interrupted: 'interrupted by ^C',
 };
 
