@@ -60,11 +60,12 @@ it('says beside windows and alarms that drift has not been tested, and what to d
     'windows',
     'flights',
     '--url',
-    await answer({ windows: [window], untested }),
+    await answer({ windows: [window], has_older: true, untested }),
   ]);
   const alarms = await answer({ alarms: [], untested: [{ model: 'flights', ...untested }] });
   const listed = await runCapturedCli(['alarms', '--url', alarms]);
   expect(listed.stdout).toBe('No alarms.\n');
+  expect(shown.stderr).toContain('left out: windows older than these 1; --limit shows more');
   for (const { stderr } of [shown, listed]) {
     expect(stderr).toMatch(/drift of flights has not been tested for 3 windows in a row, since 1970-01-02/);
     expect(stderr).toContain('promote less often');

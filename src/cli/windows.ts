@@ -25,6 +25,7 @@ interface WireSegment {
 
 interface WindowList {
   windows: WireWindow[];
+  has_older?: boolean;
   untested?: Untested;
 }
 
@@ -76,6 +77,9 @@ export function configureWindows(command: Command, act: Act): void {
             );
           } else if (options.bySegment) showSegments(terminal, model, answer.windows);
           else showWindows(terminal, model, answer.windows);
+          if (answer.has_older) {
+            terminal.note(`left out: windows older than these ${answer.windows.length}; --limit shows more`);
+          }
           if (answer.untested !== undefined) noteUntested(terminal, { model, ...answer.untested });
         },
       ),

@@ -122,6 +122,7 @@ export const windowListSchema = z
   .strictObject({
     model: z.string(),
     windows: z.array(windowSchema).describe('Newest first'),
+    has_older: z.boolean().describe('Older ones were asked for too, and are beyond the limit'),
     untested: untestedSchema
       .optional()
       .describe('Drift has not been tested in the newest windows, two and more in a row'),

@@ -143,6 +143,8 @@ describeDatabases('monitoring over HTTP', (openDatabase) => {
     expect(all.body['windows'][1].tests).toHaveLength(7);
     const none = await ask('GET', '/api/v1/models/flights/windows?tests=none&limit=1');
     expect(none.body['windows'][0].tests).toBeUndefined();
+    expect(none.body).toMatchObject({ windows: [{ version: '1' }], has_older: true });
+    expect(all.body).toMatchObject({ has_older: false });
     for (const url of ['/api/v1/alarms?state=open', '/api/v1/models/flights/alarms']) {
       expect(await ask('GET', url), url).toMatchObject({
         status: 200,

@@ -45,13 +45,15 @@ export function monitoringRoutes({ monitoring }: { monitoring: Monitoring }): (a
       },
       async ({ params: { name }, query }) => {
         await monitoring.checkModel(name);
-        const { tests, ...filter } = query;
-        const windows = await monitoring.windows(name, filter);
+        const { tests, limit, ...filter } = query;
+        const found = await monitoring.windows(name, { ...filter, limit: limit + 1 });
+        const windows = found.slice(0, limit);
         const sequences = await monitoring.sequences(name);
         const [untested] = await monitoring.untested(name);
         return {
           model: name,
           windows: windows.map((window) => toWireWindow(window, tests)),
+          has_older: found.length > windows.length,
           ...(untested === undefined ? {} : { untested: withoutModel(untested) }),
           sequences: sequences.map(({ logM, ...rest }) => ({
             ...rest,
