@@ -14,7 +14,7 @@ import { answerMalformedHttp } from './malformed-http.ts';
 import { receiveRest } from './receive-rest.ts';
 import { addReferenceRoutes } from './reference-routes.ts';
 import { actorOf, createRequestIds } from './request-identity.ts';
-import { createRequestLog, logFailure, logFinishedRequest } from './request-log.ts';
+import { createFailureLog, createRequestLog, isQuietStatus, logFinishedRequest } from './request-log.ts';
 import {
   createHostPolicy,
   foreignHostError,
@@ -67,9 +67,11 @@ export function createApp(options: AppOptions): App {
   const routeMetrics = createRouteMetrics(metrics);
   const bodyLimitBytes = options.bodyLimitBytes ?? 16 * MEBIBYTE;
   const stop = new AbortController();
+  const logFailure = createFailureLog();
   const hotLane = createHotLane({
     hosts,
     logger,
+    logFailure,
     nextRequestId,
     routeMetrics,
     bodyLimitBytes,
@@ -188,7 +190,7 @@ function finishRequest(logger: Logger, metrics: RouteMetrics, quiet: boolean) {
   return (request: FastifyRequest, reply: FastifyReply, done: () => void): void => {
     const seconds = reply.elapsedTime / 1000;
     metrics.observe(reply.statusCode, seconds);
-    logFinishedRequest(logger, quiet && reply.statusCode < 400, request, reply.statusCode, seconds);
+    logFinishedRequest(logger, quiet && isQuietStatus(reply.statusCode), request, reply.statusCode, seconds);
     done();
   };
 }

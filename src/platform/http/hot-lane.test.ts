@@ -18,6 +18,9 @@ const answers: Record<string, (value: unknown, request: HotRequest) => unknown> 
   async reject() {
     throw new ApiError('INVALID_PARAMETER_VALUE', 'wrong', { row: 3 });
   },
+  down() {
+    throw new ApiError('TEMPORARILY_UNAVAILABLE', 'nothing is served');
+  },
   fault() {
     throw new Error('inside');
   },
@@ -142,6 +145,17 @@ describe('a hot route', () => {
       ['info', 500, undefined],
     ]);
     expect((await app.inject('/openapi.json')).json().paths['/hot'].post.summary).toBe('Hot');
+  });
+
+  it('has no line for each of many requests that nothing can answer', async () => {
+    const { log, start } = hotApp();
+    const url = await start();
+    const ask = () => fetch(`${url}/hot`, postJson({ ask: 'down' }));
+    for (const { status } of await Promise.all(Array.from({ length: 50 }, ask))) expect(status).toBe(503);
+    const told = log.filter(({ level, msg }) => level !== 'debug' && msg !== undefined);
+    const lines = told.filter((line) => line['path'] === '/hot' || line['url'] === '/hot');
+    expect(lines[0]).toMatchObject({ level: 'warn', msg: 'nothing is served' });
+    expect(lines.length).toBeLessThan(50);
   });
 
   it('takes a body without Content-Length', async () => {

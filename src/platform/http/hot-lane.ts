@@ -5,7 +5,7 @@ import { errorBody, retryAfterSeconds, toApiError } from './error-response.ts';
 import type { HotLane, HotRequest, HotRoute } from './hot-route.ts';
 import { parseJsonText } from './json-body.ts';
 import { actorOf } from './request-identity.ts';
-import { createRequestLog, logFailure, logFinishedRequest } from './request-log.ts';
+import { createRequestLog, isQuietStatus, type LogFailure, logFinishedRequest } from './request-log.ts';
 import { type HostPolicy, isSameOrigin } from './request-origin.ts';
 import type { RouteMetrics } from './route-metrics.ts';
 
@@ -67,12 +67,13 @@ function matchPath(segments: readonly string[], path: string): Record<string, st
 export function createHotLane(deps: {
   hosts: HostPolicy;
   logger: Logger;
+  logFailure: LogFailure;
   nextRequestId: (headers: IncomingHttpHeaders) => string;
   routeMetrics: (method: string, route: string) => RouteMetrics;
   bodyLimitBytes: number;
   stop: AbortSignal;
 }): HotLane {
-  const { hosts, logger, nextRequestId, stop, bodyLimitBytes } = deps;
+  const { hosts, logger, logFailure, nextRequestId, stop, bodyLimitBytes } = deps;
   const routes = new Map<string, LaneRoute>();
   const patterns: { segments: string[]; route: LaneRoute }[] = [];
 
@@ -159,7 +160,7 @@ export function createHotLane(deps: {
       route.metrics.observe(status, seconds);
       logFinishedRequest(
         logger,
-        status < 400,
+        isQuietStatus(status),
         { id: request.id, method: 'POST', url: route.url },
         status,
         seconds,

@@ -75,13 +75,39 @@ export function logFinishedRequest(
   );
 }
 
-/** 503 is a state that passes, and whoever caused it has told why; any other 5xx is a defect that someone must see. */
-export function logFailure(
-  log: { warn: LogMethod; error: LogMethod },
+/** Nothing that is served, or a full disk, fails every request: the log of each would fill a disk itself. */
+const TELL_503_EVERY_MS = 1000;
+
+export type LogFailure = (
+  log: { debug: LogMethod; warn: LogMethod; error: LogMethod },
   url: string,
   error: unknown,
   told: ApiError,
-): void {
-  if (told.status === 503) log.warn({ url }, told.message);
-  else if (told.status >= 500) log.error({ err: error, url }, told.message);
+) => void;
+
+/**
+ * Tells of failed requests. 503 is a state that passes, and whoever caused it has told why: one line a second, with the
+ * number of those before it that had none. Any other 5xx is a defect that someone must see.
+ */
+export function createFailureLog(now: () => number = () => performance.now()): LogFailure {
+  let toldAt = Number.NEGATIVE_INFINITY;
+  let untold = 0;
+  return (log, url, error, told) => {
+    if (told.status !== 503) {
+      if (told.status >= 500) log.error({ err: error, url }, told.message);
+      return;
+    }
+    const time = now();
+    if (time - toldAt < TELL_503_EVERY_MS) {
+      untold += 1;
+      log.debug({ url }, told.message);
+      return;
+    }
+    log.warn(untold === 0 ? { url } : { url, untold_503s: untold }, told.message);
+    toldAt = time;
+    untold = 0;
+  };
 }
+
+/** Whether a request of a quiet route needs no line of its own: it went well, or is told of with others like it. */
+export const isQuietStatus = (status: number): boolean => status < 400 || status === 503;
