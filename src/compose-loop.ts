@@ -128,6 +128,7 @@ export function composeLoop(deps: LoopDeps) {
     counts: async (): Promise<Record<string, number>> => ({
       open_alarms: (await monitoring.alarms({ state: 'open', limit: MOST_ALARMS })).length,
       paused_rollouts: await delivery.pausedRollouts(),
+      unwatched_models: (await monitoring.untested()).length,
     }),
     async register(app: App): Promise<void> {
       await app.register(logRoutes({ log }));

@@ -84,6 +84,7 @@ describe('the control plane', () => {
         datasets: 0,
         open_alarms: 0,
         paused_rollouts: 0,
+        unwatched_models: 0,
       },
       models: [],
       model_servers: [],

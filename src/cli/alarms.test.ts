@@ -72,6 +72,23 @@ it('says beside windows and alarms that drift has not been tested, and what to d
   }
 });
 
+it('counts in the status the models whose drift is not tested, where there are any', async () => {
+  const status = (unwatched: number) => ({
+    version: '1.2.3',
+    database: { dialect: 'sqlite' },
+    uptime_ms: 1,
+    counts: { models: 3, open_alarms: 0, paused_rollouts: 0, unwatched_models: unwatched },
+    models: [],
+    model_servers: [],
+  });
+  const shown = async (unwatched: number) => {
+    const url = await answer(status(unwatched));
+    return (await runCapturedCli(['status', '--url', url, '--serve-url', url])).stdout;
+  };
+  expect(await shown(2)).toMatch(/2 models whose drift nothing has tested .* tidemill alarms\n3 models\n/);
+  expect(await shown(0)).not.toContain('drift');
+});
+
 it('shows what differs within segments, and with what they were compared', async () => {
   const segment = { column: 'city', value: 'DEN', rows: 284, share: 0.142, test_count: 4 };
   const test = { column: 'amount', aspect: 'values', rows: 284, psi: 0.912, p: 1e-9, drifted: true };

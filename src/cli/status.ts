@@ -43,11 +43,20 @@ export function configureStatus(command: Command, act: Act): void {
           `${mark(false)} ${formatCount(ignored, 'event times')} so far ahead of all others that the clock did not follow them; their rows are kept`,
         );
       }
-      const { open_alarms: alarms = 0, paused_rollouts: paused = 0, ...counts } = status.counts;
+      const {
+        open_alarms: alarms = 0,
+        paused_rollouts: paused = 0,
+        unwatched_models: unwatched = 0,
+        ...counts
+      } = status.counts;
       if (alarms > 0) terminal.line(`${mark(false)} ${formatCount(alarms, 'open alarms')}: tidemill alarms`);
       if (paused > 0)
         terminal.line(
           `${mark(false)} ${formatCount(paused, 'paused rollouts')}: tidemill rollout show MODEL`,
+        );
+      if (unwatched > 0)
+        terminal.line(
+          `${mark(false)} ${formatCount(unwatched, 'models')} whose drift nothing has tested for two windows or more: tidemill alarms`,
         );
       terminal.line(
         Object.entries(counts)
