@@ -455,13 +455,18 @@ describeDatabases('monitoring', (openDatabase) => {
       expect(await monitoring.untested()).toEqual([run]);
       expect(await monitoring.untested('flights')).toEqual([run]);
       expect(await monitoring.untested('others')).toEqual([]);
-      expect(metrics.render()).toContain('tidemill_windows_untested{model="flights"} 3');
+      const shown = metrics;
+      expect(shown.render()).toContain('tidemill_windows_untested{model="flights"} 3');
+      // A server that does not run the loop says the same.
+      const another = start();
+      expect(await another.untested()).toEqual([run]);
+      await another.stop();
       await report({ ...day(3), version: '2' });
       clock.advance(DAY_MS);
       await monitoring.advance();
       expect((await monitoring.windows('flights'))[0]).toMatchObject({ version: '2', state: 'tested' });
       expect(await monitoring.untested()).toEqual([]);
-      expect(metrics.render()).toContain('tidemill_windows_untested{model="flights"} 0');
+      expect(shown.render()).toContain('tidemill_windows_untested{model="flights"} 0');
     });
 
     it('are not raised on the first day of a model that began to serve in the afternoon', async () => {

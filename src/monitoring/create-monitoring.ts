@@ -26,7 +26,7 @@ import {
 import { createAlarmNaming } from './windows/name-alarms.ts';
 import { createProfileEntryStore } from './windows/profile-entry-store.ts';
 import { createSequenceStore } from './windows/sequence-store.ts';
-import { createWindowStore } from './windows/window-store.ts';
+import { createWindowStore, type UntestedRun } from './windows/window-store.ts';
 
 export interface MonitoringDeps {
   database: Database;
@@ -247,8 +247,12 @@ export function createMonitoring(deps: MonitoringDeps) {
     /** Newest first. */
     windows: (model: string, filter?: Parameters<typeof windows.list>[1]) => windows.list(model, filter),
     /** Models that serve and whose drift nobody tests: each window was partial, too small or without a reference. */
-    untested: async (model?: string) =>
-      (await windows.untested(model)).filter((run) => watched.has(run.model)),
+    async untested(model?: string): Promise<UntestedRun[]> {
+      const runs = await windows.untested(model);
+      // Asked of the database, since only one of several servers watches.
+      const serving = await Promise.all(runs.map((run) => champions.find(run.model)));
+      return runs.filter((_, index) => serving[index]);
+    },
     /** How a version did in its newest windows. */
     performances: (model: string, filter: { version: string; limit: number }) =>
       windows.performances(model, filter),
