@@ -84,3 +84,26 @@ it('refuses files that are not there and options that are not right', async () =
   });
   expect(wrong).toMatchObject({ status: 2 });
 });
+
+it('hints at --ignore where values never repeat, as ids do', async () => {
+  const random = createRandom(7);
+  const rows = (from: number) =>
+    Array.from(
+      { length: 2000 },
+      (_, i) =>
+        `${from + i},ticket ${from + i},${(random() + from / 2000).toFixed(3)},${(i * 7 + from) % 500}`,
+    );
+  for (const [name, from] of Object.entries({ 'old.csv': 1, 'new.csv': 2001 }))
+    writeFileSync(join(cwd, name), `customer_id,ticket,price,minute\n${rows(from).join('\n')}\n`);
+  const hint =
+    'note: customer_id: its values seem never to repeat, as those of ids that count on, which always drift; to leave out: --ignore customer_id\n';
+  const report = await runCapturedCli(['drift', 'report', 'old.csv', 'new.csv'], { cwd });
+  expect(report.stdout).toMatch(/customer_id +number +drifted/);
+  expect(report.stdout).toMatch(/price +number +drifted/);
+  expect(report.stderr).toBe(hint);
+  const check = await runCapturedCli(['drift', 'check', 'old.csv', 'new.csv'], { cwd });
+  expect(check.stderr).toContain(hint);
+  expect(check.status).toBe(1);
+  const without = await runCapturedCli(['drift', 'check', 'january.csv', 'april.csv'], { cwd });
+  expect(without.stderr).not.toMatch(/--ignore/);
+});

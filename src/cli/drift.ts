@@ -45,6 +45,7 @@ export function configureDrift(command: Command, act: Act): void {
             await writeFile(resolve(cwd, jsonFile), `${JSON.stringify(found, null, 2)}\n`);
           terminal.document(found);
           show(terminal, found);
+          hintAtIds(terminal, found);
           for (const file of [options.html, jsonFile]) {
             if (file !== undefined) terminal.line(`written to ${file}`);
           }
@@ -75,6 +76,7 @@ export function configureDrift(command: Command, act: Act): void {
           const found = await compare(terminal, reference, current, options);
           const problems = problemsOf(found, options.failOn);
           terminal.document({ passed: problems.length === 0, fail_on: options.failOn, problems, ...found });
+          hintAtIds(terminal, found);
           if (problems.length > 0) throw new CliError(problems.join('; '), { code: 'CHECK_FAILED' });
           terminal.line(
             `${terminal.colors.green('✓')} ${current} is like ${reference}: ${formatCount(found.columns.length, 'columns')}, ${formatCount(found.drift.tests, 'tests')}`,
@@ -188,3 +190,47 @@ function show(terminal: Terminal, { reference, current, drift, quality, columns,
   }
   for (const note of notes) terminal.note(`note: ${note}`);
 }
+
+type ColumnReport = DriftReport['columns'][number];
+type ColumnSummary = NonNullable<ColumnReport['reference']>;
+
+/** Columns whose values never repeat drift by what they are: says how they are left out. */
+function hintAtIds(terminal: Terminal, { columns }: DriftReport): void {
+  const ids = columns.filter((column) => column.status === 'drifted' && neverRepeats(column));
+  if (ids.length === 0) return;
+  const names = ids.map(({ name }) => name);
+  const words = ids.length === 1 ? 'its values seem' : 'their values seem';
+  terminal.note(
+    `note: ${names.join(', ')}: ${words} never to repeat, as those of ids that count on, which always drift; to leave out: --ignore ${names.map(quoteWord).join(' ')}`,
+  );
+}
+
+function neverRepeats({ kind, reference, current }: ColumnReport): boolean {
+  return (
+    kind === 'number' && reference !== undefined && current !== undefined && isRunning(reference, current)
+  );
+}
+
+/** Whole numbers that begin where the others end, and lie about as densely as if each came once. */
+function isRunning(reference: ColumnSummary, current: ColumnSummary): boolean {
+  if (![reference, current].every(isCounted)) return false;
+  const { max: last = 0 } = reference;
+  const { min: first = 0, max: end = 0 } = current;
+  return first >= last - 0.05 * (end - first);
+}
+
+function isCounted({ rows, missing, min = 0, max = 0, sd = 0 }: ColumnSummary): boolean {
+  const values = rows - missing;
+  const span = max - min + 1;
+  // Numbers that are spread evenly have this standard deviation.
+  const even = span / Math.sqrt(12);
+  return (
+    Number.isInteger(min) &&
+    Number.isInteger(max) &&
+    span >= 0.95 * values &&
+    span <= 3 * values &&
+    Math.abs(sd - even) <= 0.05 * even
+  );
+}
+
+const quoteWord = (name: string): string => (/^[\w.-]+$/.test(name) ? name : `'${name}'`);
