@@ -24,6 +24,9 @@ export interface Scope {
   features: ReadonlyMap<string, Expression>;
 }
 
+/** What is wrong, where (counted from 0), and what would be right. */
+type FailAt = (problem: string, at: number, remedy?: string) => never;
+
 const RESERVED = new Set('and or not in is missing null true false case when then else end if'.split(' '));
 const COMPARISONS = new Set(['=', '==', '!=', '<>', '<', '<=', '>', '>=']);
 
@@ -34,10 +37,10 @@ const COMPARISONS = new Set(['=', '==', '!=', '<>', '<', '<=', '>', '>=']);
  * @throws ApiError INVALID_PARAMETER_VALUE with what is wrong and where (counted from 1), and the nearest name
  */
 export function parseExpression(text: string, scope: Scope, subject: string): Expression {
-  const failAt = (problem: string, at: number): never => {
+  const failAt: FailAt = (problem, at, remedy = '') => {
     throw new ApiError(
       'INVALID_PARAMETER_VALUE',
-      `${subject}: ${problem}, at position ${at + 1} of ${JSON.stringify(text)}`,
+      `${subject}: ${problem}, at position ${at + 1} of ${JSON.stringify(text)}${remedy && `; ${remedy}`}`,
       { position: at + 1 },
     );
   };
@@ -59,12 +62,12 @@ export function parseExpression(text: string, scope: Scope, subject: string): Ex
 class Parser {
   readonly #tokens: Token[];
   readonly #scope: Scope;
-  readonly #failAt: (problem: string, at: number) => never;
+  readonly #failAt: FailAt;
   #next = 0;
   #depth = 0;
   #operations = 0;
 
-  constructor(tokens: Token[], scope: Scope, failAt: (problem: string, at: number) => never) {
+  constructor(tokens: Token[], scope: Scope, failAt: FailAt) {
     this.#tokens = tokens;
     this.#scope = scope;
     this.#failAt = failAt;
@@ -232,8 +235,9 @@ class Parser {
       const names = FEATURE_FUNCTIONS.map(({ name }) => name);
       const nearest = nearestName(word, names);
       return this.#failAt(
-        `there is no function ${JSON.stringify(token.text)}: ${nearest ? `did you mean ${nearest}?` : `there are ${names.join(', ')}`}`,
+        `there is no function ${JSON.stringify(token.text)}`,
         token.at,
+        nearest ? `did you mean ${nearest}?` : `there are ${names.join(', ')}`,
       );
     }
     if (word === 'true' || word === 'false')
@@ -283,8 +287,8 @@ class Parser {
     const remedy = nearest
       ? `did you mean ${JSON.stringify(nearest)}?`
       : `there are ${shown.join(', ')}${names.length > NAMES_SHOWN ? ` and ${names.length - NAMES_SHOWN} more` : ''}`;
-    const text = token.kind === 'quoted' ? `; a text is written in single quotes: '${token.text}'` : '';
-    return this.#failAt(`there is no column ${JSON.stringify(token.text)}: ${remedy}${text}`, token.at);
+    const text = token.kind === 'quoted' ? `a text is written in single quotes: '${token.text}'; ` : '';
+    return this.#failAt(`there is no column ${JSON.stringify(token.text)}`, token.at, `${text}${remedy}`);
   }
 }
 

@@ -93,9 +93,9 @@ describe('an expression', () => {
   });
 
   it.each([
-    ['huor(at)', 'Feature "f": there is no function "huor": did you mean hour?, at position 1 of "huor(at)"'],
+    ['huor(at)', 'Feature "f": there is no function "huor", at position 1 of "huor(at)"; did you mean hour?'],
     ['strlen(city)', 'there are hour, minute_of_day'],
-    ['hour(att)', 'there is no column "att": did you mean "at"?, at position 6'],
+    ['hour(att)', 'there is no column "att", at position 6 of "hour(att)"; did you mean "at"?'],
     ['hour("LAX")', "a text is written in single quotes: 'LAX'"],
     ['hour(a)', 'hour(date) takes datetime, not "a" (a number), at position 1'],
     ['hour(at, at)', 'hour has 2 arguments; it is written hour(date)'],

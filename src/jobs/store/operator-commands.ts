@@ -278,15 +278,13 @@ export interface Prune {
 export const pruneRuns = command('job.prune', async (tx: Tx, input: Prune): Promise<number> => {
   const db = tx as JobDb;
   const finished = () => db.selectFrom('job_runs').select('run_id').where('status', 'in', FINISHED);
-  const doomed = new Set<string>();
   const old = await finished()
     .where('finished_at', '<', input.before)
     .orderBy('sequence')
     .limit(input.limit)
     .execute();
-  for (const { run_id } of old) doomed.add(run_id);
-  const flows = await db.selectFrom('job_runs').select('flow').distinct().execute();
-  for (const { flow } of flows) {
+  const doomed = new Set(old.map(({ run_id }) => run_id));
+  for (const { flow } of await db.selectFrom('job_runs').select('flow').distinct().execute()) {
     const beyond = await finished()
       .where('flow', '=', flow)
       .orderBy('sequence', 'desc')
