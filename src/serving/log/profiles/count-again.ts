@@ -17,7 +17,12 @@ import type { ServedVersion } from '../../versions/served-version.ts';
 import type { Snapshot } from '../ship-log.ts';
 import { countersOf, HOUR_MS, latencyPlace, MOST_COUNTERS, MOST_PAGES, noLatencies } from './profile-book.ts';
 import { type AnsweredBatch, createColumnViews } from './profile-columns.ts';
-import { createSegmentColumns, isSegmentValue, MOST_SEGMENT_VALUES } from './segment-columns.ts';
+import {
+  createSegmentColumns,
+  isSegmentValue,
+  MOST_SEGMENT_VALUES,
+  type SegmentColumn,
+} from './segment-columns.ts';
 
 /** Few enough that requests which are answered meanwhile hardly wait. */
 const BATCH_ROWS = 64;
@@ -45,8 +50,8 @@ export async function countAgain(
 ): Promise<ProfileEntry[]> {
   const regrown = new Map<string, Regrown>();
   const uncounted = new Map<string, number>();
-  /** How many values of a column are counted apart, by the entry of all rows. */
-  const segmentValues = new Map<string, number>();
+  /** Which values of a column are counted apart, by the entry of all rows. */
+  const segmentValues = new Map<string, Set<string>>();
   let counters = 0;
   let unprofiled = 0;
   for (const entry of entries) {
@@ -74,21 +79,27 @@ export async function countAgain(
   }
 
   /** The entry of a segment, where rows of its value are, or may still be, counted apart. */
-  function growingSegment(key: EntryKey, column: string, value: string): Regrown | undefined {
+  function growingSegment(
+    key: EntryKey,
+    column: string,
+    value: string,
+    columns: readonly SegmentColumn[],
+  ): Regrown | undefined {
     if (!isSegmentValue(value)) return undefined;
-    const ofSegment = { ...key, segment: segmentName(column, value) };
-    if (regrown.has(nameOf(ofSegment))) return growing(ofSegment);
     const place = `${nameOf(key)}${column}`;
     let values = segmentValues.get(place);
     if (values === undefined) {
-      values = 0;
+      values = new Set();
       for (const { entry } of regrown.values()) {
-        if (entry.segment.startsWith(`${column}=`) && isOfSameRows(entry, key)) values += 1;
+        const isOfColumn = isOfSameRows(entry, key) && columnOf(entry.segment, columns) === column;
+        if (isOfColumn) values.add(entry.segment.slice(column.length + 1));
       }
+      segmentValues.set(place, values);
     }
-    const isRoom = values < MOST_SEGMENT_VALUES;
-    segmentValues.set(place, isRoom ? values + 1 : values);
-    return isRoom ? growing(ofSegment) : undefined;
+    if (!values.has(value) && values.size >= MOST_SEGMENT_VALUES) return undefined;
+    const grown = growing({ ...key, segment: segmentName(column, value) });
+    if (grown !== undefined) values.add(value);
+    return grown;
   }
 
   function addRow(grown: Regrown, spec: ProfileSpec, values: (ColumnValues | undefined)[]): void {
@@ -136,7 +147,7 @@ export async function countAgain(
       if (variant === 'shadow') continue;
       for (const { column, valueAt } of columns) {
         const value = valueAt(views, row, f as InputRow);
-        const segment = value === undefined ? undefined : growingSegment(key, column, value);
+        const segment = value === undefined ? undefined : growingSegment(key, column, value, columns);
         if (segment === undefined) continue;
         segment.entry.answered += 1;
         addRow(segment, spec, values);
@@ -200,3 +211,13 @@ const nameOf = ({ model, version, variant, hour, segment }: EntryKey): string =>
 
 const isOfSameRows = (a: EntryKey, b: EntryKey): boolean =>
   a.hour === b.hour && a.variant === b.variant && a.version === b.version && a.model === b.model;
+
+/** The column of a segment; of several that its name may begin with, as `a` and `a=b`, the longest. */
+function columnOf(segment: string, columns: readonly SegmentColumn[]): string | undefined {
+  let found: string | undefined;
+  for (const { column } of columns) {
+    const isLonger = found === undefined || column.length > found.length;
+    if (isLonger && segment.startsWith(`${column}=`)) found = column;
+  }
+  return found;
+}

@@ -1,4 +1,7 @@
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
+import { tempDir } from '../../../../tests/support/index.ts';
 import { createLogSink, type LogSink } from '../../../../tests/support/log-sink.ts';
 import { irisModel, mixedModel, SETOSA_ROW, withProfile } from '../../../../tests/support/served-models.ts';
 import { startTestModelServer, type TestModelServer } from '../../../../tests/support/test-model-server.ts';
@@ -105,5 +108,22 @@ describe('profiles by segment', () => {
     ]);
     await sink.until(() => expect(rowsOf(sink, spec)).toMatchObject({ '': 4, 'note=a': 1, 'note=b': 1 }));
     expect(rowsOf(sink, spec)['@class=setosa']).toBe(3);
+  });
+
+  it('are counted again by column and value, also where the name of one column begins another one', async () => {
+    const sink = createLogSink();
+    sink.goAway();
+    const { server, spec } = await serveMixed(sink, ['a', 'a=b']);
+    const values = Array.from({ length: 22 }, (_, i) => ({ 'a=b': `v${i}` }));
+    await ask(server, [...values, { a: 'x' }, { a: 'b=' }, { a: 'x', 'a=b': 'v0' }]);
+    const cacheDir = tempDir();
+    cpSync(join(server.cacheDir, 'log'), join(cacheDir, 'log'), {
+      recursive: true,
+      filter: (path) => !path.includes('snapshot'),
+    });
+    const next = createLogSink();
+    await startTestModelServer({ ...next, source: server.source, cacheDir, reportMs: 10 });
+    await next.until(() => expect(rowsOf(next, spec)).toMatchObject({ '': 25, 'a=x': 2, 'a=b=v0': 2 }));
+    expect(Object.keys(rowsOf(next, spec))).toHaveLength(23);
   });
 });
