@@ -4,6 +4,7 @@ export {
   type PreparedColumn,
   type PreparedReference,
   prepareReference,
+  WATCHED_WINDOWS,
 } from './drift/prepare-reference.ts';
 export { type ColumnTest, testWindow } from './drift/test-window.ts';
 export {

@@ -1,4 +1,4 @@
-import { REFERENCE_WINDOWS } from '../../monitoring/index.ts';
+import { REFERENCE_WINDOWS, WATCHED_WINDOWS } from '../../monitoring/index.ts';
 
 /** What a replay lived through, and how much of it could raise an alarm. */
 export interface SeenWindows {
@@ -32,7 +32,7 @@ export function tellNotWatched(seen: SeenWindows): string[] {
   };
   drift(
     withoutReference,
-    `what the version that served learned from spans under ${REFERENCE_WINDOWS} windows, too few to tell how much days differ`,
+    `what the version that served learned from spans under ${WATCHED_WINDOWS} windows, too few to tell how much days differ`,
   );
   drift(small, 'they have too few rows');
   // A version that comes within a window is what every promotion brings; hardly anything else is worth a word.
