@@ -1,6 +1,7 @@
-import { appendAudit, type Command, canonicalJson, command } from '../platform/index.ts';
+import { appendAudit, type Command, canonicalJson, command, type Tx } from '../platform/index.ts';
 import { createChampionStore } from '../registry/index.ts';
 import { createPipelineStore, type NewDecision } from './pipeline-store.ts';
+import { checkApproveChange } from './project/check-approve-change.ts';
 import type { Decision, PipelineModel } from './tables.ts';
 
 export { pipelineMigrations } from './migrations.ts';
@@ -10,6 +11,8 @@ export interface ApplyModel {
   /** The model as the project file has it; undefined when the project does not name it any more. */
   config: unknown;
   folder: string;
+  /** By a request, and not by the folder that the server was started with: it does not change who approves as anybody. */
+  isAsked?: boolean;
   actor: string;
   now: number;
 }
@@ -17,10 +20,17 @@ export interface ApplyModel {
 /** Keeps what a project says of a model; audited when it says something else than before. */
 export const applyModel = command(
   'pipelines.applyModel',
-  async (tx, { name, config, folder, actor, now }: ApplyModel): Promise<{ changed: boolean }> => {
+  async (
+    tx,
+    { name, config, folder, isAsked = false, actor, now }: ApplyModel,
+  ): Promise<{ changed: boolean }> => {
     const store = createPipelineStore(tx);
     const before = await store.find(name);
     const was = before?.active ? before.config : undefined;
+    if (isAsked) {
+      const appliedBy = await lastApplier(tx, name);
+      checkApproveChange(name, { was, is: config, actor, appliedBy });
+    }
     if (config === undefined) {
       if (!before?.active) return { changed: false };
       await store.deactivate(name, now);
@@ -42,6 +52,18 @@ export const applyModel = command(
     return { changed: true };
   },
 );
+
+async function lastApplier(tx: Tx, name: string): Promise<string | undefined> {
+  const last = await tx
+    .selectFrom('audit_entries')
+    .select('actor')
+    .where('subject', '=', `models/${name}`)
+    .where('action', '=', 'project.apply-model')
+    .orderBy('sequence', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  return last?.['actor'] as string | undefined;
+}
 
 const segmentsOf = (config: unknown): string =>
   canonicalJson((config as { monitor?: { segments?: unknown } } | undefined)?.monitor?.segments ?? []);

@@ -118,13 +118,15 @@ export function createPipelines(deps: PipelineDeps & { runner: StepRunner }) {
         throw error instanceof ConfigError ? new ApiError('INVALID_PARAMETER_VALUE', error.message) : error;
       }
       await checkAgainstRows({ ...deps, name, config });
-      return database.execute(applyModel, { name, config: written, folder: '', actor, now: clock.now() });
+      const asked = { folder: '', isAsked: true, actor, now: clock.now() };
+      return database.execute(applyModel, { name, config: written, ...asked });
     },
 
     /** Ends the retraining of a model; its versions stay. */
     async removeModel(name: string, actor: string): Promise<{ changed: boolean }> {
       if (!(await store.find(name))?.active) throw noPipeline(name);
-      return database.execute(applyModel, { name, config: undefined, folder: '', actor, now: clock.now() });
+      const asked = { folder: '', isAsked: true, actor, now: clock.now() };
+      return database.execute(applyModel, { name, config: undefined, ...asked });
     },
 
     /** What the project says of how a model is judged, rolled out and counted; undefined for a model that none names. */

@@ -7,7 +7,7 @@ import { createLocalArtifactStore } from '../artifacts/index.ts';
 import { createVersionAdder } from '../datasets/index.ts';
 import type { Gain } from '../delivery/index.ts';
 import { createJobs, createStepWorkers, jobRoutes } from '../jobs/index.ts';
-import { type App, createApp, createMetrics, type Database } from '../platform/index.ts';
+import { type App, createApp, createAuditStore, createMetrics, type Database } from '../platform/index.ts';
 import { createModelFiles, createRegisteredModel } from '../registry/index.ts';
 import { createPipelines, pipelineRoutes, STEP_PROCESS } from './index.ts';
 import type { PromotionPort } from './pipeline-deps.ts';
@@ -171,6 +171,35 @@ describeDatabases('pipeline routes', (openDatabase) => {
     expect((await ask('GET', 'models/m/pipeline')).body.active).toBe(false);
     expect((await ask('DELETE', 'models/m/pipeline')).status).toBe(404);
     expect((await ask('GET', 'models/other/pipeline')).status).toBe(404);
+  });
+
+  it('lets nobody take away or change who approves but those who approve', async () => {
+    const by = async (actor: string, more?: object) => {
+      const body = more && { ...model, ...more };
+      const answer = await ask(more ? 'PUT' : 'DELETE', 'models/m/pipeline', body, {
+        'x-tidemill-actor': actor,
+      });
+      return answer.status === 403 ? (answer.body.message as string) : answer.status;
+    };
+    const named = (actor: string) =>
+      `${actor} may not change who approves 'm': the project's approve names ann, bob`;
+    expect(await by('eve', { approve: ['ann', 'bob'] })).toBe(200);
+    expect(await by('eve')).toBe(named('eve'));
+    expect(await by('eve', {})).toBe(named('eve'));
+    expect(await by('eve', { approve: ['eve'] })).toBe(named('eve'));
+    expect(await by('eve', { approve: false })).toBe(named('eve'));
+    expect(await by('eve', { approve: ['ann', 'bob'], gate: { alpha: 0.01 } })).toBe(200);
+    expect(await by('bob', { approve: true })).toBe(200);
+    const last = "bob may not change who approves 'm': bob applied it last, so somebody else must";
+    expect(await by('bob', {})).toBe(last);
+    expect(await by('bob')).toBe(last);
+    expect(await by('eve', {})).toBe(200);
+    expect(await by('bob', { approve: ['ann'] })).toBe(200);
+    expect(await by('ann')).toBe(200);
+    // What nobody applies any more keeps nobody from it.
+    expect(await by('eve', {})).toBe(200);
+    const audit = await createAuditStore(database.reader).list({ subject: 'models/m' });
+    expect(audit.map(({ actor }) => actor)).toEqual(['eve', 'ann', 'bob', 'eve', 'bob', 'eve', 'eve']);
   });
 
   it('refuses what a project file could not say, and files of the server', async () => {

@@ -6,6 +6,7 @@ import {
   readSearchPage,
   unlessEmpty,
 } from '../tracking/index.ts';
+import { createChampionStore } from './champion-store.ts';
 import {
   checkAlias,
   checkDescription,
@@ -126,6 +127,8 @@ export function registeredModelRoutes({
       request: contract.deleteModelRequest,
       response: contract.emptyResponse,
       async handle({ name, reason }, { actor }) {
+        const current = await createChampionStore(database.reader).find(name);
+        if (current) await guardChampionMove?.(name, undefined, 'delete');
         const cause = { action: 'delete-model', actor, reason, at: clock.now() };
         await database.execute(deleteRegisteredModel, { name, cause });
         moved.notify();

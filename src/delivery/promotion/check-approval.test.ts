@@ -72,7 +72,7 @@ describeDatabases('a project that names who approves', (openDatabase) => {
     expect(told).toMatchObject({ value: 'anybody', isDefault: true });
   });
 
-  it('leaves no way past it: no alias or stage, no other name in between, no deletion of what serves', async () => {
+  it('leaves no way past it: no alias or stage, no other name in between, no deletion of what serves or of its model', async () => {
     approve = undefined;
     await harness.register(tinyClassifier({ weights: [3, -3] }), heldOut);
     await harness.register(tinyClassifier({ weights: [-3, 3] }), heldOut);
@@ -92,6 +92,7 @@ describeDatabases('a project that names who approves', (openDatabase) => {
     const stage = { name: 'm', version: '2', stage: 'Production', archive_existing_versions: false };
     expect((await harness.mlflow('/model-versions/transition-stage', stage)).status).toBe(200);
     await refused('/model-versions/delete', { name: 'm', version: '1' }, 'DELETE');
+    await refused('/registered-models/delete', { name: 'm' }, 'DELETE');
     expect((await harness.model()).champion.version).toBe('1');
   });
 });

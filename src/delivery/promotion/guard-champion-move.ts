@@ -23,7 +23,10 @@ export function createChampionGuard(policyOf: PolicyOf | undefined): GuardChampi
       {
         'alias or stage': `What serves of '${name}' is decided by ${by}, so it is not moved by an alias or a stage. Promote instead: tidemill promote ${which} (or POST ${path}/promote)${hasGate ? '; past the gate: --force --reason "…"' : ''}; back: tidemill rollback ${name}`,
         rename: `What serves of '${name}' is decided by ${by} under this name, so no model takes or leaves it. Change the name in the project file, or end what the project says first: DELETE ${path}/pipeline`,
-        delete: `Version ${version} of '${name}' serves, and what serves is decided by ${by}, so it is not deleted. Let another one serve first: tidemill promote ${name}/VERSION, or tidemill rollback ${name}`,
+        delete:
+          version === undefined
+            ? `A version of '${name}' serves, and what serves is decided by ${by}, so the model is not deleted. End what the project says first: DELETE ${path}/pipeline`
+            : `Version ${version} of '${name}' serves, and what serves is decided by ${by}, so it is not deleted. Let another one serve first: tidemill promote ${name}/VERSION, or tidemill rollback ${name}`,
       }[how],
     );
   };
