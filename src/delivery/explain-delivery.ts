@@ -168,12 +168,12 @@ export function explainDelivery({ gate, rollout, approvers }: DeliveryPolicy): E
     builtIn(
       'rollout: errors that undo',
       'p < α/6·6/(π²k²)',
-      "Fisher's exact test of failed requests against the champion's, at each look k with 1.5 times the requests",
+      "Fisher's exact test of failed requests against the champion's since the rollout began, at each look k with 1.5 times the requests",
     ),
     builtIn(
       'rollout: latency that undoes',
       "more than 1 % of runs over 10 times the champion's p99, and over 5 ms",
-      'binomial test at α/6·6/(π²k²)',
+      "binomial test at α/6·6/(π²k²); the champion's runs count since the hour in which the rollout began",
     ),
     builtIn(
       'rollout: labels that undo',

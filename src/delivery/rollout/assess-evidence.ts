@@ -44,11 +44,11 @@ export function assessErrors(candidate: VariantCounts, champion: VariantCounts, 
 export function assessLatency(candidate: VariantCounts, champion: VariantCounts, alpha: number): Assessment {
   const p99 = edgeBelow(champion.latency, 0.99);
   const limit = Math.max(SLOW_FLOOR_MS, TOO_SLOW_FACTOR * p99);
-  const runs = candidate.latency.reduce((sum, each) => sum + each, 0);
+  const runs = sumOf(candidate.latency);
   const first = LATENCY_EDGES_MS.findIndex((edge) => edge >= limit);
   const slow = first < 0 ? 0 : candidate.latency.slice(first + 1).reduce((sum, each) => sum + each, 0);
   const edge = first < 0 ? limit : LATENCY_EDGES_MS[first];
-  const words = `${slow} of ${runs} runs took longer than ${edge} ms (champion's p99 is at most ${p99} ms)`;
+  const words = `${slow} of ${runs} runs took longer than ${edge} ms (champion's p99 is at most ${p99} ms in ${sumOf(champion.latency)} runs since the hour in which the rollout began)`;
   if (runs === 0) return { state: 'nothing yet', words: 'no run times yet' };
   return judged(binomialTail(slow, runs, SLOW_SHARE), alpha, slow / runs > 2 * SLOW_SHARE, words);
 }
@@ -123,9 +123,11 @@ function judged(p: number, alpha: number, isNoticeable: boolean, words: string):
   return { state, words, p, alpha };
 }
 
+const sumOf = (counts: readonly number[]): number => counts.reduce((sum, each) => sum + each, 0);
+
 /** The upper edge of the bin that holds this share of the runs; the last edge for what is over. */
 function edgeBelow(latency: readonly number[], share: number): number {
-  const runs = latency.reduce((sum, each) => sum + each, 0);
+  const runs = sumOf(latency);
   let seen = 0;
   for (const [index, count] of latency.entries()) {
     seen += count;

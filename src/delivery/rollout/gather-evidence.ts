@@ -41,7 +41,8 @@ export async function gatherEvidence(
     evidence[kind] = { ...assess(lookAlpha(rollout.gate.alpha * ALPHA_SHARE[kind], k)), look: k };
   };
   lookAt('errors', seen, (alpha) => assessErrors(candidate, champion, alpha));
-  lookAt('latency', seen, (alpha) => assessLatency(candidate, champion, alpha));
+  // How fast the champion is, the whole hour tells better: of few runs the p99 is too low.
+  lookAt('latency', seen, (alpha) => assessLatency(candidate, counted.champion, alpha));
 
   if (labelLook) {
     const { at, loss, scores, labelled, judged, shadowPairs } = labelLook;
