@@ -1,8 +1,11 @@
 import type { Signature } from '../../../models/index.ts';
-import { type ColumnValues, columnFrom, type ProfileSpec } from '../../../profiles/index.ts';
+import { type ColumnValues, columnFrom, type ProfileSpec, takeRows } from '../../../profiles/index.ts';
 import type { InputRow } from '../../predict/join-answers.ts';
 import type { BookPage, ProfileBook } from './profile-book.ts';
 import { createSegmentColumns, type SegmentColumn } from './segment-columns.ts';
+
+/** Copying the rows of a value together pays from about so many rows. */
+const LEAST_GROUPED = 32;
 
 /** Rows of one page that lie one after the other in a batch. */
 export interface CountedRows {
@@ -30,19 +33,23 @@ export function createSegmentCounter(options: {
   let names: readonly string[] | undefined;
   let columns: SegmentColumn[] = [];
 
-  function addRun(column: string, value: string | undefined, counted: CountedRows, from: number, to: number) {
-    if (value === undefined) return;
+  /** `rows` are those of one value, by their places among the counted ones. */
+  function addRows(column: string, value: string, counted: CountedRows, rows: readonly number[]): void {
     const segment = book.openSegment(counted.page, column, value);
     if (segment === undefined) {
-      countLeftOut(column, to - from);
+      countLeftOut(column, rows.length);
       return;
     }
-    segment.answered += to - from;
+    segment.answered += rows.length;
     segment.isChanged = true;
-    const start = counted.offset + from;
+    const { views, offset } = counted;
+    const [first = 0] = rows;
+    const isRun = rows.at(-1) === first + rows.length - 1;
     segment.profile?.add(
-      to - from,
-      counted.views.map((view) => view && columnFrom(view, start)),
+      rows.length,
+      isRun
+        ? views.map((view) => view && columnFrom(view, offset + first))
+        : views.map((view) => view && takeRows(columnFrom(view, offset), rows)),
     );
   }
 
@@ -57,16 +64,40 @@ export function createSegmentCounter(options: {
     if (columns.length === 0 || page.key.variant === 'shadow') return;
     const given = columns.some(({ needsRow }) => needsRow) ? counted.given() : undefined;
     for (const { column, valueAt } of columns) {
-      let from = 0;
-      let value = valueAt(views, offset, given?.[0]);
-      for (let row = 1; row < rows; row++) {
-        const next = valueAt(views, offset + row, given?.[row]);
-        if (next === value) continue;
-        addRun(column, value, counted, from, row);
-        from = row;
-        value = next;
-      }
-      addRun(column, value, counted, from, rows);
+      const segmentOf = (row: number) => valueAt(views, offset + row, given?.[row]);
+      const groups = rows < LEAST_GROUPED ? runsOf(segmentOf, rows) : groupsOf(segmentOf, rows);
+      for (const [value, places] of groups) addRows(column, value, counted, places);
     }
   };
+}
+
+type SegmentOf = (row: number) => string | undefined;
+
+/** Rows of one value that lie one after the other. */
+function runsOf(segmentOf: SegmentOf, rows: number): [string, number[]][] {
+  const runs: [string, number[]][] = [];
+  let last: [string, number[]] | undefined;
+  for (let row = 0; row < rows; row++) {
+    const value = segmentOf(row);
+    if (value === undefined) last = undefined;
+    else if (last !== undefined && last[0] === value) last[1].push(row);
+    else {
+      last = [value, [row]];
+      runs.push(last);
+    }
+  }
+  return runs;
+}
+
+/** All rows of each value. */
+function groupsOf(segmentOf: SegmentOf, rows: number): Map<string, number[]> {
+  const groups = new Map<string, number[]>();
+  for (let row = 0; row < rows; row++) {
+    const value = segmentOf(row);
+    if (value === undefined) continue;
+    const known = groups.get(value);
+    if (known === undefined) groups.set(value, [row]);
+    else known.push(row);
+  }
+  return groups;
 }

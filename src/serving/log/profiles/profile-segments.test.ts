@@ -5,7 +5,10 @@ import { tempDir } from '../../../../tests/support/index.ts';
 import { createLogSink, type LogSink } from '../../../../tests/support/log-sink.ts';
 import { irisModel, mixedModel, SETOSA_ROW, withProfile } from '../../../../tests/support/served-models.ts';
 import { startTestModelServer, type TestModelServer } from '../../../../tests/support/test-model-server.ts';
-import { decodeProfile, type ProfileSpec } from '../../../profiles/index.ts';
+import type { Signature } from '../../../models/index.ts';
+import { type ColumnValues, decodeProfile, type ProfileSpec } from '../../../profiles/index.ts';
+import { createSegmentCounter } from './count-segments.ts';
+import { type BookPage, createProfileBook } from './profile-book.ts';
 
 const HOUR = Date.UTC(2001, 3, 1, 7);
 
@@ -125,5 +128,41 @@ describe('profiles by segment', () => {
     await startTestModelServer({ ...next, source: server.source, cacheDir, reportMs: 10 });
     await next.until(() => expect(rowsOf(next, spec)).toMatchObject({ '': 25, 'a=x': 2, 'a=b=v0': 2 }));
     expect(Object.keys(rowsOf(next, spec))).toHaveLength(23);
+  });
+
+  it.each([8, 200])('count a batch of %s rows as those rows one by one', (rows) => {
+    const spec: ProfileSpec = {
+      columns: [
+        { name: 'n', kind: 'numeric', min: 0, max: 4, edges: [0, 2, 4] },
+        { name: 'c', kind: 'categorical', categories: ['v0', 'v1', 'v2'], hasOther: false },
+      ],
+    };
+    const texts = Array.from({ length: rows + 3 }, (_, i) => (i % 7 === 0 ? null : `v${i % 3}`));
+    const views: ColumnValues[] = [
+      { numbers: Float32Array.from({ length: 2 * rows + 6 }, (_, i) => i % 5), stride: 2, offset: 1 },
+      { texts, stride: 1, offset: 0 },
+    ];
+    const [together, alone] = [[rows], Array.from({ length: rows }, () => 1)].map((batches) => {
+      const book = createProfileBook();
+      const page = book.open({ model: 'm', version: '1', variant: 'champion', hour: HOUR }, spec);
+      const segments = ['c'];
+      const count = createSegmentCounter({
+        signature: { columns: [] } as unknown as Signature,
+        spec,
+        book,
+        segments: () => segments,
+        countLeftOut() {},
+      });
+      let offset = 3;
+      for (const size of batches) {
+        count({ page: page as BookPage, views, offset, rows: size, given: () => [] });
+        offset += size;
+      }
+      return book.capture().all;
+    });
+    expect(together).toEqual(alone);
+    expect(together).toHaveLength(4);
+    const counted = together?.reduce((sum, { answered }) => sum + answered, 0);
+    expect(counted).toBe(texts.slice(3).filter((text) => text !== null).length);
   });
 });
