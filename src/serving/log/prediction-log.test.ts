@@ -148,7 +148,7 @@ describe('a clock that follows events', () => {
     await ask(Date.UTC(9999, 11, 31));
     await ask(EVENT + 60_000);
     await sink.until(() => expect(sink.reports().at(-1)?.report.watermark).toBe(EVENT + 60_000));
-    expect(sink.predictions()).toHaveLength(4);
+    await sink.until(() => expect(sink.predictions()).toHaveLength(4));
     expect(sink.reports()[0]?.report.watermark ?? EVENT).toBeLessThanOrEqual(EVENT + 60_000);
     expect(first.clock.now()).toBe(EVENT + 60_000);
     expect((await server.get('/metrics')).body).toContain('\nevents_too_far_ahead 2\n');
@@ -165,12 +165,14 @@ describe('shipping', () => {
   it('sends predictions, then feedback, then the profiles with the newest event time of what was sent', async () => {
     const sink = createLogSink();
     const server = await serveIris(sink, { reportMs: 200 });
+    sink.goAway();
     const { body } = await ask(server);
     await server.post('/feedback', {
       prediction_id: body.prediction_id,
       label: 'setosa',
       timestamp: EVENT + 60_000,
     });
+    sink.comeBack();
     await sink.until(() => expect(sink.reports()).toHaveLength(1));
     const kinds = sink.taken.map((one) => ('kind' in one ? one.kind : 'report'));
     expect(kinds).toEqual(['predictions', 'feedback', 'report']);
