@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../tests/support/properties.ts';
 import { createSession, OnnxGraphBuilder, SIGNATURE_KEY, writeSignature } from '../models/index.ts';
 import { calendarPart, calendarParts } from './calendar.ts';
 import { createCalendarWriter } from './graph/write-calendar.ts';

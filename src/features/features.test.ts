@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../tests/support/properties.ts';
 import { answerInGraph, answerInSql, differenceOf, type Row, SCHEMA } from './both-sides.suite.ts';
 import type { Call, Expression } from './language/expression.ts';
 import { call } from './language/feature-functions.ts';
@@ -201,6 +201,15 @@ describe('a feature', () => {
       [-1, 1e12, null].map((x) => x && Math.fround(x)),
       [0, 1, null],
     ]);
+  });
+
+  it('is the same for the smallest numbers there are', async () => {
+    const features = toFeatures(['a % -5e-323 < 0', '(a % -5e-323) * 1e308 * 1e15', '-a % 5e-323 > 0']);
+    const rows = fc
+      .sample(someRow, { numRuns: 1, seed: 1 })
+      .flatMap((row) => [5e-324, 1e-310, -1e-310, 0].map((a) => ({ ...row, a })));
+    expect(await compare(features, features, rows)).toBeUndefined();
+    expect((await answerInGraph(features, rows))[0]).toEqual([1, 1, 1, 0]);
   });
 
   describe('differs, and is found to differ, when the graph', () => {

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { makeTable, sliceTable } from '../../tests/support/make-table.ts';
+import { fc } from '../../tests/support/properties.ts';
 import type { Table } from '../datasets/index.ts';
 import { createRowCoder, createSession, EXAMPLE_KEY, readMetadata, TRAINING_KEY } from '../models/index.ts';
 import { type TrainingProgress, train } from './index.ts';

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { tempDir } from '../../../tests/support/index.ts';
+import { fc } from '../../../tests/support/properties.ts';
 import { readRows } from '../training-data/read-rows.ts';
 import { ingestFile } from './ingest-file.ts';
 

@@ -10,7 +10,7 @@ export function writeNumber(expression: Call, writing: Writing): string {
   const of = (index: number) => valueFor(operands[index]!);
   const finite = (value: string) =>
     writing.fitsIn(expression) ? value : node.finite(value, Number.MAX_VALUE);
-  const both = () => {
+  const both = (): [string, string] => {
     const [a, b] = operands as [Expression, Expression];
     return [
       isTakenForNoop(a) ? unfoldable(a, b, writing) : of(0),
@@ -29,9 +29,9 @@ export function writeNumber(expression: Call, writing: Writing): string {
     case 'divide':
       return finite(apply('Div', both()));
     case 'modulo': {
-      const divisor = of(1);
+      const [dividend, divisor] = both();
       // Of the sign of the dividend; NaN where the divisor is 0.
-      const rest = apply('Mod', [of(0), divisor], { fmod: { int: 1 } });
+      const rest = apply('Mod', [dividend, divisor], { fmod: { int: 1 } });
       const differs = apply('Less', [
         apply('Mul', [apply('Sign', [rest]), apply('Sign', [divisor])]),
         number(0),

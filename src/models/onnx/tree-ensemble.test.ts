@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../../tests/support/properties.ts';
 import { seededRandom, syntheticForest } from '../../../tests/support/synthetic-models.ts';
 import { createRowCoder } from '../rows/code-rows.ts';
 import { createSession } from '../session/create-session.ts';

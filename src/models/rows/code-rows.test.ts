@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../../tests/support/properties.ts';
 import { ApiError } from '../../platform/index.ts';
 import { MISSING_DATETIME, MISSING_TEXT, type Signature, signatureSchema } from '../signature/signature.ts';
 import { parseMoment } from './code-column.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../../tests/support/properties.ts';
 import { ApiError } from '../../platform/index.ts';
 import { type Dimension, OnnxGraphBuilder } from '../onnx/build-onnx-graph.ts';
 import { encodeMessage } from '../onnx/encode-message.ts';

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { fc } from '../../../tests/support/properties.ts';
 import { decomposeChange } from './decompose-change.ts';
 
 const means = fc.uniqueArray(

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../../tests/support/properties.ts';
 import type { Signature } from '../../models/index.ts';
 import { createRowText, rowTextOf } from './row-text.ts';
 

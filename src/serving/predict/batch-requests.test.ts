@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
+import { fc } from '../../../tests/support/properties.ts';
 import type { BatchOutput, CodedBatch } from '../../models/index.ts';
 import { ApiError } from '../../platform/index.ts';
 import type { TimedOutput } from '../versions/load-model.ts';

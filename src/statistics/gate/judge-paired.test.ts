@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../../tests/support/properties.ts';
 import { createRandom } from '../../platform/index.ts';
 import { accuracy, confusionMatrix } from '../count-classes.ts';
 import { mae, rmse } from '../measure-errors.ts';
