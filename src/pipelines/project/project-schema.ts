@@ -155,7 +155,6 @@ export type ModelInput = z.input<typeof modelProjectSchema>;
 export type ModelProject = z.output<typeof modelProjectSchema>;
 export type Project = z.output<typeof projectSchema>;
 export type RetrainPolicy = z.output<typeof retrainSchema>;
-export type TrainPolicy = z.output<typeof trainSchema>;
 
 /** What is known of the shape but cannot be done yet, by its path. */
 export const NOT_BUILT: Record<string, string> = {
